@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A set of byte positions, kept as sorted, disjoint, non-touching half-open
+ * ranges [from, to).  Small sets live inside the struct.
+ *
+ * Not locked: the owner guards it.  Growing may need memory; the functions
+ * that can fail return -ENOMEM and leave the set as it was.
+ */
+#ifndef BASE_RANGES_H
+#define BASE_RANGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct netfs_range {
+	uint64_t from;
+	uint64_t to;
+};
+
+#define NETFS_RANGES_INLINE 2
+
+struct netfs_ranges {
+	uint32_t count;
+	uint32_t room; /* slots in heap, 0 while the inline ones do */
+	union {
+		struct netfs_range in[NETFS_RANGES_INLINE];
+		struct netfs_range *heap;
+	};
+};
+
+void netfs_ranges_init(struct netfs_ranges *set);
+void netfs_ranges_done(struct netfs_ranges *set);
+/* Makes it empty; keeps no memory. */
+void netfs_ranges_clear(struct netfs_ranges *set);
+
+static inline const struct netfs_range *netfs_ranges_at(const struct netfs_ranges *set, uint32_t i)
+{
+	return set->room ? &set->heap[i] : &set->in[i];
+}
+
+/* Adds or removes [from, to); an empty range does nothing.  -ENOMEM. */
+int netfs_ranges_add(struct netfs_ranges *set, uint64_t from, uint64_t to);
+int netfs_ranges_remove(struct netfs_ranges *set, uint64_t from, uint64_t to);
+/* Adds what is in other.  On -ENOMEM a part may have been added. */
+int netfs_ranges_add_all(struct netfs_ranges *set, const struct netfs_ranges *other);
+/* Makes room so that the next n adds or removes cannot fail. */
+int netfs_ranges_reserve(struct netfs_ranges *set, uint32_t n);
+
+/* Is all of [from, to) in the set?  True for an empty range. */
+bool netfs_ranges_covers(const struct netfs_ranges *set, uint64_t from, uint64_t to);
+/* Is any byte of [from, to) in the set? */
+bool netfs_ranges_overlaps(const struct netfs_ranges *set, uint64_t from, uint64_t to);
+/* The first stretch of the set inside [from, to), clipped to it.  False where
+ * there is none. */
+bool netfs_ranges_next(const struct netfs_ranges *set, uint64_t from, uint64_t to,
+		       struct netfs_range *ret_range);
+/* The first stretch of [from, to) that is not in the set. */
+bool netfs_ranges_next_gap(const struct netfs_ranges *set, uint64_t from, uint64_t to,
+			   struct netfs_range *ret_range);
+/* Bytes in the set. */
+uint64_t netfs_ranges_bytes(const struct netfs_ranges *set);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of the engine.  It knows files, ranges and time, and moves bytes
+ * between callers, memory and the streams (the server; later a disk cache).
+ * It knows no name, no protocol and no disk.
+ *
+ * Who calls: vfs for everything but the budget, client for the budget.
+ * Every function may be called from any thread with no lock of the core held,
+ * and none blocks.  What may have to wait takes a struct netfs_completion or a
+ * struct netfs_io and completes it exactly once, perhaps before it returns,
+ * with no lock held.
+ */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+#include <unetfs/backend.h>
+#include <unetfs/unetfs.h>
+#include <core/inode.h>
+#include <obs/stats.h>
+
+/* ----------------------------------------------------------- budget */
+
+/*
+ * Memory for file data, shared by all mounts of a client.  Read-ahead shrinks
+ * first, then clean folios leave, then writers wait.
+ */
+struct netfs_budget;
+
+/* memory_max and dirty_max in bytes, both > 0.  -ENOMEM. */
+int netfs_budget_new(uint64_t memory_max, uint64_t dirty_max, struct netfs_budget **ret_budget);
+/* All cores on it are freed. */
+void netfs_budget_free(struct netfs_budget *budget);
+/* Bytes of file data held now; never above memory_max plus the reserve that
+ * lets write-back make progress. */
+uint64_t netfs_budget_used(struct netfs_budget *budget);
+
+/* ------------------------------------------------------------- core */
+
+struct netfs_core_config {
+	struct netfs_budget *budget;
+	struct netfs_be *be;	/* outlives the core */
+	struct netfs_stats *stats;
+	uint32_t dirty_age_ms;	/* send after this at the latest */
+	uint32_t rasize;	/* read-ahead window at most, bytes */
+	uint32_t rsize;		/* largest slices, bytes; 0: the back end's */
+	uint32_t wsize;
+	bool hard;		/* retry for ever, or only for: */
+	uint32_t retry_ms;
+};
+
+int netfs_core_new(const struct netfs_core_config *config, struct netfs_core **ret_core);
+/* All its inodes are done. */
+void netfs_core_free(struct netfs_core *core);
+/* For netfs_be_host.ready: offers refused slices again.  Any thread. */
+void netfs_core_ready(struct netfs_core *core);
+/* From now on nothing is sent, and what is in flight is cancelled; reads and
+ * flushes end with -EIO.  Dirty data stays. */
+void netfs_core_abort(struct netfs_core *core);
+/* Bytes written but not at the server: all, and those it refused for good. */
+uint64_t netfs_core_dirty(struct netfs_core *core);
+uint64_t netfs_core_stuck(struct netfs_core *core);
+/* Bytes of this mount in memory, and living requests. */
+uint64_t netfs_core_cached(struct netfs_core *core);
+uint64_t netfs_core_requests(struct netfs_core *core);
+
+/* ------------------------------------------------------------ inode */
+
+/* Ready for use.  server_size: as the server told.  created: made by us just
+ * now, so everything in it is known to be zero. */
+void netfs_inode_init(struct netfs_inode *inode, struct netfs_core *core,
+		      const struct netfs_inode_ops *ops, uint64_t server_size, bool created);
+/* Drops all memory.  The inode must be idle (ops->idle balanced ops->busy)
+ * and have no handle attached and nothing waiting. */
+void netfs_inode_done(struct netfs_inode *inode);
+/* Forgets dirty data (bytes returned), so that the inode can be done.  For a
+ * forced unmount, after netfs_core_abort(). */
+uint64_t netfs_inode_drop_dirty(struct netfs_inode *inode);
+
+/* Handles the inode may read and write through; takes a reference.  Any
+ * readable one may serve any reader, any writable one the write-back. */
+int netfs_inode_attach_handle(struct netfs_inode *inode, struct netfs_handle *handle);
+/* The opener goes.  The core keeps the handle as long as dirty data has no
+ * other writable one. */
+void netfs_inode_detach_handle(struct netfs_inode *inode, struct netfs_handle *handle);
+
+/* What is known locally, all at one moment. */
+struct netfs_inode_view {
+	uint64_t size;	      /* as readers here see it */
+	uint64_t remote_size; /* as the server is believed to see it */
+	uint64_t seq;	      /* grows with every local change of data or size */
+	uint64_t mtime_ns;    /* wall clock of the last local write, 0: none yet */
+	bool dirty;	      /* data not at the server, or on its way */
+};
+
+void netfs_inode_view(struct netfs_inode *inode, struct netfs_inode_view *ret_view);
+
+/*
+ * The server told its size in an answer to a question sent when the view's
+ * seq was seq.  changed: the version is not the one our data came from.
+ *
+ * Nothing happens where local changes since then make the answer worthless.
+ * Otherwise clean data is dropped if changed, and where nothing is dirty the
+ * local size follows.  Returns true where cached data or size changed, so that
+ * those who cache above must be told.
+ */
+bool netfs_inode_remote_update(struct netfs_inode *inode, uint64_t size, uint64_t seq,
+			       bool changed);
+/* Drops clean data of [start, end); dirty data stays. */
+void netfs_inode_invalidate(struct netfs_inode *inode, uint64_t start, uint64_t end);
+
+/*
+ * Size-changing operations.  lock completes once no read, write, upload or
+ * download of the inode is running; until unlock none starts.  Signals that
+ * the wait is pending are the caller's: cancel makes a pending lock complete
+ * with -EINTR.
+ */
+void netfs_inode_lock(struct netfs_inode *inode, struct netfs_completion *done);
+void netfs_inode_lock_cancel(struct netfs_inode *inode, struct netfs_completion *done);
+void netfs_inode_unlock(struct netfs_inode *inode);
+/* Under the lock: the server's file now has this size. */
+void netfs_inode_resized(struct netfs_inode *inode, uint64_t size);
+/* Under the lock: forget all data of the range, dirty too. */
+void netfs_inode_discard(struct netfs_inode *inode, uint64_t start, uint64_t end);
+/* Under the lock: the server's bytes of the range are zero, or are not known
+ * to be any more. */
+void netfs_inode_set_zero(struct netfs_inode *inode, uint64_t start, uint64_t end);
+void netfs_inode_clear_zero(struct netfs_inode *inode, uint64_t start, uint64_t end);
+
+/* Completes when all data of the range that is dirty now has been taken by
+ * the server, or with the error that keeps it here.  Durability is the back
+ * end's fsync.  Also for one who holds the lock. */
+void netfs_inode_flush(struct netfs_inode *inode, uint64_t start, uint64_t end,
+		       struct netfs_completion *done);
+
+/* Write-back errors, told once to each opener: as errseq.  sample at open,
+ * check returns an error that came since and was not told to this one yet. */
+uint32_t netfs_inode_error_sample(struct netfs_inode *inode);
+int netfs_inode_error_check(struct netfs_inode *inode, uint32_t *since);
+
+/* ------------------------------------------------------------- data */
+
+/* Per open file; the core's between init and the last I/O. */
+void netfs_opener_init(struct netfs_opener *opener, struct netfs_handle *handle,
+		       unsigned flags);
+
+/* Read or write through opener, as include/unetfs/unetfs.h says. */
+void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io);
+void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener,
+		      struct netfs_io *io);
+void netfs_core_io_end(struct netfs_io *io);
+void netfs_core_io_cancel(struct netfs_inode *inode, struct netfs_io *io);
+
+#endif

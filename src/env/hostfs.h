@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names and attributes of this machine's file systems, for back ends that
+ * stand on a local directory.  Every function here may block: call them from a
+ * netfs_job only.  Only env/posix has them.
+ *
+ * An object is named by its directory's descriptor and one name, or by its
+ * own descriptor with name "" ; no function follows a symbolic link in the
+ * last place.  Results are 0 (or what is said) or a negative errno.
+ */
+#ifndef ENV_HOSTFS_H
+#define ENV_HOSTFS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+/* A descriptor; flags as open(2), O_CLOEXEC is added.  dir_fd AT_FDCWD with an
+ * absolute path is allowed here. */
+int netfs_hostfs_open(int dir_fd, const char *name, int flags, uint32_t mode);
+void netfs_hostfs_close(int fd);
+/* Also btime, in ret_btime (zero where unknown). */
+int netfs_hostfs_stat(int dir_fd, const char *name, struct stat *ret_st,
+		      struct timespec *ret_btime);
+int netfs_hostfs_statvfs(int fd, struct statvfs *ret_vfs);
+int netfs_hostfs_chmod(int dir_fd, const char *name, uint32_t mode);
+/* uid or gid UINT32_MAX: leave. */
+int netfs_hostfs_chown(int dir_fd, const char *name, uint32_t uid, uint32_t gid);
+int netfs_hostfs_utimens(int dir_fd, const char *name, const struct timespec times[2]);
+int netfs_hostfs_truncate(int fd, uint64_t size);
+ssize_t netfs_hostfs_readlink(int dir_fd, const char *name, char *buf, size_t size);
+int netfs_hostfs_mknod(int dir_fd, const char *name, uint32_t mode, dev_t rdev);
+int netfs_hostfs_mkdir(int dir_fd, const char *name, uint32_t mode);
+int netfs_hostfs_symlink(const char *target, int dir_fd, const char *name);
+int netfs_hostfs_link(int old_dir_fd, const char *old_name, int dir_fd, const char *name);
+/* flags: 0 or AT_REMOVEDIR. */
+int netfs_hostfs_unlink(int dir_fd, const char *name, int flags);
+int netfs_hostfs_rename(int old_dir_fd, const char *old_name, int dir_fd, const char *name,
+			uint32_t flags);
+/* Raw getdents64 into buf from the descriptor's position; bytes, 0 at the end. */
+ssize_t netfs_hostfs_getdents(int fd, void *buf, size_t size);
+int netfs_hostfs_seekdir(int fd, uint64_t cookie);
+int netfs_hostfs_fallocate(int fd, uint32_t mode, uint64_t start, uint64_t len);
+ssize_t netfs_hostfs_copy_range(int from, uint64_t from_start, int to, uint64_t to_start,
+				size_t len);
+int64_t netfs_hostfs_seek(int fd, uint64_t start, int whence);
+/* flags as setxattr(2); the object by descriptor (of an O_PATH one too). */
+ssize_t netfs_hostfs_getxattr(int fd, const char *name, void *buf, size_t size);
+ssize_t netfs_hostfs_listxattr(int fd, char *buf, size_t size);
+int netfs_hostfs_setxattr(int fd, const char *name, const void *value, size_t size, int flags);
+int netfs_hostfs_removexattr(int fd, const char *name);
+/* Open-file-description record lock; -EAGAIN where it conflicts. */
+int netfs_hostfs_lock(int fd, short type, uint64_t start, uint64_t end);
+
+#endif
