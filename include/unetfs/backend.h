@@ -82,8 +82,8 @@ struct netfs_op {
 	size_t buf_size;
 
 	/* Results. */
-	struct netfs_be *be;	     /* connect */
-	struct netfs_node *node;     /* one reference, the caller's */
+	struct netfs_be *be; /* connect */
+	struct netfs_node *node; /* one reference, the caller's */
 	struct netfs_handle *handle; /* one reference, the caller's */
 	struct netfs_attr attr;
 	struct netfs_statfs statfs;
@@ -122,8 +122,8 @@ enum netfs_slice_flags {
  */
 struct netfs_slice {
 	enum netfs_slice_kind kind;
-	uint64_t start;	   /* file position of the first byte */
-	size_t len;	   /* bytes to move */
+	uint64_t start; /* file position of the first byte */
+	size_t len; /* bytes to move */
 	struct iovec *iov; /* where they are: covers len exactly */
 	unsigned niov;
 	/*
@@ -136,22 +136,22 @@ struct netfs_slice {
 
 /* What a back end can do beyond the table, constant after connect. */
 enum netfs_be_caps {
-	NETFS_BE_OPEN_UNLINKED = 1 << 0,   /* open files survive their unlinking */
-	NETFS_BE_RENAME_FLAGS = 1 << 1,	   /* EXCHANGE and NOREPLACE */
-	NETFS_BE_LOCKS = 1 << 2,	   /* byte-range locks between clients */
-	NETFS_BE_CHANGE_COUNTER = 1 << 3,  /* attr.version is meaningful */
-	NETFS_BE_STABLE_WRITES = 1 << 4,   /* an acknowledged write is durable */
-	NETFS_BE_LOCAL = 1 << 5,	   /* in the process or on this machine */
+	NETFS_BE_OPEN_UNLINKED = 1 << 0, /* open files survive their unlinking */
+	NETFS_BE_RENAME_FLAGS = 1 << 1, /* EXCHANGE and NOREPLACE */
+	NETFS_BE_LOCKS = 1 << 2, /* byte-range locks between clients */
+	NETFS_BE_CHANGE_COUNTER = 1 << 3, /* attr.version is meaningful */
+	NETFS_BE_STABLE_WRITES = 1 << 4, /* an acknowledged write is durable */
+	NETFS_BE_LOCAL = 1 << 5, /* in the process or on this machine */
 };
 
 /* One connection to one export; first member of the back end's own. */
 struct netfs_be {
 	const struct netfs_be_ops *ops;
-	uint32_t caps;	    /* enum netfs_be_caps */
-	uint32_t rsize;	    /* largest useful read slice in bytes */
-	uint32_t wsize;	    /* largest useful write slice in bytes */
-	uint32_t depth;	    /* slices worth keeping in flight */
-	char address[256];  /* for people: "tcp 127.0.0.1:564", "unix /run/x" */
+	uint32_t caps; /* enum netfs_be_caps */
+	uint32_t rsize; /* largest useful read slice in bytes */
+	uint32_t wsize; /* largest useful write slice in bytes */
+	uint32_t depth; /* slices worth keeping in flight */
+	char address[256]; /* for people: "tcp 127.0.0.1:564", "unix /run/x" */
 };
 
 /* Where a back end speaks up.  Given at connect, outlives the connection. */
@@ -168,9 +168,9 @@ struct netfs_be_host {
 /* The source of a mount, taken apart: scheme://host:port/path, scheme:path. */
 struct netfs_source {
 	const char *scheme; /* "9p", "dir", "mem" */
-	const char *host;   /* "" where there is none; no brackets around IPv6 */
-	const char *port;   /* "" for the protocol's own */
-	const char *path;   /* what follows host and port, with its slash */
+	const char *host; /* "" where there is none; no brackets around IPv6 */
+	const char *port; /* "" for the protocol's own */
+	const char *path; /* what follows host and port, with its slash */
 };
 
 /* One mount option, "word" or "word=value".  value is "" where missing. */
@@ -190,14 +190,14 @@ struct netfs_be_config {
 	const struct netfs_source *source;
 	const struct netfs_option *options; /* only those the back end lists */
 	unsigned noptions;
-	bool hard;		 /* wait for a lost server, or fail after: */
-	uint32_t timeout_ms;	 /* per request on a soft mount */
+	bool hard; /* wait for a lost server, or fail after: */
+	uint32_t timeout_ms; /* per request on a soft mount */
 };
 
 struct netfs_be_ops {
 	const char *scheme;
-	const char *summary;				/* one line for --help */
-	const struct netfs_option_info *options;	/* ends with a NULL name */
+	const char *summary; /* one line for --help */
+	const struct netfs_option_info *options; /* ends with a NULL name */
 
 	/*
 	 * Connects to the export.  Results: be, node (the root), attr.  The

@@ -27,10 +27,10 @@ struct netfs_cred {
 
 /* What is known about one file.  Sizes in bytes, blocks of 512 bytes. */
 struct netfs_attr {
-	uint64_t ino;	  /* the server's file id, unique with gen in a mount */
-	uint64_t gen;	  /* generation of the id, 0 where there is none */
+	uint64_t ino; /* the server's file id, unique with gen in a mount */
+	uint64_t gen; /* generation of the id, 0 where there is none */
 	uint64_t version; /* the server's change number, 0 where there is none */
-	uint32_t mode;	  /* type and permission bits as in stat(2) */
+	uint32_t mode; /* type and permission bits as in stat(2) */
 	uint32_t nlink;
 	uint32_t uid;
 	uint32_t gid;
@@ -51,8 +51,8 @@ enum netfs_setattr_valid {
 	NETFS_SET_UID = 1 << 1,
 	NETFS_SET_GID = 1 << 2,
 	NETFS_SET_SIZE = 1 << 3,
-	NETFS_SET_ATIME = 1 << 4,     /* to the value in atime */
-	NETFS_SET_MTIME = 1 << 5,     /* to the value in mtime */
+	NETFS_SET_ATIME = 1 << 4, /* to the value in atime */
+	NETFS_SET_MTIME = 1 << 5, /* to the value in mtime */
 	NETFS_SET_ATIME_NOW = 1 << 6, /* to the server's clock */
 	NETFS_SET_MTIME_NOW = 1 << 7,
 };
@@ -96,7 +96,7 @@ struct netfs_lock {
 	uint64_t start;
 	uint64_t end;
 	uint64_t owner; /* opaque; equal owners never conflict */
-	int32_t pid;	/* holder, for F_GETLK */
+	int32_t pid; /* holder, for F_GETLK */
 };
 
 /* What came of asking a server for a lock. */

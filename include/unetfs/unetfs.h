@@ -51,11 +51,11 @@ struct netfs_call {
 	/* Results. */
 	struct netfs_mount *mount;
 	struct netfs_vnode *vnode; /* one reference, the caller's */
-	struct netfs_file *file;   /* the caller's, until netfs_release() */
+	struct netfs_file *file; /* the caller's, until netfs_release() */
 	struct netfs_attr attr;
-	uint32_t attr_ttl_ms;  /* how long attr may be believed */
+	uint32_t attr_ttl_ms; /* how long attr may be believed */
 	uint32_t entry_ttl_ms; /* how long the name may be believed */
-	bool keep_pages;       /* open: pages cached above us are still right */
+	bool keep_pages; /* open: pages cached above us are still right */
 	struct netfs_statfs statfs;
 	struct netfs_lock lock;
 	uint64_t count;
@@ -78,11 +78,11 @@ void netfs_call_cancel(struct netfs_call *call);
 /* ----------------------------------------------------------- client */
 
 struct netfs_client_config {
-	size_t struct_size;   /* sizeof, for ABI growth */
-	uint64_t memory_max;  /* bytes of file data in memory; 0: a quarter of RAM, at most 4 GiB */
-	uint64_t dirty_max;   /* writers wait above this; 0: half of memory_max */
+	size_t struct_size; /* sizeof, for ABI growth */
+	uint64_t memory_max; /* bytes of file data in memory; 0: a quarter of RAM, at most 4 GiB */
+	uint64_t dirty_max; /* writers wait above this; 0: half of memory_max */
 	uint32_t dirty_age_ms; /* data is sent after this at the latest; 0: 5000 */
-	uint32_t threads;     /* executor threads; 0: two */
+	uint32_t threads; /* executor threads; 0: two */
 	/* Messages for people, one line each, no newline.  NULL: none. */
 	void (*log)(void *user, int level, const char *line);
 	void *user;
@@ -142,23 +142,23 @@ void netfs_mount_abort(struct netfs_mount *mount);
 struct netfs_mount_status {
 	char source[512];
 	char address[256];
-	char state[128];      /* "connected", or what is wrong */
+	char state[128]; /* "connected", or what is wrong */
 	bool connected;
 	bool read_only;
-	char cache_mode[16];  /* none, strict, loose, immutable */
-	uint64_t dirty;	      /* bytes written and not yet at the server */
-	uint64_t stuck;	      /* of these: bytes the server refused */
-	uint64_t cached;      /* bytes of file data in memory */
+	char cache_mode[16]; /* none, strict, loose, immutable */
+	uint64_t dirty; /* bytes written and not yet at the server */
+	uint64_t stuck; /* of these: bytes the server refused */
+	uint64_t cached; /* bytes of file data in memory */
 	uint64_t vnodes;
 	uint64_t files_open;
-	uint64_t requests;    /* living read and write requests */
+	uint64_t requests; /* living read and write requests */
 };
 
 void netfs_mount_status(struct netfs_mount *mount, struct netfs_mount_status *ret_status);
 
 /* One counter. */
 struct netfs_stat {
-	const char *name;    /* "read_bytes" */
+	const char *name; /* "read_bytes" */
 	const char *meaning; /* one line */
 	uint64_t value;
 };
@@ -197,8 +197,7 @@ uint64_t netfs_vnode_ino(const struct netfs_vnode *vnode);
 void netfs_lookup(struct netfs_vnode *dir, const char *name, struct netfs_call *call);
 void netfs_mknod(struct netfs_vnode *dir, const char *name, uint32_t mode, uint32_t rdev_major,
 		 uint32_t rdev_minor, struct netfs_call *call);
-void netfs_mkdir(struct netfs_vnode *dir, const char *name, uint32_t mode,
-		 struct netfs_call *call);
+void netfs_mkdir(struct netfs_vnode *dir, const char *name, uint32_t mode, struct netfs_call *call);
 void netfs_symlink(struct netfs_vnode *dir, const char *name, const char *target,
 		   struct netfs_call *call);
 /* Results: vnode (a new reference to the one given), attr, ttls. */
@@ -270,15 +269,14 @@ void netfs_seek(struct netfs_file *file, uint64_t start, int whence, struct netf
 void netfs_lock(struct netfs_file *file, const struct netfs_lock *lock, bool wait,
 		struct netfs_call *call);
 /* Result: lock, type UNLOCK where nothing conflicts. */
-void netfs_getlock(struct netfs_file *file, const struct netfs_lock *lock,
-		   struct netfs_call *call);
+void netfs_getlock(struct netfs_file *file, const struct netfs_lock *lock, struct netfs_call *call);
 
 /* -------------------------------------------------------- file data */
 
 enum netfs_io_flags {
 	NETFS_IO_DIRECT = 1 << 0, /* as O_DIRECT: past the cache */
 	NETFS_IO_APPEND = 1 << 1, /* write at the end, wherever it is */
-	NETFS_IO_DSYNC = 1 << 2,  /* durable before done() */
+	NETFS_IO_DSYNC = 1 << 2, /* durable before done() */
 	/* Read: do not copy; point iov at the library's own memory, which
 	 * stays as it is until netfs_io_end().  iov and niov then are the
 	 * room for the answer. */
@@ -312,8 +310,7 @@ void netfs_io_end(struct netfs_io *io);
 /* Asks that io end soon with -EINTR; done() still comes, exactly once. */
 void netfs_io_cancel(struct netfs_file *file, struct netfs_io *io);
 /* Blocking forms, on the same path.  Return bytes or negative errno. */
-ssize_t netfs_pread(struct netfs_file *file, void *buf, size_t len, uint64_t start,
-		    unsigned flags);
+ssize_t netfs_pread(struct netfs_file *file, void *buf, size_t len, uint64_t start, unsigned flags);
 ssize_t netfs_pwrite(struct netfs_file *file, const void *buf, size_t len, uint64_t start,
 		     unsigned flags);
 

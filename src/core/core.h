@@ -38,13 +38,13 @@ uint64_t netfs_budget_used(struct netfs_budget *budget);
 
 struct netfs_core_config {
 	struct netfs_budget *budget;
-	struct netfs_be *be;	/* outlives the core */
+	struct netfs_be *be; /* outlives the core */
 	struct netfs_stats *stats;
-	uint32_t dirty_age_ms;	/* send after this at the latest */
-	uint32_t rasize;	/* read-ahead window at most, bytes */
-	uint32_t rsize;		/* largest slices, bytes; 0: the back end's */
+	uint32_t dirty_age_ms; /* send after this at the latest */
+	uint32_t rasize; /* read-ahead window at most, bytes */
+	uint32_t rsize; /* largest slices, bytes; 0: the back end's */
 	uint32_t wsize;
-	bool hard;		/* retry for ever, or only for: */
+	bool hard; /* retry for ever, or only for: */
 	uint32_t retry_ms;
 };
 
@@ -85,11 +85,11 @@ void netfs_inode_detach_handle(struct netfs_inode *inode, struct netfs_handle *h
 
 /* What is known locally, all at one moment. */
 struct netfs_inode_view {
-	uint64_t size;	      /* as readers here see it */
+	uint64_t size; /* as readers here see it */
 	uint64_t remote_size; /* as the server is believed to see it */
-	uint64_t seq;	      /* grows with every local change of data or size */
-	uint64_t mtime_ns;    /* wall clock of the last local write, 0: none yet */
-	bool dirty;	      /* data not at the server, or on its way */
+	uint64_t seq; /* grows with every local change of data or size */
+	uint64_t mtime_ns; /* wall clock of the last local write, 0: none yet */
+	bool dirty; /* data not at the server, or on its way */
 };
 
 void netfs_inode_view(struct netfs_inode *inode, struct netfs_inode_view *ret_view);
@@ -128,9 +128,15 @@ void netfs_inode_clear_zero(struct netfs_inode *inode, uint64_t start, uint64_t 
 
 /* Completes when all data of the range that is dirty now has been taken by
  * the server, or with the error that keeps it here.  Durability is the back
- * end's fsync.  Also for one who holds the lock. */
+ * end's fsync.  Waits while somebody holds the lock; the holder itself uses
+ * the second form. */
 void netfs_inode_flush(struct netfs_inode *inode, uint64_t start, uint64_t end,
 		       struct netfs_completion *done);
+void netfs_inode_flush_locked(struct netfs_inode *inode, uint64_t start, uint64_t end,
+			      struct netfs_completion *done);
+
+/* Asks that a flush end now with -EINTR; done still comes, exactly once. */
+void netfs_inode_flush_cancel(struct netfs_inode *inode, struct netfs_completion *done);
 
 /* Write-back errors, told once to each opener: as errseq.  sample at open,
  * check returns an error that came since and was not told to this one yet. */
@@ -140,13 +146,11 @@ int netfs_inode_error_check(struct netfs_inode *inode, uint32_t *since);
 /* ------------------------------------------------------------- data */
 
 /* Per open file; the core's between init and the last I/O. */
-void netfs_opener_init(struct netfs_opener *opener, struct netfs_handle *handle,
-		       unsigned flags);
+void netfs_opener_init(struct netfs_opener *opener, struct netfs_handle *handle, unsigned flags);
 
 /* Read or write through opener, as include/unetfs/unetfs.h says. */
 void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io);
-void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener,
-		      struct netfs_io *io);
+void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io);
 void netfs_core_io_end(struct netfs_io *io);
 void netfs_core_io_cancel(struct netfs_inode *inode, struct netfs_io *io);
 

@@ -19,6 +19,8 @@ char *netfs_strdup(const char *text);
  * aligned to itself, contents undefined. */
 void *netfs_block_alloc(size_t size) __attribute__((alloc_size(1)));
 void netfs_block_free(void *block, size_t size);
+/* Bytes in living blocks, so that tests can prove that none was left. */
+size_t netfs_block_living(void);
 
 /* Cleanup attribute: netfs_cleanup_free char *p = ...; */
 static inline void netfs_free_pointer(void *ptr)

@@ -18,8 +18,14 @@
 #include <sys/types.h>
 
 /* A descriptor; flags as open(2), O_CLOEXEC is added.  dir_fd AT_FDCWD with an
- * absolute path is allowed here. */
+ * absolute path is allowed here, and then links are followed: it is the user's. */
 int netfs_hostfs_open(int dir_fd, const char *name, int flags, uint32_t mode);
+/* The same for a relative path of any length, which may have no "..": it stays
+ * beneath dir_fd and passes through no symbolic link.  May cross to other file
+ * systems. */
+int netfs_hostfs_open_beneath(int dir_fd, const char *path, int flags);
+/* Opens the object of fd, which may be an O_PATH one, once more. */
+int netfs_hostfs_reopen(int fd, int flags);
 void netfs_hostfs_close(int fd);
 /* Also btime, in ret_btime (zero where unknown). */
 int netfs_hostfs_stat(int dir_fd, const char *name, struct stat *ret_st,
@@ -51,7 +57,13 @@ ssize_t netfs_hostfs_getxattr(int fd, const char *name, void *buf, size_t size);
 ssize_t netfs_hostfs_listxattr(int fd, char *buf, size_t size);
 int netfs_hostfs_setxattr(int fd, const char *name, const void *value, size_t size, int flags);
 int netfs_hostfs_removexattr(int fd, const char *name);
-/* Open-file-description record lock; -EAGAIN where it conflicts. */
+/* Open-file-description record lock of [start, end), type F_RDLCK, F_WRLCK or
+ * F_UNLCK; end UINT64_MAX: to the end of the file.  -EAGAIN: it conflicts. */
 int netfs_hostfs_lock(int fd, short type, uint64_t start, uint64_t end);
+/* What stands in the way of such a lock: type F_UNLCK where nothing does.  In
+ * and out: type, start, end; ret_pid is 0 where the holder is not known. */
+int netfs_hostfs_getlock(int fd, short *type, uint64_t *start, uint64_t *end, int *ret_pid);
+/* Whole-file lock as flock(2), type as above; -EAGAIN where it conflicts. */
+int netfs_hostfs_flock(int fd, short type);
 
 #endif

@@ -7,22 +7,28 @@
 #ifndef ENV_LOCK_RANK_H
 #define ENV_LOCK_RANK_H
 
+/* X(identifier, "what it guards").  NETFS_RANK_<identifier> is the rank. */
+#define NETFS_LOCK_RANKS(X)                                                                        \
+	X(CLIENT, "client: list of mounts")                                                        \
+	X(MOUNT, "vfs mount: vnode table, list of files, names")                                   \
+	X(VNODE, "vfs vnode: attributes, open files, children")                                    \
+	X(LOCKS, "vfs lock table of one vnode")                                                    \
+	X(FILE, "core: one file's folios, sizes, gate, requests")                                  \
+	X(CORES, "core: the mounts that share a budget")                                           \
+	X(WRITEBACK, "core: list of dirty files, throttled writers")                               \
+	X(STALLED, "core: slices waiting for the back end")                                        \
+	X(BUDGET, "core: eviction queue and memory accounting")                                    \
+	X(BACKEND, "back end: its connection and tables")                                          \
+	X(BACKEND_IO, "back end: its send queue")                                                  \
+	X(CALL, "vfs: a call against its cancellation")                                            \
+	X(OBS, "statistics, trace rings")                                                          \
+	X(ENV, "the environment's own queues")
+
 enum netfs_lock_rank {
-	NETFS_RANK_CLIENT,     /* client: list of mounts */
-	NETFS_RANK_MOUNT,      /* vfs mount: vnode table, list of files, names */
-	NETFS_RANK_VNODE,      /* vfs vnode: attributes, open files, children */
-	NETFS_RANK_LOCKS,      /* vfs lock table of one vnode */
-	NETFS_RANK_FILE,       /* core: one file's folios, sizes, gate, requests */
-	NETFS_RANK_REQUEST,    /* core: a request's lists of subrequests */
-	NETFS_RANK_WRITEBACK,  /* core: list of dirty files, throttled writers */
-	NETFS_RANK_STALLED,    /* core: slices waiting for the back end */
-	NETFS_RANK_BUDGET,     /* core: eviction queue and memory accounting */
-	NETFS_RANK_BACKEND,    /* back end: its connection and tables */
-	NETFS_RANK_BACKEND_IO, /* back end: its send queue */
-	NETFS_RANK_CALL,       /* vfs: a call against its cancellation */
-	NETFS_RANK_OBS,	       /* statistics, trace rings */
-	NETFS_RANK_ENV,	       /* the environment's own queues */
-	NETFS_RANK_COUNT,
+#define NETFS_RANK_ENUM(name, guards) NETFS_RANK_##name,
+	NETFS_LOCK_RANKS(NETFS_RANK_ENUM)
+#undef NETFS_RANK_ENUM
+		NETFS_RANK_COUNT
 };
 
 #endif

@@ -33,7 +33,10 @@ struct netfs_socket_address {
 /*
  * Starts connecting (names are resolved in the background).  address is copied.
  * readable and writable are tasks of the caller; both are posted when the
- * connection stands or failed.  -ENOMEM.
+ * connection stands or failed, and never before *ret_socket is set.  -ENOMEM;
+ * of NETFS_SOCKET_FD also why the descriptors cannot be used.  Descriptors
+ * belong to the socket once this succeeded.  A name that cannot be resolved
+ * ends in the status -EHOSTUNREACH.
  */
 int netfs_socket_open(const struct netfs_socket_address *address, struct netfs_task *readable,
 		      struct netfs_task *writable, struct netfs_socket **ret_socket);

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+#
+# The face of the build; meson and ninja do the work underneath.
+#
+#	make			the library and the programs, into build/
+#	make demo [SOURCE=dir:]	the main job on real data; installs what is missing
+#	make check		all tests; installs what is missing
+#	make bench		against other ways to the same files
+#	make install		into $(DESTDIR)$(PREFIX)
+#	make asan | tsan	all tests under the sanitizers
+#	make fuzz [RUNS=n]	the decoders against random input
+#	make tidy		the rules of the tree
+#	make clean
+BUILD  ?= build
+PREFIX ?= /usr/local
+RUNS   ?= 1000000
+SOURCE ?= 9p:
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+	@tools/link-programs $(BUILD)
+
+%/build.ninja:
+	@command -v meson >/dev/null || { echo "make: no meson; run tools/deps" >&2; exit 1; }
+	meson setup $* $(MESON)
+
+demo:
+	@tools/deps build test
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) tools/demo "$(SOURCE)"
+
+check:
+	@BUILD=$(BUILD) tools/check
+
+asan:
+	@BUILD=build-asan SANITIZE=address tools/check
+
+tsan:
+	@BUILD=build-tsan SANITIZE=thread tools/check
+
+# What is measured or installed has no checks of lock ranks in it.
+release:
+	@$(MAKE) --no-print-directory all BUILD=build-release \
+		MESON="--buildtype=release -Dchecked=false --prefix=$(PREFIX)"
+
+bench:
+	@tools/deps build test
+	@$(MAKE) --no-print-directory release
+	@BUILD=build-release bench/run
+
+install: release
+	@meson configure build-release --prefix=$(PREFIX)
+	@DESTDIR=$(abspath $(DESTDIR)) meson install -C build-release --no-rebuild
+
+fuzz:
+	@tools/deps build test
+	@CC=clang $(MAKE) --no-print-directory all BUILD=build-fuzz \
+		MESON="-Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false"
+	@BUILD=build-fuzz tools/fuzz $(RUNS)
+
+tidy:
+	@tools/tidy
+
+clean:
+	rm -rf build build-clang build-asan build-tsan build-release build-fuzz
+
+.PHONY: all demo check asan tsan release bench install fuzz tidy clean

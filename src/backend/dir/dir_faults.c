@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Troubles that the dir back end plays on request: a slow server (delay=), a
+ * narrow line (bw=), one that fails now and then (errors=).
+ *
+ * Everything ends here.  Where no trouble is asked for, that costs one look at
+ * a flag.  Otherwise the answer is held back by a timer.  The line is a clock:
+ * the moment until which it is busy with the data before.  A slice's data takes
+ * its share of time from there on, so that many slices together are as slow as
+ * the line, and each waits its turn, with no queue kept.
+ *
+ * A failing data request fails before anything is done.  "errors=N" heals: the
+ * engine is told to try again.  "errors=N:ENOSPC" is for good, and then also
+ * for fallocate and copies.  Names never fail by it: their contract knows no
+ * retry, as a back end would do that by itself.
+ *
+ * Cancelling what is held back ends it at once, with the answer it has.
+ *
+ * Locks: dir_be.mutex guards the clock of the line and the list of what waits.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <backend/dir/dir.h>
+#include <base/round.h>
+#include <env/alloc.h>
+#include <env/clock.h>
+#include <env/random.h>
+#include <env/timer.h>
+
+#define DELAY_MAX_MS 3600000
+#define BW_MAX	     (UINT64_C(1) << 50)
+#define ONE_IN_MAX   1000000000
+
+/* --------------------------------------------------------- options */
+
+/* Errors that a data request may fail with. */
+static const struct {
+	const char *name;
+	int err;
+} errors[] = {
+	{"EIO", EIO},	    {"ENOSPC", ENOSPC},	      {"EDQUOT", EDQUOT}, {"EROFS", EROFS},
+	{"EACCES", EACCES}, {"EPERM", EPERM},	      {"EFBIG", EFBIG},	  {"ESTALE", ESTALE},
+	{"ENOMEM", ENOMEM}, {"ETIMEDOUT", ETIMEDOUT}, {"EINTR", EINTR},
+};
+
+/* A decimal number from 1 to max; *ret_end is what follows it. */
+static bool parse_number(const char *text, uint64_t max, uint64_t *ret_value, const char **ret_end)
+{
+	uint64_t value = 0;
+	const char *at = text;
+
+	for (; *at >= '0' && *at <= '9'; at++) {
+		value = value * 10 + (uint64_t)(*at - '0');
+		if (value > max)
+			return false;
+	}
+	*ret_value = value;
+	*ret_end = at;
+	return at != text && value > 0;
+}
+
+static bool parse_delay(struct dir_faults *faults, const char *text)
+{
+	const char *end;
+	uint64_t ms = 0;
+
+	if (!parse_number(text, DELAY_MAX_MS, &ms, &end) && strcmp(text, "0") != 0)
+		return false;
+	faults->delay_ns = ms * NETFS_NS_PER_MS;
+	return !*end;
+}
+
+static bool parse_bw(struct dir_faults *faults, const char *text)
+{
+	static const char units[] = "kmg";
+	const char *end, *unit;
+
+	if (!parse_number(text, BW_MAX, &faults->bytes_per_s, &end))
+		return false;
+	unit = *end ? strchr(units, *end | 0x20) : NULL;
+	if (unit)
+		faults->bytes_per_s <<= 10 * (unit - units + 1);
+	return faults->bytes_per_s <= BW_MAX && !end[unit ? 1 : 0];
+}
+
+static bool parse_errors(struct dir_faults *faults, const char *text)
+{
+	const char *end;
+
+	if (!parse_number(text, ONE_IN_MAX, &faults->one_in, &end))
+		return false;
+	faults->heals = !*end;
+	faults->err = -EIO;
+	if (!*end)
+		return true;
+	for (size_t i = 0; *end == ':' && i < sizeof(errors) / sizeof(errors[0]); i++) {
+		if (!strcmp(end + 1, errors[i].name)) {
+			faults->err = -errors[i].err;
+			return true;
+		}
+	}
+	return false;
+}
+
+int netfs_dir_faults_init(struct dir_faults *faults, const struct netfs_be_config *config,
+			  char *text, size_t text_size)
+{
+	static const struct {
+		const char *name;
+		bool (*parse)(struct dir_faults *faults, const char *text);
+	} parsers[] = {{"delay", parse_delay}, {"bw", parse_bw}, {"errors", parse_errors}};
+
+	netfs_list_init(&faults->waiting);
+	for (size_t i = 0; i < sizeof(parsers) / sizeof(parsers[0]); i++) {
+		const char *value = netfs_config_option(config, parsers[i].name);
+
+		if (value && !parsers[i].parse(faults, value)) {
+			snprintf(text, text_size, "bad value in %s=%.64s", parsers[i].name, value);
+			return -EINVAL;
+		}
+	}
+	faults->on = faults->delay_ns || faults->bytes_per_s;
+	return 0;
+}
+
+int netfs_dir_faults_draw(const struct dir_faults *faults, unsigned *ret_flags)
+{
+	if (!faults->one_in || netfs_random_below(faults->one_in))
+		return 0;
+	*ret_flags = faults->heals ? NETFS_SLICE_RETRY : 0;
+	return faults->err;
+}
+
+/* ------------------------------------------------------ completing */
+
+/* An answer that is held back. */
+struct dir_late {
+	struct netfs_task task;
+	struct netfs_timer timer;
+	struct netfs_list link; /* dir_faults.waiting, until it ends */
+	struct dir_be *be;
+	struct netfs_op *op; /* this, or else: */
+	struct netfs_slice *slice;
+	size_t moved;
+	int err;
+	unsigned flags;
+};
+
+static void late_end(const struct dir_late *late)
+{
+	if (late->op)
+		late->op->done(late->op, late->err);
+	else
+		late->slice->done(late->slice, late->moved, late->err, late->flags);
+}
+
+static void late_run(struct netfs_task *task)
+{
+	struct dir_late *late = netfs_container_of(task, struct dir_late, task);
+	struct dir_late copy = *late;
+
+	netfs_mutex_lock(&copy.be->mutex);
+	netfs_list_remove(&late->link);
+	netfs_mutex_unlock(&copy.be->mutex);
+	netfs_free(late);
+	late_end(&copy);
+}
+
+/* How long from now on until the line has brought bytes more. */
+static uint64_t line_delay_locked(struct dir_faults *faults, size_t bytes)
+{
+	uint64_t now = netfs_clock_now();
+
+	if (!faults->bytes_per_s || !bytes)
+		return 0;
+	faults->busy_until_ns =
+		netfs_max(faults->busy_until_ns, now) +
+		(uint64_t)((unsigned __int128)bytes * NETFS_NS_PER_SEC / faults->bytes_per_s);
+	return faults->busy_until_ns - now;
+}
+
+/* Without memory to hold it back it is not: late is not worth failing for. */
+static void end_late(const struct dir_late *what)
+{
+	struct dir_faults *faults = &what->be->faults;
+	struct dir_late *late = netfs_alloc(sizeof(*late));
+
+	if (!late) {
+		late_end(what);
+		return;
+	}
+	*late = *what;
+	netfs_task_init(&late->task, late_run);
+	netfs_timer_init(&late->timer, &late->task);
+	netfs_mutex_lock(&late->be->mutex);
+	netfs_list_push_back(&faults->waiting, &late->link);
+	netfs_timer_start(&late->timer, faults->delay_ns + line_delay_locked(faults, late->moved));
+	netfs_mutex_unlock(&what->be->mutex);
+}
+
+void netfs_dir_op_end(struct dir_be *be, struct netfs_op *op, int err)
+{
+	if (!be->faults.on)
+		op->done(op, err);
+	else
+		end_late(&(struct dir_late){.be = be, .op = op, .err = err});
+}
+
+void netfs_dir_slice_end(struct dir_be *be, struct netfs_slice *slice, size_t moved, int err,
+			 unsigned flags)
+{
+	if (!be->faults.on)
+		slice->done(slice, moved, err, flags);
+	else
+		end_late(&(struct dir_late){
+			.be = be, .slice = slice, .moved = moved, .err = err, .flags = flags});
+}
+
+/* ------------------------------------------------------- cancelling */
+
+/* Where the timer could not be stopped, the answer is on its way already. */
+static void cancel(struct dir_be *be, const struct netfs_op *op, const struct netfs_slice *slice)
+{
+	struct netfs_list *pos;
+
+	netfs_mutex_lock(&be->mutex);
+	netfs_list_for_each (pos, &be->faults.waiting) {
+		struct dir_late *late = netfs_container_of(pos, struct dir_late, link);
+
+		if (late->op == op && late->slice == slice) {
+			if (netfs_timer_stop(&late->timer))
+				netfs_task_post(&late->task);
+			break;
+		}
+	}
+	netfs_mutex_unlock(&be->mutex);
+}
+
+void netfs_dir_op_cancel(struct netfs_be *be, struct netfs_op *op)
+{
+	cancel(netfs_dir_be(be), op, NULL);
+}
+
+void netfs_dir_slice_cancel(struct netfs_be *be, struct netfs_slice *slice)
+{
+	cancel(netfs_dir_be(be), NULL, slice);
+}

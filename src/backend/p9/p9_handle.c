@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open files and directories, and opening them again in a new session.
+ *
+ * A handle whose fid is from an older session is opened again on its next use,
+ * at once if locks were held through it.  One call of our own does it while the
+ * calls that want the handle wait in handle->waiting: two openings at once would
+ * set the locks on two fids, against one another.  The new opening uses the
+ * flags of the old one without O_TRUNC, O_EXCL and O_CREAT, on the node as it is
+ * found by its path; if that is another file now, or cannot be opened, or a lock
+ * was lost meanwhile, the handle is dead: every use gives handle->err.
+ *
+ * Locks: conn->lock.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include "p9.h"
+
+struct p9_handle *p9_handle_new(struct p9_conn *conn, struct p9_node *node, uint32_t flags)
+{
+	struct p9_handle *handle = netfs_zalloc(sizeof(*handle));
+	uint32_t acc = flags & O_ACCMODE;
+
+	if (!handle)
+		return NULL;
+	atomic_init(&handle->base.refs, 1);
+	handle->base.be = &conn->be;
+	handle->base.readable = acc != O_WRONLY;
+	handle->base.writable = acc != O_RDONLY;
+	netfs_node_get(&node->base);
+	handle->node = node;
+	handle->flags = acc;
+	if (node->qid_type & P9_QID_DIR)
+		handle->flags |= P9_O_DIRECTORY;
+	netfs_list_init(&handle->waiting);
+	netfs_mutex_lock(&conn->lock);
+	netfs_list_push_back(&conn->handles, &handle->link);
+	netfs_mutex_unlock(&conn->lock);
+	return handle;
+}
+
+void p9_handle_install(struct p9_handle *handle, struct p9_fid *fid, uint32_t iounit)
+{
+	struct p9_conn *conn = fid->conn;
+	struct p9_fid *old;
+
+	netfs_mutex_lock(&conn->lock);
+	old = handle->fid;
+	handle->fid = fid;
+	handle->iounit = iounit;
+	handle->epoch = conn->epoch;
+	handle->moves = handle->node->moves;
+	netfs_mutex_unlock(&conn->lock);
+	p9_fid_put(old);
+}
+
+void p9_handle_free(struct netfs_handle *base)
+{
+	struct p9_handle *handle = p9_handle_of(base);
+	struct p9_conn *conn = p9_conn_of(base->be);
+
+	netfs_mutex_lock(&conn->lock);
+	netfs_list_remove(&handle->link);
+	netfs_mutex_unlock(&conn->lock);
+	p9_fid_put(handle->fid);
+	netfs_node_put(&handle->node->base);
+	netfs_free(handle->held);
+	netfs_free(handle);
+}
+
+/* ------------------------------------------------------- open again */
+
+/* The re-opening is over, well or not: those who waited go on. */
+static void reopen_ended(struct p9_call *call)
+{
+	struct p9_handle *handle = p9_handle_of(call->opened);
+	struct p9_conn *conn = call->conn;
+	struct netfs_list list, *pos;
+	int err = call->err;
+
+	netfs_list_init(&list);
+	netfs_mutex_lock(&conn->lock);
+	handle->reopening = false;
+	/* Want of memory and the end of the mount say nothing about the file. */
+	if (err && err != -ENOMEM && err != -ENOTCONN)
+		handle->err = err == -ENOENT ? -ESTALE : err;
+	netfs_list_splice_back(&list, &handle->waiting);
+	netfs_list_for_each(pos, &list)
+		netfs_container_of(pos, struct p9_call, park)->parked = false;
+	netfs_mutex_unlock(&conn->lock);
+	p9_call_start_all(&list);
+	netfs_handle_put(&handle->base);
+}
+
+static void relock_next(struct p9_call *call);
+
+static void relocked(struct p9_call *call)
+{
+	if (call->err || call->reply->rlock.status != P9_LOCK_SUCCESS) {
+		/* Somebody else had it meanwhile: what it guarded is void. */
+		p9_call_finish(call, -EIO);
+		return;
+	}
+	call->cookie++;
+	relock_next(call);
+}
+
+static void relock_next(struct p9_call *call)
+{
+	struct p9_handle *handle = p9_handle_of(call->opened);
+	struct p9_conn *conn = call->conn;
+	struct p9_held held;
+	struct p9_msg msg;
+	bool more;
+
+	netfs_mutex_lock(&conn->lock);
+	more = call->cookie < handle->nheld;
+	if (more)
+		held = handle->held[call->cookie];
+	netfs_mutex_unlock(&conn->lock);
+	if (!more) {
+		p9_handle_install(handle, netfs_take(call->tmp[1]), call->iounit);
+		p9_call_finish(call, 0);
+		return;
+	}
+	p9_lock_msg(conn, &held, held.write ? P9_LOCK_WRLCK : P9_LOCK_RDLCK, call->tmp[1]->num,
+		    &msg);
+	p9_call_try(call, &msg, relocked);
+}
+
+static void reopened(struct p9_call *call)
+{
+	call->iounit = call->reply->rlopen.iounit;
+	call->cookie = 0;
+	relock_next(call);
+}
+
+static void reopen_cloned(struct p9_call *call)
+{
+	struct p9_msg msg = {.type = P9_TLOPEN};
+
+	if (call->err) {
+		p9_call_finish(call, call->err);
+		return;
+	}
+	msg.tlopen.fid = call->tmp[1]->num;
+	msg.tlopen.flags = p9_handle_of(call->opened)->flags;
+	p9_call_send(call, &msg, reopened);
+}
+
+static void reopen(struct p9_call *call)
+{
+	p9_walk_try(call, call->fid[0], NULL, 1, reopen_cloned);
+}
+
+/* Without memory for the call nobody can open it: the waiting ones are told. */
+static void reopen_failed(struct p9_conn *conn, struct p9_handle *handle)
+{
+	struct netfs_list list, *elem, *pos;
+
+	netfs_list_init(&list);
+	netfs_mutex_lock(&conn->lock);
+	handle->reopening = false;
+	netfs_list_splice_back(&list, &handle->waiting);
+	netfs_list_for_each(pos, &list)
+		netfs_container_of(pos, struct p9_call, park)->parked = false;
+	netfs_mutex_unlock(&conn->lock);
+	while ((elem = netfs_list_pop_front(&list)))
+		p9_call_finish(netfs_container_of(elem, struct p9_call, park), -ENOMEM);
+	netfs_handle_put(&handle->base);
+}
+
+/* handle->reopening was set by the caller, who gives its reference. */
+static void reopen_start(struct p9_conn *conn, struct p9_handle *handle)
+{
+	struct p9_call *call = p9_call_new(conn, NULL, reopen);
+
+	if (!call) {
+		reopen_failed(conn, handle);
+		return;
+	}
+	/* It waits for the server as long as it takes. */
+	call->deadline_ns = 0;
+	call->opened = &handle->base;
+	call->end = reopen_ended;
+	p9_call_set_node(call, 0, &handle->node->base);
+	p9_call_start(call);
+}
+
+bool p9_handle_ensure(struct p9_call *call)
+{
+	struct p9_handle *handle = call->handle;
+	struct p9_conn *conn = call->conn;
+	bool wait = false, reopening = false;
+	int err;
+
+	netfs_mutex_lock(&conn->lock);
+	err = handle->err;
+	if (!err && handle->fid && handle->fid->session == call->session && !handle->reopening) {
+		call->hfid = p9_fid_get(handle->fid);
+	} else if (!err) {
+		wait = true;
+		reopening = handle->reopening;
+		if (!reopening) {
+			handle->reopening = true;
+			netfs_handle_get(&handle->base);
+		}
+		p9_call_park_locked(call, &handle->waiting);
+	}
+	netfs_mutex_unlock(&conn->lock);
+	if (err)
+		p9_call_finish(call, err);
+	else if (wait && !reopening)
+		reopen_start(conn, handle);
+	return !err && !wait;
+}
+
+/* A reference, unless the last one is already gone. */
+static bool try_get(struct p9_handle *handle)
+{
+	uint32_t refs = atomic_load_explicit(&handle->base.refs, memory_order_relaxed);
+
+	while (refs > 0) {
+		if (atomic_compare_exchange_weak_explicit(&handle->base.refs, &refs, refs + 1,
+							  memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
+/* One handle with locks of an older session, marked as being re-opened. */
+static struct p9_handle *reclaimable(struct p9_conn *conn)
+{
+	struct p9_handle *found = NULL;
+	struct netfs_list *pos;
+
+	netfs_mutex_lock(&conn->lock);
+	netfs_list_for_each(pos, &conn->handles) {
+		struct p9_handle *handle = netfs_container_of(pos, struct p9_handle, link);
+
+		if (handle->nheld == 0 || handle->err || handle->reopening ||
+		    handle->fid->session == conn->session || !try_get(handle))
+			continue;
+		handle->reopening = true;
+		found = handle;
+		break;
+	}
+	netfs_mutex_unlock(&conn->lock);
+	return found;
+}
+
+void p9_handle_reclaim(struct p9_conn *conn)
+{
+	struct p9_handle *handle;
+
+	while ((handle = reclaimable(conn)))
+		reopen_start(conn, handle);
+}
+
+/* ------------------------------------------------------- open */
+
+static void opened(struct p9_call *call)
+{
+	struct p9_handle *handle = p9_handle_new(call->conn, call->node[0], call->flags);
+
+	if (!handle) {
+		p9_call_finish(call, -ENOMEM);
+		return;
+	}
+	p9_handle_install(handle, netfs_take(call->tmp[0]), call->reply->rlopen.iounit);
+	call->op->handle = &handle->base;
+	p9_call_finish(call, 0);
+}
+
+static void open_cloned(struct p9_call *call)
+{
+	struct p9_msg msg = {.type = P9_TLOPEN};
+
+	if (call->err) {
+		p9_call_finish(call, call->err);
+		return;
+	}
+	msg.tlopen.fid = call->tmp[0]->num;
+	msg.tlopen.flags = call->flags & O_ACCMODE;
+	if (call->flags & O_TRUNC)
+		msg.tlopen.flags |= P9_O_TRUNC;
+	if (call->node[0]->qid_type & P9_QID_DIR)
+		msg.tlopen.flags |= P9_O_DIRECTORY;
+	p9_call_send(call, &msg, opened);
+}
+
+static void open_body(struct p9_call *call)
+{
+	p9_walk_try(call, call->fid[0], NULL, 0, open_cloned);
+}
+
+void p9_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
+{
+	struct p9_call *call;
+
+	/* The server would follow it, out of the export perhaps. */
+	if (p9_node_of(node)->qid_type & P9_QID_SYMLINK) {
+		op->done(op, -ELOOP);
+		return;
+	}
+	call = p9_call_new(p9_conn_of(node->be), op, open_body);
+	if (!call)
+		return;
+	p9_call_set_node(call, 0, node);
+	call->flags = flags;
+	p9_call_start(call);
+}

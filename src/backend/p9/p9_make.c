@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making names: create, mkdir, mknod, symlink.
+ *
+ * Each makes the name in one message and then walks to it for a node
+ * (p9_walk.c).  create works on a copy of the directory's fid, which Tlcreate
+ * turns into the open file.  The group goes with the message; the owner is set
+ * behind, where it is not who we attached as.
+ *
+ * Sent again after a lost connection, -EEXIST from the second try means that
+ * the first one was executed: mkdir, mknod and symlink go on to the walk, an
+ * exclusive create opens what is there.
+ */
+#include <fcntl.h>
+#include "p9.h"
+
+static struct p9_call *new_call(struct netfs_node *dir, const char *name, struct netfs_op *op,
+				p9_step_fn *body)
+{
+	struct p9_call *call;
+
+	if (!p9_name_check(name, op))
+		return NULL;
+	call = p9_call_new(p9_conn_of(dir->be), op, body);
+	if (!call)
+		return NULL;
+	p9_call_set_node(call, 0, dir);
+	call->name = name;
+	call->owner = true;
+	return call;
+}
+
+static void made(struct p9_call *call)
+{
+	if (call->err == -EEXIST && call->resent) {
+		call->changed = true;
+		call->err = 0;
+	}
+	if (call->err)
+		p9_call_finish(call, call->err);
+	else
+		p9_walk_result(call);
+}
+
+/* ------------------------------------------------------- create */
+
+static void created(struct p9_call *call);
+
+/* The name is there, by an earlier try: open it. */
+static void create_opened(struct p9_call *call)
+{
+	call->iounit = call->reply->rlopen.iounit;
+	p9_walk_result(call);
+}
+
+static void create_found(struct p9_call *call)
+{
+	struct p9_msg msg = {.type = P9_TLOPEN};
+
+	if (call->err) {
+		p9_call_finish(call, call->err);
+		return;
+	}
+	msg.tlopen.fid = call->tmp[0]->num;
+	msg.tlopen.flags = call->flags & O_ACCMODE;
+	p9_call_send(call, &msg, create_opened);
+}
+
+static void created(struct p9_call *call)
+{
+	if (call->err == -EEXIST && call->resent) {
+		call->changed = true;
+		p9_call_drop_tmp(call, 0);
+		p9_walk_try(call, call->fid[0], call->name, 0, create_found);
+		return;
+	}
+	if (call->err) {
+		p9_call_finish(call, call->err);
+		return;
+	}
+	call->iounit = call->reply->rlcreate.iounit;
+	p9_walk_result(call);
+}
+
+static void create_cloned(struct p9_call *call)
+{
+	struct p9_msg msg = {.type = P9_TLCREATE,
+			     .tlcreate = {.name = p9_str(call->name),
+					  .flags = (call->flags & O_ACCMODE) | P9_O_CREAT,
+					  .mode = call->mode & 07777,
+					  .gid = call->op->cred.gid}};
+
+	if (call->err) {
+		p9_call_finish(call, call->err);
+		return;
+	}
+	msg.tlcreate.fid = call->tmp[0]->num;
+	if (call->flags & O_EXCL)
+		msg.tlcreate.flags |= P9_O_EXCL;
+	if (call->flags & O_TRUNC)
+		msg.tlcreate.flags |= P9_O_TRUNC;
+	p9_call_change(call, &msg, created);
+}
+
+static void create_body(struct p9_call *call)
+{
+	/* Made in an earlier session: only open what is ours. */
+	if (call->changed)
+		p9_walk_try(call, call->fid[0], call->name, 0, create_found);
+	else
+		p9_walk_try(call, call->fid[0], NULL, 0, create_cloned);
+}
+
+void p9_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32_t mode,
+	       struct netfs_op *op)
+{
+	struct p9_call *call = new_call(dir, name, op, create_body);
+
+	if (!call)
+		return;
+	call->flags = flags;
+	call->mode = mode;
+	call->creates = true;
+	p9_call_start(call);
+}
+
+/* ------------------------------------------------------- mkdir, mknod, symlink */
+
+static void mkdir_body(struct p9_call *call)
+{
+	struct p9_msg msg = {.type = P9_TMKDIR,
+			     .tmkdir = {.dfid = call->fid[0]->num,
+					.name = p9_str(call->name),
+					.mode = call->mode & 07777,
+					.gid = call->op->cred.gid}};
+
+	if (call->changed)
+		p9_walk_result(call);
+	else
+		p9_call_change(call, &msg, made);
+}
+
+void p9_mkdir(struct netfs_node *dir, const char *name, uint32_t mode, struct netfs_op *op)
+{
+	struct p9_call *call = new_call(dir, name, op, mkdir_body);
+
+	if (!call)
+		return;
+	call->mode = mode;
+	p9_call_start(call);
+}
+
+static void mknod_body(struct p9_call *call)
+{
+	struct p9_msg msg = {.type = P9_TMKNOD,
+			     .tmknod = {.dfid = call->fid[0]->num,
+					.name = p9_str(call->name),
+					.mode = call->mode,
+					.major = call->major,
+					.minor = call->minor,
+					.gid = call->op->cred.gid}};
+
+	if (call->changed)
+		p9_walk_result(call);
+	else
+		p9_call_change(call, &msg, made);
+}
+
+void p9_mknod(struct netfs_node *dir, const char *name, uint32_t mode, uint32_t rdev_major,
+	      uint32_t rdev_minor, struct netfs_op *op)
+{
+	struct p9_call *call = new_call(dir, name, op, mknod_body);
+
+	if (!call)
+		return;
+	call->mode = mode;
+	call->major = rdev_major;
+	call->minor = rdev_minor;
+	p9_call_start(call);
+}
+
+static void symlink_body(struct p9_call *call)
+{
+	struct p9_msg msg = {.type = P9_TSYMLINK,
+			     .tsymlink = {.dfid = call->fid[0]->num,
+					  .name = p9_str(call->name),
+					  .target = p9_str(call->name2),
+					  .gid = call->op->cred.gid}};
+
+	if (call->changed)
+		p9_walk_result(call);
+	else
+		p9_call_change(call, &msg, made);
+}
+
+void p9_symlink(struct netfs_node *dir, const char *name, const char *target,
+		struct netfs_op *op)
+{
+	struct p9_call *call = new_call(dir, name, op, symlink_body);
+
+	if (!call)
+		return;
+	call->name2 = target;
+	p9_call_start(call);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Walking by one name, and the tail that lookup and everything that makes a
+ * name have in common: walk there, give it its owner, fetch its attributes,
+ * hand out a node.
+ *
+ * Twalk and Tgetattr take two round trips.  They are not sent together: servers
+ * with worker threads (diod) may run the second before the first.
+ */
+#include <string.h>
+#include "p9.h"
+
+bool p9_name_good(const char *name, size_t len)
+{
+	if (len == 0 || len > NETFS_NAME_MAX || memchr(name, '/', len) || memchr(name, '\0', len))
+		return false;
+	return !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
+}
+
+bool p9_name_check(const char *name, struct netfs_op *op)
+{
+	size_t len = strlen(name);
+
+	if (p9_name_good(name, len))
+		return true;
+	op->done(op, len > NETFS_NAME_MAX ? -ENAMETOOLONG : -EINVAL);
+	return false;
+}
+
+static void walked(struct p9_call *call)
+{
+	struct p9_fid *fid = call->tmp[call->walk_tmp];
+
+	if (!call->err && call->reply->rwalk.qids.count != call->walk_names)
+		call->err = call->walk_names > call->reply->rwalk.qids.count ? -ENOENT : -EPROTO;
+	if (call->err) {
+		fid->known = false;
+		p9_call_drop_tmp(call, call->walk_tmp);
+	} else if (call->walk_names > 0) {
+		call->qid = call->reply->rwalk.qids.v[0];
+	}
+	call->after(call);
+}
+
+void p9_walk_try(struct p9_call *call, struct p9_fid *from, const char *name, unsigned i,
+		 p9_step_fn *after)
+{
+	struct p9_msg msg = {.type = P9_TWALK, .twalk = {.fid = from->num}};
+
+	if (!p9_call_new_tmp(call, i))
+		return;
+	call->tmp[i]->known = true;
+	msg.twalk.newfid = call->tmp[i]->num;
+	if (name) {
+		msg.twalk.names.count = 1;
+		msg.twalk.names.v[0] = p9_str(name);
+	}
+	call->walk_tmp = i;
+	call->walk_names = msg.twalk.names.count;
+	call->after = after;
+	p9_call_try(call, &msg, walked);
+}
+
+/* The node, and for create its handle, are put together. */
+static void result_attr(struct p9_call *call)
+{
+	const struct p9_attr *attr = &call->reply->rgetattr;
+	struct netfs_op *op = call->op;
+	struct p9_handle *handle = NULL;
+	struct p9_node *node;
+
+	if (call->creates && attr->qid.path != call->qid.path) {
+		/* Somebody replaced it between Tlcreate and Twalk. */
+		p9_call_finish(call, -ESTALE);
+		return;
+	}
+	node = p9_node_new(call->conn, call->node[0], call->name, &attr->qid);
+	if (node && call->creates)
+		handle = p9_handle_new(call->conn, node, call->flags);
+	if (!node || (call->creates && !handle)) {
+		if (node)
+			netfs_node_put(&node->base);
+		p9_call_finish(call, -ENOMEM);
+		return;
+	}
+	netfs_mutex_lock(&call->conn->lock);
+	node->fid = netfs_take(call->tmp[1]);
+	node->epoch = call->epoch;
+	netfs_mutex_unlock(&call->conn->lock);
+	if (handle) {
+		p9_handle_install(handle, netfs_take(call->tmp[0]), call->iounit);
+		op->handle = &handle->base;
+	}
+	op->node = &node->base;
+	p9_attr_read(attr, &op->attr);
+	p9_call_finish(call, 0);
+}
+
+static void result_owned(struct p9_call *call)
+{
+	struct p9_msg msg = {.type = P9_TGETATTR,
+			     .tgetattr = {.fid = call->tmp[1]->num, .mask = P9_GETATTR_ALL}};
+
+	/* A server that runs as the user refuses to give files away; the file
+	 * then belongs to whom the server says, as on the kernel's client. */
+	p9_call_send(call, &msg, result_attr);
+}
+
+static void result_walked(struct p9_call *call)
+{
+	struct p9_msg msg = {.type = P9_TSETATTR,
+			     .tsetattr = {.valid = P9_SETATTR_UID, .uid = call->op->cred.uid}};
+
+	if (call->err) {
+		p9_call_finish(call, call->err);
+		return;
+	}
+	if (!call->owner || call->op->cred.uid == call->conn->uid) {
+		result_owned(call);
+		return;
+	}
+	msg.tsetattr.fid = call->tmp[1]->num;
+	p9_call_try(call, &msg, result_owned);
+}
+
+void p9_walk_result(struct p9_call *call)
+{
+	p9_walk_try(call, call->fid[0], call->name, 1, result_walked);
+}
+
+void p9_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op)
+{
+	struct p9_call *call;
+
+	if (!p9_name_check(name, op))
+		return;
+	call = p9_call_new(p9_conn_of(dir->be), op, p9_walk_result);
+	if (!call)
+		return;
+	p9_call_set_node(call, 0, dir);
+	call->name = name;
+	p9_call_start(call);
+}

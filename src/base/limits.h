@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every cap of the program, each with the reason for its number.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* Executor threads.  They never block, so more than there are processors gain
+ * nothing; posting compares against each of them. */
+#define NETFS_EXECUTOR_THREADS_MAX 64
+#define NETFS_EXECUTOR_THREADS_DEFAULT 2
+/* Tasks a worker runs in a row while nobody looks at sockets and timers. */
+#define NETFS_EXECUTOR_BURST 16
+/* Events taken from the kernel at once; the rest stays there. */
+#define NETFS_POLL_EVENTS_MAX 64
+
+/* Threads for calls that block.  Enough to keep a disk busy, few enough not
+ * to matter when a dead mount blocks them all. */
+#define NETFS_JOB_THREADS_MAX 8
+/* How long a pool thread waits for work before it ends. */
+#define NETFS_JOB_IDLE_SEC 5
+
+/* Timers armed at once.  Requests in flight, connections and periodic work
+ * have one each; the heap is static so that arming cannot fail. */
+#define NETFS_TIMERS_MAX (1 << 18)
+
+/* Blocks of file data: the smallest page and the huge page of the machine. */
+#define NETFS_BLOCK_MIN 4096
+#define NETFS_BLOCK_MAX (2 << 20)
+/* Free memory kept mapped for the next block, in units of NETFS_BLOCK_MAX. */
+#define NETFS_BLOCK_SPARE_MAX 16
+
+/* The kernel takes no more pieces at once (UIO_MAXIOV). */
+#define NETFS_IOV_MAX 1024
+/* Transfers one io_uring holds; more wait in our own list. */
+#define NETFS_URING_DEPTH 256
+/* Rings.  The kernel serves one submitter of a ring at a time, so threads are
+ * spread over several. */
+#define NETFS_URING_RINGS 4
+
+/* Buffers of unix sockets: one large message in either direction. */
+#define NETFS_SOCKET_UNIX_BUFFER (2 << 20)
+/* A listener with a full queue may keep a connecting unix socket so long. */
+#define NETFS_SOCKET_UNIX_CONNECT_SEC 10
+
+/* Opening beneath a directory is tried again when a rename met it.  More than
+ * this in a row is no accident. */
+#define NETFS_HOSTFS_OPEN_TRIES 32
+
+/* One request of the engine: enough to keep many slices in flight, small
+ * enough that early folios are let go early. */
+#define NETFS_REQUEST_SEGS_MAX 512
+#define NETFS_REQUEST_BYTES_MAX (8 << 20)
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The collector: looks at answered subrequests, decides what becomes of each,
+ * and settles them in file order.
+ *
+ *	ANSWERED  --all moved------------->  DONE
+ *	          --short, with progress-->  READY    (its rest is sent at once)
+ *	          --may heal-------------->  WAITING  (its rest is sent later)
+ *	          --for good-------------->  DONE     (with an error)
+ *
+ * It runs under the inode's mutex, as a task or at the end of the issuer, and
+ * only writes down what is to be told (struct netfs_news).  While the issuer is
+ * inside the back end, or somebody cancels, the subrequests have to stay where
+ * they are: then the collector does nothing, and the other one calls it later.
+ */
+#include <core/core_internal.h>
+#include <core/folio.h>
+#include <core/io.h>
+#include <base/assert.h>
+#include <env/alloc.h>
+#include <env/clock.h>
+#include <env/random.h>
+#include <errno.h>
+#include <string.h>
+
+#define BACKOFF_MIN_NS (20 * NETFS_NS_PER_MS)
+#define BACKOFF_MAX_NS (5 * NETFS_NS_PER_SEC)
+
+/* Doubles with every attempt, with jitter so that many do not come at once. */
+static uint64_t backoff(uint32_t retries)
+{
+	uint64_t delay = BACKOFF_MIN_NS << (retries < 8 ? retries : 8);
+
+	if (delay > BACKOFF_MAX_NS)
+		delay = BACKOFF_MAX_NS;
+	return delay / 2 + netfs_random_below(delay / 2 + 1);
+}
+
+static bool may_retry(const struct netfs_subrequest *sub)
+{
+	struct netfs_core *core = sub->req->inode->core;
+
+	if (!(sub->flags & NETFS_SLICE_RETRY) || sub->stream->failed)
+		return false;
+	return core->hard || netfs_clock_now() - sub->first_ns < core->retry_ns;
+}
+
+/* Zeroes for what a finished read did not bring. */
+static void zero_rest(struct netfs_subrequest *sub)
+{
+	size_t skip = sub->moved;
+
+	for (unsigned i = 0; i < sub->slice.niov; i++) {
+		struct iovec *piece = &sub->iov[i];
+
+		if (skip >= piece->iov_len) {
+			skip -= piece->iov_len;
+			continue;
+		}
+		memset((uint8_t *)piece->iov_base + skip, 0, piece->iov_len - skip);
+		skip = 0;
+	}
+	sub->transferred += sub->asked - sub->moved;
+}
+
+static void fail(struct netfs_subrequest *sub, int err)
+{
+	struct netfs_request *req = sub->req;
+
+	sub->error = err;
+	sub->state = NETFS_SUB_DONE;
+	sub->stream->failed = true;
+	if (!sub->stream->error)
+		sub->stream->error = err;
+	if (netfs_request_writes(req))
+		netfs_count(req->inode->core->stats, upload_errors);
+	else
+		netfs_count(req->inode->core->stats, download_errors);
+}
+
+static void count_moved(const struct netfs_subrequest *sub)
+{
+	struct netfs_stats *stats = sub->req->inode->core->stats;
+
+	if (netfs_request_writes(sub->req))
+		netfs_count_n(stats, upload_bytes, sub->moved);
+	else
+		netfs_count_n(stats, download_bytes, sub->moved);
+}
+
+/* What becomes of an answered subrequest. */
+static void judge(struct netfs_subrequest *sub)
+{
+	bool eof = sub->flags & NETFS_SLICE_EOF;
+
+	netfs_assert(sub->moved <= sub->asked);
+	count_moved(sub);
+	sub->transferred += sub->moved;
+	if (sub->error == 0 && sub->moved < sub->asked && sub->slice.kind == NETFS_SLICE_READ) {
+		if (eof && sub->req->origin == NETFS_ORIGIN_DIRECT_READ) {
+			sub->state = NETFS_SUB_DONE;
+			return;
+		}
+		if (eof || (sub->flags & NETFS_SLICE_HOLE))
+			zero_rest(sub);
+	}
+	if (sub->transferred == sub->len) {
+		sub->error = 0;
+		sub->state = NETFS_SUB_DONE;
+	} else if (sub->error && may_retry(sub)) {
+		sub->retry_at_ns = netfs_clock_now() + backoff(sub->retries++);
+		sub->state = NETFS_SUB_WAITING;
+	} else if (sub->error) {
+		fail(sub, sub->error);
+	} else if (sub->moved == 0) {
+		fail(sub, -EIO);
+	} else {
+		sub->state = NETFS_SUB_READY;
+	}
+}
+
+static void sub_free(struct netfs_subrequest *sub)
+{
+	if (sub->iov != sub->iov_in)
+		netfs_free(sub->iov);
+	netfs_free(sub);
+}
+
+/* Lets go of the segments that are settled. */
+static void advance_segs(struct netfs_request *req, uint64_t collected_to)
+{
+	while (req->collect_seg < req->nsegs && req->segs[req->collect_seg].to <= collected_to)
+		req->collect_seg++;
+}
+
+static void settle_head(struct netfs_subrequest *sub, struct netfs_news *news)
+{
+	struct netfs_request *req = sub->req;
+
+	netfs_list_remove(&sub->link);
+	sub->stream->collected_to = sub->start + sub->len;
+	if (req->io)
+		netfs_direct_collect(sub);
+	else if (netfs_request_writes(req))
+		netfs_write_collect(sub, news);
+	else
+		netfs_read_collect(sub, news);
+	advance_segs(req, sub->stream->collected_to);
+	sub_free(sub);
+}
+
+static void collect_stream(struct netfs_request *req, struct netfs_stream *stream,
+			   struct netfs_news *news)
+{
+	struct netfs_list *link, *tmp;
+
+	netfs_list_for_each (link, &stream->subs) {
+		struct netfs_subrequest *sub =
+			netfs_container_of(link, struct netfs_subrequest, link);
+
+		if (sub->state == NETFS_SUB_ANSWERED)
+			judge(sub);
+	}
+	netfs_list_for_each (link, &stream->subs) {
+		struct netfs_subrequest *sub =
+			netfs_container_of(link, struct netfs_subrequest, link);
+
+		if (sub->state != NETFS_SUB_READY && sub->state != NETFS_SUB_WAITING)
+			continue;
+		if (stream->failed)
+			fail(sub, stream->error);
+		else if (sub->state == NETFS_SUB_READY ? !req->stalled : !req->timer_armed)
+			req->reissue = true;
+	}
+	netfs_list_for_each_safe (link, tmp, &stream->subs) {
+		struct netfs_subrequest *sub =
+			netfs_container_of(link, struct netfs_subrequest, link);
+
+		if (sub->state != NETFS_SUB_DONE)
+			break;
+		settle_head(sub, news);
+	}
+	if (req->serial && !stream->failed && stream->issued_to < req->end &&
+	    netfs_list_empty(&stream->subs))
+		req->reissue = true;
+}
+
+static bool all_settled(const struct netfs_request *req)
+{
+	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
+		const struct netfs_stream *stream = &req->stream[i];
+
+		if (!netfs_list_empty(&stream->subs))
+			return false;
+		if (!stream->failed && stream->issued_to < req->end)
+			return false;
+	}
+	return true;
+}
+
+/* Nobody will come back to it from outside. */
+static void let_go(struct netfs_request *req, struct netfs_news *news)
+{
+	struct netfs_core *core = req->inode->core;
+	bool stalled;
+
+	netfs_mutex_lock(&core->stall_mutex);
+	stalled = !netfs_list_empty(&req->stall);
+	netfs_list_remove(&req->stall);
+	netfs_mutex_unlock(&core->stall_mutex);
+	if (stalled)
+		netfs_request_put(req, news);
+	if (req->timer_armed && netfs_timer_stop(&req->timer)) {
+		req->timer_armed = false;
+		netfs_request_put(req, news);
+	}
+}
+
+static void finish(struct netfs_request *req, struct netfs_news *news)
+{
+	struct netfs_inode *inode = req->inode;
+
+	req->finished = true;
+	req->reissue = false;
+	let_go(req, news);
+	if (req->origin == NETFS_ORIGIN_WRITEBACK)
+		inode->uploads--;
+	else if (!netfs_request_writes(req))
+		inode->downloads--;
+	netfs_list_remove(&req->link);
+	if (req->io)
+		netfs_list_push_back(&news->direct, &req->link);
+	if (req->origin == NETFS_ORIGIN_WRITEBACK)
+		netfs_write_finish(req, news);
+	else if (!req->io)
+		netfs_read_finish(req, news);
+	netfs_inode_check_quiet(inode, news);
+	if (!req->io)
+		netfs_request_put(req, news);
+}
+
+void netfs_request_collect(struct netfs_request *req, struct netfs_news *news)
+{
+	if (req->finished || req->issuing || req->cancelling)
+		return;
+	for (unsigned i = 0; i < NETFS_STREAMS; i++)
+		collect_stream(req, &req->stream[i], news);
+	netfs_request_check(req);
+	if (all_settled(req))
+		finish(req, news);
+}
+
+void netfs_request_post(struct netfs_request *req)
+{
+	struct netfs_inode *inode = req->inode;
+
+	if (netfs_list_empty(&req->collect)) {
+		netfs_request_get(req);
+		netfs_list_push_back(&inode->collect, &req->collect);
+	}
+	if (!inode->collect_posted) {
+		inode->collect_posted = true;
+		netfs_task_post(&inode->collect_task);
+	}
+}
+
+void netfs_collect_run(struct netfs_task *task)
+{
+	struct netfs_inode *inode = netfs_container_of(task, struct netfs_inode, collect_task);
+	struct netfs_news news;
+	struct netfs_list *link;
+
+	netfs_news_init(&news);
+	netfs_mutex_lock(&inode->mutex);
+	inode->collect_posted = false;
+	while ((link = netfs_list_pop_front(&inode->collect))) {
+		struct netfs_request *req = netfs_container_of(link, struct netfs_request, collect);
+
+		netfs_request_collect(req, &news);
+		/* The reference goes on with it to the issuer. */
+		if (req->reissue && !req->finished && !req->issuing)
+			netfs_list_push_back(&news.issue, &req->issue);
+		else
+			netfs_request_put(req, &news);
+	}
+	netfs_inode_settle(inode, &news);
+	netfs_news_unlock(&news, inode);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine of one mount, as its own files see it.
+ */
+#ifndef CORE_INTERNAL_H
+#define CORE_INTERNAL_H
+
+#include <core/core.h>
+#include <core/budget.h>
+#include <core/request.h>
+#include <env/lock.h>
+#include <env/timer.h>
+#include <obs/stats.h>
+
+/*
+ * I: immutable; a: atomic; w: wb_mutex (rank WRITEBACK); s: stall_mutex (rank
+ * STALLED).
+ */
+struct netfs_core {
+	struct netfs_budget *budget; /* I */
+	struct netfs_be *be; /* I */
+	struct netfs_stats *stats; /* I */
+	uint64_t dirty_age_ns; /* I */
+	uint32_t rasize; /* I */
+	uint32_t rsize; /* I: largest slices */
+	uint32_t wsize; /* I */
+	uint64_t upload_window; /* I: bytes of one file under upload at once */
+	uint64_t upload_batch; /* I: dirty bytes of one file that are sent at once */
+	bool hard; /* I */
+	uint64_t retry_ns; /* I: budget of a soft mount */
+	_Atomic bool aborted; /* a */
+	_Atomic uint64_t dirty; /* a: bytes not at the server */
+	_Atomic uint64_t stuck; /* a: of these, refused by it */
+	_Atomic uint64_t requests; /* a: living ones */
+	_Atomic uint64_t cached; /* a: bytes in folios */
+	_Atomic uint32_t next_id; /* a: of requests */
+
+	struct netfs_mutex wb_mutex;
+	struct netfs_list dirty_inodes; /* w: oldest first */
+	struct netfs_list inodes; /* w: all */
+	uint32_t refs; /* w: the owner's, the armed timer's */
+	bool age_armed; /* w */
+	struct netfs_list budget_link; /* guarded by budget->cores_mutex */
+	struct netfs_timer age_timer;
+	struct netfs_task age_task;
+
+	struct netfs_mutex stall_mutex;
+	struct netfs_list stalled; /* s: requests the back end had no room for */
+	struct netfs_task ready_task;
+};
+
+/*
+ * What came out of a stretch of work under an inode's mutex and must be told
+ * once the mutex is dropped.  "Note, then act."
+ */
+struct netfs_news {
+	struct netfs_list admitted; /* struct netfs_gate_wait */
+	struct netfs_list readers; /* struct netfs_io_state to resume */
+	struct netfs_list issue; /* struct netfs_request to (re-)issue, with a reference */
+	struct netfs_list done; /* struct netfs_completion, error in place */
+	struct netfs_list direct; /* struct netfs_request of direct I/O that ended */
+	struct netfs_list handles; /* struct netfs_file_ref to drop */
+	struct netfs_list dead; /* struct netfs_request without references */
+	bool cleaned; /* dirty bytes went: writers may go on */
+	bool idle; /* ops->idle is due */
+};
+
+/* A handle an inode may use, and how many openers brought it. */
+struct netfs_file_ref {
+	struct netfs_list link;
+	struct netfs_handle *handle;
+	uint32_t openers; /* 0: kept for write-back only */
+};
+
+void netfs_news_init(struct netfs_news *news);
+/* Drops the inode's mutex and tells everything.  The inode may be gone after
+ * it, unless the caller has a claim on it of its own. */
+void netfs_news_unlock(struct netfs_news *news, struct netfs_inode *inode);
+
+/* inode.c.  All under the inode's mutex. */
+
+/* Notes that the inode has become busy or idle. */
+void netfs_inode_settle(struct netfs_inode *inode, struct netfs_news *news);
+/* Has a busy inode's task call off everything: netfs_core_abort(). */
+void netfs_inode_ask_abort(struct netfs_inode *inode);
+/* A handle to read or write through, with a reference; NULL: none. */
+struct netfs_handle *netfs_inode_handle(struct netfs_inode *inode, bool write);
+/* A size-changing operation that waits for quiet may go on. */
+void netfs_inode_check_quiet(struct netfs_inode *inode, struct netfs_news *news);
+/* Dirty bytes came to be, went under upload, arrived, or came back. */
+void netfs_inode_dirtied(struct netfs_inode *inode, uint64_t bytes);
+void netfs_inode_cleaned(struct netfs_inode *inode, uint64_t bytes);
+
+/* read_issue.c */
+
+/* Makes requests for what of [from, to) is neither here nor on its way; fills
+ * in known zeroes.  The requests go to news->issue.  readahead: give up where
+ * memory is short.  Returns -ENOMEM where nothing could be done at from. */
+int netfs_read_want(struct netfs_inode *inode, struct netfs_opener *opener,
+		    const struct netfs_range *range, bool readahead, struct netfs_news *news);
+/* Is any byte of [from, to) on its way? */
+bool netfs_read_blocked(struct netfs_inode *inode, uint64_t from, uint64_t to);
+/* Adds what a streaming opener should have ahead of [pos, end). */
+void netfs_readahead(struct netfs_inode *inode, struct netfs_opener *opener, uint64_t pos,
+		     uint64_t end, struct netfs_news *news);
+
+/* read_collect.c, write_collect.c: the head of a stream ended. */
+void netfs_read_collect(struct netfs_subrequest *sub, struct netfs_news *news);
+void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news);
+/* Everything of the request is over: what was never sent is given up. */
+void netfs_read_finish(struct netfs_request *req, struct netfs_news *news);
+void netfs_write_finish(struct netfs_request *req, struct netfs_news *news);
+/* Readers whose wait may be over go to news. */
+void netfs_read_wake(struct netfs_inode *inode, struct netfs_news *news);
+/* Flushes whose wait is over go to news. */
+void netfs_flush_wake(struct netfs_inode *inode, struct netfs_news *news);
+/* All flushes go to news with an error. */
+void netfs_flush_fail(struct netfs_inode *inode, int err, struct netfs_news *news);
+/* A flush under the inode's mutex; ends through news. */
+void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
+		       struct netfs_completion *done, struct netfs_news *news);
+/* resize.c: forgets clean data of [start, end) of every folio. */
+void netfs_inode_forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end);
+/* write.c: what follows a write: durability, counting, completion. */
+void netfs_write_finish_io(struct netfs_io *io, ssize_t result);
+
+/* writeback.c */
+
+/* Sends what ought to be sent now.  Under the inode's mutex. */
+void netfs_upload_some(struct netfs_inode *inode, struct netfs_news *news);
+/* Dirty bytes came or went: keeps the list of dirty files, sends for flushes,
+ * and posts the upload where there is enough.  Under the inode's mutex. */
+void netfs_upload_consider(struct netfs_inode *inode, struct netfs_news *news);
+/* Dirty bytes went without an upload: no more may be stuck than are there. */
+void netfs_inode_unstick(struct netfs_inode *inode, uint64_t most);
+/* The task of a core's age timer. */
+void netfs_core_age(struct netfs_task *task);
+void netfs_core_put(struct netfs_core *core);
+/* Tells every file of every mount of the budget to send.  No lock. */
+void netfs_core_kick_all(struct netfs_budget *budget);
+
+/* direct.c */
+void netfs_direct_read(struct netfs_io *io);
+void netfs_direct_write(struct netfs_io *io);
+void netfs_direct_collect(struct netfs_subrequest *sub);
+void netfs_direct_cancel(struct netfs_io *io);
+/* The request of a direct io ended; no lock. */
+void netfs_direct_end(struct netfs_request *req);
+
+/* Ends an io: the only place that calls io->done.  No lock. */
+void netfs_io_complete(struct netfs_io *io, ssize_t result);
+
+#endif

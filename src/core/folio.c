@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Folios and their blocks: making, sharing, forgetting.
+ *
+ * Everything here but netfs_block_put() runs under the mutex of the folio's
+ * inode.  Byte sets may need memory to grow; a function that cannot get it
+ * leaves the folio as it was.
+ */
+#include <core/folio.h>
+#include <core/budget.h>
+#include <core/core_internal.h>
+#include <core/inode.h>
+#include <base/assert.h>
+#include <env/alloc.h>
+#include <errno.h>
+#include <string.h>
+
+static struct netfs_block *block_new(struct netfs_inode *inode, uint32_t size, bool must)
+{
+	struct netfs_budget *budget = inode->core->budget;
+	struct netfs_block *block;
+
+	if (!netfs_budget_charge(budget, size, inode, must))
+		return NULL;
+	block = netfs_alloc(sizeof(*block));
+	if (block)
+		block->data = netfs_block_alloc(size);
+	if (!block || !block->data) {
+		netfs_free(block);
+		netfs_budget_uncharge(budget, size);
+		return NULL;
+	}
+	atomic_init(&block->refs, 1);
+	block->size = size;
+	block->budget = budget;
+	return block;
+}
+
+void netfs_block_put(struct netfs_block *block)
+{
+	if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	netfs_budget_uncharge(block->budget, block->size);
+	netfs_block_free(block->data, block->size);
+	netfs_free(block);
+}
+
+/* The largest size up to wanted at which a folio around pos overlaps no
+ * neighbour. */
+static uint32_t fitting_size(struct netfs_inode *inode, uint64_t pos, uint32_t wanted)
+{
+	uint32_t size = wanted;
+
+	while (size > NETFS_PAGE_SIZE) {
+		uint64_t start = pos & ~(uint64_t)(size - 1);
+		struct netfs_folio *next = netfs_folio_index_next(&inode->folios, start);
+
+		if (!next || next->start >= start + size)
+			break;
+		size /= 2;
+	}
+	return size;
+}
+
+struct netfs_folio *netfs_folio_make(struct netfs_inode *inode, uint64_t pos, uint32_t wanted,
+				     bool must)
+{
+	struct netfs_folio *folio = netfs_folio_index_find(&inode->folios, pos);
+	struct netfs_block *block;
+	uint32_t size;
+
+	if (folio)
+		return folio;
+	size = fitting_size(inode, pos, wanted);
+	block = block_new(inode, size, must);
+	if (!block && size > NETFS_PAGE_SIZE) {
+		size = NETFS_PAGE_SIZE;
+		block = block_new(inode, size, must);
+	}
+	if (!block)
+		return NULL;
+	folio = netfs_zalloc(sizeof(*folio));
+	if (!folio) {
+		netfs_block_put(block);
+		return NULL;
+	}
+	folio->inode = inode;
+	folio->start = pos & ~(uint64_t)(size - 1);
+	folio->size = size;
+	folio->refs = 1;
+	folio->block = block;
+	atomic_init(&folio->visited, false);
+	netfs_ranges_init(&folio->valid);
+	netfs_ranges_init(&folio->dirty);
+	netfs_ranges_init(&folio->pending);
+	netfs_list_init(&folio->queue);
+	if (netfs_folio_index_insert(&inode->folios, folio)) {
+		netfs_folio_put(folio);
+		return NULL;
+	}
+	folio->indexed = true;
+	atomic_fetch_add_explicit(&inode->core->cached, size, memory_order_relaxed);
+	netfs_budget_enqueue(block->budget, folio);
+	return folio;
+}
+
+void netfs_folio_put(struct netfs_folio *folio)
+{
+	netfs_assert(folio->refs > 0);
+	if (--folio->refs)
+		return;
+	netfs_assert(!folio->indexed);
+	netfs_ranges_done(&folio->valid);
+	netfs_ranges_done(&folio->dirty);
+	netfs_ranges_done(&folio->pending);
+	netfs_block_put(folio->block);
+	netfs_free(folio);
+}
+
+void netfs_folio_remove(struct netfs_folio *folio)
+{
+	struct netfs_inode *inode = folio->inode;
+
+	netfs_assert(folio->indexed);
+	netfs_folio_index_remove(&inode->folios, folio);
+	folio->indexed = false;
+	folio->gen++;
+	atomic_fetch_sub_explicit(&inode->core->cached, folio->size, memory_order_relaxed);
+	netfs_budget_dequeue(folio->block->budget, folio);
+	netfs_folio_put(folio);
+}
+
+/* A block of the folio's own with the valid bytes copied over. */
+static int copy_block(struct netfs_folio *folio)
+{
+	struct netfs_block *block = block_new(folio->inode, folio->size, true);
+
+	if (!block)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < folio->valid.count; i++) {
+		const struct netfs_range *range = netfs_ranges_at(&folio->valid, i);
+		uint64_t offset = range->from - folio->start;
+
+		memcpy(block->data + offset, folio->block->data + offset, range->to - range->from);
+	}
+	netfs_block_put(folio->block);
+	folio->block = block;
+	netfs_count(folio->inode->core->stats, write_copied);
+	return 0;
+}
+
+int netfs_folio_own(struct netfs_folio *folio, uint64_t from, uint64_t to)
+{
+	if (netfs_block_alone(folio->block))
+		return 0;
+	if (!netfs_ranges_overlaps(&folio->valid, from, to) &&
+	    !netfs_ranges_overlaps(&folio->pending, from, to))
+		return 0;
+	return copy_block(folio);
+}
+
+/* Downloads under way are worth nothing any more.  They go on writing into the
+ * block they know, so the folio gets another one. */
+static void abandon_pending(struct netfs_folio *folio)
+{
+	if (folio->pending.count == 0 || copy_block(folio))
+		return;
+	netfs_ranges_clear(&folio->pending);
+	folio->gen++;
+}
+
+uint64_t netfs_folio_forget(struct netfs_folio *folio, uint64_t from, uint64_t to)
+{
+	struct netfs_range range;
+	uint64_t dirty = 0, pos = from;
+
+	/* Only cutting the middle out of a range can need memory. */
+	if (netfs_ranges_reserve(&folio->dirty, 1) || netfs_ranges_reserve(&folio->valid, 1))
+		return 0;
+	while (netfs_ranges_next(&folio->dirty, pos, to, &range)) {
+		dirty += range.to - range.from;
+		pos = range.to;
+	}
+	netfs_ranges_remove(&folio->dirty, from, to);
+	netfs_ranges_remove(&folio->valid, from, to);
+	abandon_pending(folio);
+	return dirty;
+}
+
+void netfs_folio_forget_clean(struct netfs_folio *folio, uint64_t from, uint64_t to)
+{
+	struct netfs_range gap;
+
+	abandon_pending(folio);
+	if (folio->writeback) {
+		folio->stale = true;
+		return;
+	}
+	while (netfs_ranges_next_gap(&folio->dirty, from, to, &gap)) {
+		/* Without memory to cut a hole, a later revalidation will. */
+		netfs_ranges_remove(&folio->valid, gap.from, gap.to);
+		from = gap.to;
+	}
+}
+
+bool netfs_folio_idle(const struct netfs_folio *folio)
+{
+	return folio->refs == 1 && folio->dirty.count == 0 && folio->writeback == 0 &&
+	       folio->pending.count == 0 && netfs_block_alone(folio->block);
+}
+
+void netfs_folio_check(const struct netfs_folio *folio)
+{
+	uint64_t end = netfs_folio_end(folio);
+
+	netfs_assert(folio->block->size == folio->size);
+	netfs_assert((folio->start & (folio->size - 1)) == 0);
+	for (uint32_t i = 0; i < folio->valid.count; i++) {
+		const struct netfs_range *range = netfs_ranges_at(&folio->valid, i);
+
+		netfs_assert(range->from >= folio->start && range->to <= end);
+		netfs_assert(!netfs_ranges_overlaps(&folio->pending, range->from, range->to));
+	}
+	for (uint32_t i = 0; i < folio->dirty.count; i++) {
+		const struct netfs_range *range = netfs_ranges_at(&folio->dirty, i);
+
+		netfs_assert(netfs_ranges_covers(&folio->valid, range->from, range->to));
+	}
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The issuer: cuts a request into slices and hands them to the back end.
+ *
+ * One thread at a time is in the issuer of a request (req->issuing); another
+ * that wants something sent leaves a note (req->reissue) and goes.  The mutex
+ * is dropped around the call into the back end, so an answer may arrive before
+ * the call returns: the subrequest is SENDING meanwhile, and the answer only
+ * marks it EARLY, because how much was taken is not known yet.
+ *
+ * A slice the back end has no room for (-EAGAIN) puts the request among the
+ * stalled; netfs_core_ready() comes back to it.
+ */
+#include <core/core_internal.h>
+#include <core/folio.h>
+#include <core/io.h>
+#include <base/assert.h>
+#include <env/alloc.h>
+#include <env/clock.h>
+#include <errno.h>
+
+#define SLICE_PIECES_MAX   1024u
+#define NO_MEMORY_DELAY_NS (10 * NETFS_NS_PER_MS)
+
+/* ------------------------------------------------------- the answer */
+
+static void note_answer(struct netfs_subrequest *sub)
+{
+	sub->state = NETFS_SUB_ANSWERED;
+	netfs_request_post(sub->req);
+}
+
+static void slice_done(struct netfs_slice *slice, size_t moved, int err, unsigned flags)
+{
+	struct netfs_subrequest *sub = netfs_container_of(slice, struct netfs_subrequest, slice);
+	struct netfs_inode *inode = sub->req->inode;
+
+	netfs_mutex_lock(&inode->mutex);
+	sub->moved = moved;
+	sub->error = err;
+	sub->flags = flags;
+	if (sub->state == NETFS_SUB_SENDING)
+		sub->state = NETFS_SUB_EARLY;
+	else
+		note_answer(sub);
+	netfs_mutex_unlock(&inode->mutex);
+}
+
+/* -------------------------------------------------------- the slice */
+
+static int iov_reserve(struct netfs_subrequest *sub, unsigned n)
+{
+	unsigned room = sub->iov_room;
+	struct iovec *iov;
+
+	if (n <= room)
+		return 0;
+	while (room < n)
+		room *= 2;
+	iov = netfs_alloc(room * sizeof(*iov));
+	if (!iov)
+		return -ENOMEM;
+	for (unsigned i = 0; i < sub->slice.niov; i++)
+		iov[i] = sub->iov[i];
+	if (sub->iov != sub->iov_in)
+		netfs_free(sub->iov);
+	sub->iov = iov;
+	sub->iov_room = room;
+	return 0;
+}
+
+/* Adds a piece of memory to the slice; false when there is no room. */
+static bool add_piece(struct netfs_subrequest *sub, void *base, size_t len)
+{
+	struct netfs_slice *slice = &sub->slice;
+
+	if (slice->niov == SLICE_PIECES_MAX || iov_reserve(sub, slice->niov + 1))
+		return false;
+	sub->iov[slice->niov++] = (struct iovec){.iov_base = base, .iov_len = len};
+	slice->len += len;
+	return true;
+}
+
+static void fill_from_segs(struct netfs_subrequest *sub, unsigned first, uint64_t pos, size_t len)
+{
+	struct netfs_request *req = sub->req;
+
+	for (unsigned i = first; i < req->nsegs && len; i++) {
+		struct netfs_seg *seg = &req->segs[i];
+		size_t n;
+
+		if (seg->to <= pos)
+			continue;
+		if (seg->from > pos)
+			break;
+		n = seg->to - pos < len ? seg->to - pos : len;
+		if (!add_piece(sub, seg->block->data + (pos & (seg->block->size - 1)), n))
+			break;
+		pos += n;
+		len -= n;
+	}
+}
+
+static void fill_from_user(struct netfs_subrequest *sub, uint64_t pos, size_t len)
+{
+	struct netfs_io *io = sub->req->io;
+	uint64_t at = sub->req->start;
+
+	for (unsigned i = 0; i < io->niov && len; i++) {
+		size_t room = io->iov[i].iov_len;
+		size_t skip, n;
+
+		if (at + room <= pos) {
+			at += room;
+			continue;
+		}
+		skip = pos - at;
+		n = room - skip < len ? room - skip : len;
+		if (!add_piece(sub, (uint8_t *)io->iov[i].iov_base + skip, n))
+			break;
+		pos += n;
+		len -= n;
+		at += room;
+	}
+}
+
+/* Points the slice at the memory of its rest.  Where the pieces are too many
+ * for one slice it ends earlier. */
+static void prepare_slice(struct netfs_subrequest *sub)
+{
+	struct netfs_request *req = sub->req;
+	uint64_t pos = sub->start + sub->transferred;
+	size_t len = sub->len - sub->transferred;
+
+	sub->slice.kind = netfs_request_writes(req) ? NETFS_SLICE_WRITE : NETFS_SLICE_READ;
+	sub->slice.start = pos;
+	sub->slice.len = 0;
+	sub->slice.niov = 0;
+	sub->slice.done = slice_done;
+	if (req->io)
+		fill_from_user(sub, pos, len);
+	else
+		fill_from_segs(sub, req->collect_seg, pos, len);
+	sub->slice.iov = sub->iov;
+	netfs_assert(sub->slice.len > 0);
+}
+
+/* --------------------------------------------------------- sending */
+
+static ssize_t offer(struct netfs_request *req, struct netfs_slice *slice)
+{
+	const struct netfs_be_ops *ops = req->inode->core->be->ops;
+
+	if (atomic_load_explicit(&req->inode->core->aborted, memory_order_acquire))
+		return -EIO;
+	return slice->kind == NETFS_SLICE_WRITE ? ops->write(req->handle, slice)
+						: ops->read(req->handle, slice);
+}
+
+static void stall(struct netfs_request *req)
+{
+	struct netfs_core *core = req->inode->core;
+
+	netfs_count(core->stats, slice_refused);
+	req->stalled = true;
+	netfs_mutex_lock(&core->stall_mutex);
+	if (netfs_list_empty(&req->stall)) {
+		netfs_request_get(req);
+		netfs_list_push_back(&core->stalled, &req->stall);
+	}
+	netfs_mutex_unlock(&core->stall_mutex);
+}
+
+static void count_sent(struct netfs_request *req, const struct netfs_subrequest *sub)
+{
+	struct netfs_stats *stats = req->inode->core->stats;
+
+	if (netfs_request_writes(req))
+		netfs_count(stats, upload_slices);
+	else
+		netfs_count(stats, download_slices);
+	if (sub->retries == 0)
+		return;
+	if (netfs_request_writes(req))
+		netfs_count(stats, upload_retries);
+	else
+		netfs_count(stats, download_retries);
+}
+
+/* Sends the rest of sub.  Drops and retakes the mutex.  False: no room. */
+static bool send(struct netfs_subrequest *sub, bool first)
+{
+	struct netfs_request *req = sub->req;
+	struct netfs_inode *inode = req->inode;
+	ssize_t taken;
+
+	prepare_slice(sub);
+	sub->state = NETFS_SUB_SENDING;
+	if (!sub->first_ns)
+		sub->first_ns = netfs_clock_now();
+	netfs_mutex_unlock(&inode->mutex);
+	taken = offer(req, &sub->slice);
+	netfs_mutex_lock(&inode->mutex);
+	if (taken == -EAGAIN) {
+		sub->state = NETFS_SUB_READY;
+		stall(req);
+		return false;
+	}
+	count_sent(req, sub);
+	if (taken < 0) {
+		sub->asked = sub->moved = 0;
+		sub->error = (int)taken;
+		sub->flags = 0;
+		sub->state = NETFS_SUB_ANSWERED;
+		return true;
+	}
+	if (first) {
+		sub->len = taken;
+		sub->stream->issued_to = sub->start + taken;
+	}
+	sub->asked = taken;
+	sub->state = sub->state == NETFS_SUB_EARLY ? NETFS_SUB_ANSWERED : NETFS_SUB_SENT;
+	return true;
+}
+
+/* Where the next slice starts and how long the run from there is; 0: at the
+ * end.  Skips the gaps between segments. */
+static size_t next_run(struct netfs_request *req, struct netfs_stream *stream)
+{
+	uint64_t pos = stream->issued_to, end;
+	unsigned i = req->issue_seg;
+
+	if (req->io)
+		return req->end - pos;
+	while (i < req->nsegs && req->segs[i].to <= pos)
+		i++;
+	req->issue_seg = i;
+	if (i == req->nsegs) {
+		stream->issued_to = req->end;
+		return 0;
+	}
+	if (req->segs[i].from > pos)
+		stream->issued_to = pos = req->segs[i].from;
+	for (end = req->segs[i].to; ++i < req->nsegs && req->segs[i].from == end;)
+		end = req->segs[i].to;
+	return end - pos;
+}
+
+static struct netfs_subrequest *sub_new(struct netfs_request *req, struct netfs_stream *stream,
+					size_t len)
+{
+	struct netfs_subrequest *sub = netfs_zalloc(sizeof(*sub));
+
+	if (!sub)
+		return NULL;
+	sub->req = req;
+	sub->stream = stream;
+	sub->start = stream->issued_to;
+	sub->len = len;
+	sub->iov = sub->iov_in;
+	sub->iov_room = NETFS_SUB_IOV_INLINE;
+	stream->issued_to += len;
+	netfs_list_push_back(&stream->subs, &sub->link);
+	return sub;
+}
+
+static void retry_later(struct netfs_request *req, uint64_t delay_ns)
+{
+	if (req->timer_armed)
+		return;
+	req->timer_armed = true;
+	netfs_request_get(req);
+	netfs_timer_start(&req->timer, delay_ns);
+}
+
+/* Sends again what waits for it.  False: the back end has no room. */
+static bool resend(struct netfs_request *req, struct netfs_stream *stream)
+{
+	uint64_t now = netfs_clock_now(), soonest = 0;
+	struct netfs_list *link, *tmp;
+
+	netfs_list_for_each_safe (link, tmp, &stream->subs) {
+		struct netfs_subrequest *sub =
+			netfs_container_of(link, struct netfs_subrequest, link);
+
+		if (sub->state == NETFS_SUB_WAITING && now >= sub->retry_at_ns)
+			sub->state = NETFS_SUB_READY;
+		if (sub->state == NETFS_SUB_WAITING) {
+			if (!soonest || sub->retry_at_ns < soonest)
+				soonest = sub->retry_at_ns;
+			continue;
+		}
+		if (sub->state == NETFS_SUB_READY && !stream->failed && !send(sub, false))
+			return false;
+	}
+	if (soonest)
+		retry_later(req, soonest - now);
+	return true;
+}
+
+static void send_new(struct netfs_request *req, struct netfs_stream *stream)
+{
+	struct netfs_core *core = req->inode->core;
+	size_t most = netfs_request_writes(req) ? core->wsize : core->rsize;
+
+	while (!stream->failed && stream->issued_to < req->end) {
+		struct netfs_subrequest *sub;
+		size_t len = next_run(req, stream);
+
+		if (len == 0 || (req->serial && !netfs_list_empty(&stream->subs)))
+			return;
+		sub = sub_new(req, stream, len < most ? len : most);
+		if (!sub) {
+			retry_later(req, NO_MEMORY_DELAY_NS);
+			return;
+		}
+		if (!send(sub, true))
+			return;
+	}
+}
+
+static void pass(struct netfs_request *req)
+{
+	req->issuing = true;
+	req->reissue = false;
+	req->stalled = false;
+	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
+		if (resend(req, &req->stream[i]))
+			send_new(req, &req->stream[i]);
+	}
+	req->issuing = false;
+}
+
+void netfs_request_issue(struct netfs_request *req)
+{
+	struct netfs_inode *inode = req->inode;
+	struct netfs_news news;
+
+	netfs_news_init(&news);
+	netfs_mutex_lock(&inode->mutex);
+	req->reissue = true;
+	while (req->reissue && !req->issuing && !req->finished) {
+		pass(req);
+		netfs_request_collect(req, &news);
+	}
+	netfs_request_put(req, &news);
+	netfs_inode_settle(inode, &news);
+	netfs_news_unlock(&news, inode);
+}
+
+/*
+ * The collector leaves a request alone while somebody cancels it, so its
+ * subrequests stay where they are although the mutex is dropped; those that
+ * were answered meanwhile are none the back end knows any more.
+ */
+void netfs_request_cancel(struct netfs_request *req, int err)
+{
+	struct netfs_inode *inode = req->inode;
+	struct netfs_be *be = inode->core->be;
+	struct netfs_list *link;
+
+	netfs_assert_held(&inode->mutex);
+	req->cancelling++;
+	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
+		struct netfs_stream *stream = &req->stream[i];
+
+		stream->failed = true;
+		if (!stream->error)
+			stream->error = err;
+		netfs_list_for_each (link, &stream->subs) {
+			struct netfs_subrequest *sub =
+				netfs_container_of(link, struct netfs_subrequest, link);
+
+			if (sub->state != NETFS_SUB_SENT)
+				continue;
+			netfs_mutex_unlock(&inode->mutex);
+			be->ops->slice_cancel(be, &sub->slice);
+			netfs_mutex_lock(&inode->mutex);
+		}
+	}
+	req->cancelling--;
+	netfs_request_post(req);
+}

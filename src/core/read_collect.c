@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What becomes of downloaded bytes.
+ *
+ * A byte becomes valid only where the folio still waits for it: a writer may
+ * have been faster, or the folio may have been emptied meanwhile (its
+ * generation moved on), and then what came is worth nothing.  Where a writer
+ * gave the folio another block, the bytes are copied over.
+ */
+#include <core/core_internal.h>
+#include <core/folio.h>
+#include <core/io.h>
+#include <base/assert.h>
+#include <errno.h>
+#include <string.h>
+
+static void stop_waiting_for(struct netfs_folio *folio, uint64_t from, uint64_t to)
+{
+	if (netfs_ranges_remove(&folio->pending, from, to) == 0)
+		return;
+	/* No memory to cut a hole: let all of it be asked for again. */
+	netfs_ranges_clear(&folio->pending);
+	folio->gen++;
+}
+
+static void make_valid(struct netfs_seg *seg, uint64_t from, uint64_t to)
+{
+	struct netfs_folio *folio = seg->folio;
+	struct netfs_range range;
+
+	while (netfs_ranges_next(&folio->pending, from, to, &range)) {
+		size_t offset = range.from - folio->start;
+
+		if (folio->block != seg->block)
+			memcpy(folio->block->data + offset, seg->block->data + offset,
+			       range.to - range.from);
+		stop_waiting_for(folio, range.from, range.to);
+		/* Where this fails the bytes are merely read again. */
+		netfs_ranges_add(&folio->valid, range.from, range.to);
+		from = range.to;
+	}
+}
+
+static void fail_readers(struct netfs_inode *inode, uint64_t from, uint64_t to, int err)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &inode->readers) {
+		struct netfs_io_state *state =
+			netfs_container_of(link, struct netfs_io_state, link);
+
+		if (state->pos < to && from < state->end && !state->error)
+			state->error = err;
+	}
+}
+
+/* Settles [from, to) of the request: arrived, or not to be had. */
+static void settle(struct netfs_request *req, uint64_t from, uint64_t to, int err)
+{
+	if (from == to)
+		return;
+	for (unsigned i = req->collect_seg; i < req->nsegs; i++) {
+		struct netfs_seg *seg = &req->segs[i];
+		uint64_t a = seg->from > from ? seg->from : from;
+		uint64_t b = seg->to < to ? seg->to : to;
+
+		if (seg->from >= to)
+			break;
+		if (a >= b || seg->gen != seg->folio->gen)
+			continue;
+		if (err)
+			stop_waiting_for(seg->folio, a, b);
+		else
+			make_valid(seg, a, b);
+	}
+	if (err && req->origin == NETFS_ORIGIN_READ)
+		fail_readers(req->inode, from, to, err);
+}
+
+void netfs_read_collect(struct netfs_subrequest *sub, struct netfs_news *news)
+{
+	uint64_t got = sub->start + sub->transferred;
+
+	settle(sub->req, sub->start, got, 0);
+	settle(sub->req, got, sub->start + sub->len, sub->error);
+	netfs_read_wake(sub->req->inode, news);
+}
+
+void netfs_read_finish(struct netfs_request *req, struct netfs_news *news)
+{
+	struct netfs_stream *stream = &req->stream[0];
+
+	if (stream->issued_to < req->end)
+		settle(req, stream->issued_to, req->end, stream->error);
+	netfs_read_wake(req->inode, news);
+}
+
+void netfs_read_wake(struct netfs_inode *inode, struct netfs_news *news)
+{
+	struct netfs_list *link, *tmp;
+
+	netfs_list_for_each_safe (link, tmp, &inode->readers) {
+		struct netfs_io_state *state =
+			netfs_container_of(link, struct netfs_io_state, link);
+
+		if (netfs_read_blocked(inode, state->pos, state->end))
+			continue;
+		netfs_list_remove(link);
+		netfs_list_push_back(&news->readers, link);
+	}
+}

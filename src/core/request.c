@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a request: made under the inode's mutex, filled with segments,
+ * sealed, handed to the issuer, settled by the collector, freed with the last
+ * reference.
+ *
+ * References: the inode's list holds one until the request is finished; the
+ * news list that carries it to the issuer holds one; an armed timer and a
+ * place among the stalled hold one each.  The inode stays busy until the last
+ * reference is gone, so whoever holds one may take the inode's mutex.
+ */
+#include <core/request.h>
+#include <core/core_internal.h>
+#include <core/folio.h>
+#include <base/assert.h>
+#include <env/alloc.h>
+#include <errno.h>
+
+static void retry_now(struct netfs_task *task)
+{
+	struct netfs_request *req = netfs_container_of(task, struct netfs_request, retry_task);
+
+	netfs_mutex_lock(&req->inode->mutex);
+	req->timer_armed = false;
+	netfs_mutex_unlock(&req->inode->mutex);
+	netfs_request_issue(req);
+}
+
+struct netfs_request *netfs_request_new(struct netfs_inode *inode, enum netfs_origin origin,
+					struct netfs_handle *handle)
+{
+	struct netfs_core *core = inode->core;
+	struct netfs_request *req = netfs_zalloc(sizeof(*req));
+
+	netfs_assert_held(&inode->mutex);
+	if (!req)
+		return NULL;
+	req->inode = inode;
+	req->handle = handle;
+	req->origin = origin;
+	req->id = atomic_fetch_add_explicit(&core->next_id, 1, memory_order_relaxed);
+	req->refs = 2;
+	req->seq = inode->seq;
+	netfs_list_init(&req->collect);
+	netfs_list_init(&req->issue);
+	netfs_list_init(&req->stall);
+	for (unsigned i = 0; i < NETFS_STREAMS; i++)
+		netfs_list_init(&req->stream[i].subs);
+	netfs_task_init(&req->retry_task, retry_now);
+	netfs_timer_init(&req->timer, &req->retry_task);
+	netfs_list_push_back(&inode->requests, &req->link);
+	inode->nrequests++;
+	atomic_fetch_add_explicit(&core->requests, 1, memory_order_relaxed);
+	if (origin == NETFS_ORIGIN_WRITEBACK)
+		inode->uploads++;
+	else if (!netfs_request_writes(req))
+		inode->downloads++;
+	return req;
+}
+
+int netfs_request_add(struct netfs_request *req, struct netfs_folio *folio, uint64_t from,
+		      uint64_t to)
+{
+	struct netfs_seg *seg;
+
+	if (req->nsegs == req->segs_room) {
+		unsigned room = req->segs_room ? req->segs_room * 2 : 4;
+		struct netfs_seg *segs = netfs_realloc(req->segs, room * sizeof(*segs));
+
+		if (!segs)
+			return -ENOMEM;
+		req->segs = segs;
+		req->segs_room = room;
+	}
+	seg = &req->segs[req->nsegs++];
+	seg->folio = folio;
+	folio->refs++;
+	seg->block = netfs_block_get(folio->block);
+	seg->from = from;
+	seg->to = to;
+	seg->gen = folio->gen;
+	return 0;
+}
+
+void netfs_request_seal(struct netfs_request *req, uint64_t start, uint64_t end)
+{
+	req->start = start;
+	req->end = end;
+	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
+		req->stream[i].issued_to = start;
+		req->stream[i].collected_to = start;
+	}
+}
+
+void netfs_request_abandon(struct netfs_request *req, struct netfs_news *news)
+{
+	netfs_assert(req->nsegs == 0 && !req->io);
+	req->finished = true;
+	netfs_list_remove(&req->link);
+	if (req->origin == NETFS_ORIGIN_WRITEBACK)
+		req->inode->uploads--;
+	else
+		req->inode->downloads--;
+	netfs_request_put(req, news);
+	netfs_request_put(req, news);
+}
+
+struct netfs_request *netfs_request_get(struct netfs_request *req)
+{
+	req->refs++;
+	return req;
+}
+
+void netfs_request_put(struct netfs_request *req, struct netfs_news *news)
+{
+	netfs_assert(req->refs > 0);
+	if (--req->refs)
+		return;
+	netfs_assert(req->finished);
+	for (unsigned i = 0; i < req->nsegs; i++) {
+		netfs_block_put(req->segs[i].block);
+		netfs_folio_put(req->segs[i].folio);
+	}
+	req->nsegs = 0;
+	req->inode->nrequests--;
+	atomic_fetch_sub_explicit(&req->inode->core->requests, 1, memory_order_relaxed);
+	netfs_list_push_back(&news->dead, &req->issue);
+}
+
+void netfs_request_free(struct netfs_request *req)
+{
+	netfs_handle_put(req->handle);
+	netfs_free(req->segs);
+	netfs_free(req);
+}
+
+void netfs_request_check(const struct netfs_request *req)
+{
+	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
+		const struct netfs_stream *stream = &req->stream[i];
+		uint64_t pos = stream->collected_to;
+		struct netfs_list *link;
+
+		netfs_assert(stream->collected_to <= stream->issued_to);
+		netfs_assert(stream->issued_to <= req->end);
+		netfs_list_for_each (link, &stream->subs) {
+			struct netfs_subrequest *sub =
+				netfs_container_of(link, struct netfs_subrequest, link);
+
+			netfs_assert(sub->start >= pos && sub->transferred <= sub->len);
+			pos = sub->start + sub->len;
+		}
+		netfs_assert(pos <= stream->issued_to);
+	}
+}

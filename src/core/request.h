@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request is one logical transfer of a stretch of a file; it is cut into
+ * subrequests, one back-end slice each, which run on streams.
+ *
+ *	segments    |--folio--|--folio--|....|--folio--|      gaps allowed
+ *	stream 0    [ sub 1 ][ sub 2 ]      [ sub 3 ] .
+ *	                     ^collected_to            ^issued_to
+ *
+ * The issuer moves issued_to, the collector moves collected_to; both only
+ * grow, and collected_to never passes issued_to.  A subrequest that fell short
+ * or failed in a way that may heal is sent again for its rest, in place.
+ *
+ * Everything here is guarded by the inode's mutex unless said otherwise.
+ */
+#ifndef CORE_REQUEST_H
+#define CORE_REQUEST_H
+
+#include <unetfs/backend.h>
+#include <base/list.h>
+#include <env/executor.h>
+#include <env/timer.h>
+
+struct netfs_block;
+struct netfs_folio;
+struct netfs_inode;
+struct netfs_io;
+struct netfs_news;
+struct netfs_request;
+
+enum netfs_origin {
+	NETFS_ORIGIN_READ, /* somebody waits for it */
+	NETFS_ORIGIN_READAHEAD,
+	NETFS_ORIGIN_WRITEBACK,
+	NETFS_ORIGIN_DIRECT_READ,
+	NETFS_ORIGIN_DIRECT_WRITE,
+};
+
+/* A piece of a folio that takes part.  Holds a reference to both. */
+struct netfs_seg {
+	struct netfs_folio *folio;
+	struct netfs_block *block; /* where the bytes are or go */
+	uint64_t from;
+	uint64_t to;
+	uint32_t gen; /* folio->gen when it joined */
+};
+
+enum netfs_sub_state {
+	NETFS_SUB_READY, /* its rest may be sent */
+	NETFS_SUB_SENDING, /* inside the back end's function */
+	NETFS_SUB_EARLY, /* answered before that returned */
+	NETFS_SUB_SENT, /* the server has it */
+	NETFS_SUB_ANSWERED, /* the collector has not looked yet */
+	NETFS_SUB_WAITING, /* sent again when its time comes */
+	NETFS_SUB_DONE, /* all of it moved, or nothing more will */
+};
+
+#define NETFS_SUB_IOV_INLINE 8
+
+/* One slice.  Owned by its stream's list until collected. */
+struct netfs_subrequest {
+	struct netfs_list link;
+	struct netfs_request *req;
+	struct netfs_stream *stream;
+	struct netfs_slice slice; /* of the current attempt */
+	enum netfs_sub_state state;
+	uint64_t start;
+	size_t len;
+	size_t transferred; /* contiguous from start, over all attempts */
+	size_t asked; /* what the last attempt took on */
+	size_t moved; /* what came of it */
+	int error; /* answer, then the final verdict */
+	unsigned flags; /* answer */
+	uint32_t retries;
+	uint64_t first_ns; /* when it was sent first */
+	uint64_t retry_at_ns; /* WAITING: when to send again */
+	struct iovec *iov; /* iov_in, or allocated */
+	unsigned iov_room;
+	struct iovec iov_in[NETFS_SUB_IOV_INLINE];
+};
+
+/* A lane of slices to one place. */
+struct netfs_stream {
+	struct netfs_list subs; /* in file order, disjoint */
+	uint64_t issued_to; /* everything before was given to a slice */
+	uint64_t collected_to; /* everything before is settled */
+	bool failed; /* nothing more is sent */
+	int error; /* why */
+};
+
+/* The server today; the disk cache will be the second. */
+#define NETFS_STREAMS 1
+
+/*
+ * Two references at birth: one of the inode's list, dropped when everything is
+ * collected, and one for the issuer.
+ */
+struct netfs_request {
+	struct netfs_list link; /* inode->requests */
+	struct netfs_list collect; /* inode->collect, or unlinked */
+	struct netfs_list issue; /* a netfs_news list, or unlinked */
+	struct netfs_list stall; /* core->stalled; its stall_mutex */
+	struct netfs_inode *inode;
+	struct netfs_handle *handle; /* a reference */
+	enum netfs_origin origin;
+	uint32_t id; /* for people */
+	uint32_t refs;
+	uint64_t start;
+	uint64_t end;
+	uint64_t seq; /* inode->seq at birth */
+	struct netfs_seg *segs; /* in file order; none for direct I/O */
+	unsigned nsegs;
+	unsigned segs_room;
+	unsigned issue_seg; /* where the issuer stands */
+	unsigned collect_seg; /* where the collector stands */
+	struct netfs_io *io; /* direct I/O: whose memory it is */
+	bool serial; /* one slice in flight at a time */
+	bool issuing; /* a thread is in the issuer */
+	bool reissue; /* somebody shall look again */
+	bool stalled; /* the back end had no room for a slice */
+	bool timer_armed; /* with a reference */
+	uint32_t cancelling; /* threads that need the subrequests to stay */
+	bool finished;
+	struct netfs_stream stream[NETFS_STREAMS];
+	struct netfs_timer timer;
+	struct netfs_task retry_task;
+};
+
+static inline bool netfs_request_writes(const struct netfs_request *req)
+{
+	return req->origin == NETFS_ORIGIN_WRITEBACK || req->origin == NETFS_ORIGIN_DIRECT_WRITE;
+}
+
+/* A new request on the inode's list, empty.  Takes over handle.  NULL: no
+ * memory, and handle is still the caller's. */
+struct netfs_request *netfs_request_new(struct netfs_inode *inode, enum netfs_origin origin,
+					struct netfs_handle *handle);
+/* Adds [from, to) of folio behind what is there.  -ENOMEM. */
+int netfs_request_add(struct netfs_request *req, struct netfs_folio *folio, uint64_t from,
+		      uint64_t to);
+/* Everything is in; sets the streams' starts. */
+void netfs_request_seal(struct netfs_request *req, uint64_t start, uint64_t end);
+/* Undoes netfs_request_new() of one that stayed empty. */
+void netfs_request_abandon(struct netfs_request *req, struct netfs_news *news);
+struct netfs_request *netfs_request_get(struct netfs_request *req);
+/* Drops a reference; after the last one news frees it. */
+void netfs_request_put(struct netfs_request *req, struct netfs_news *news);
+
+/* Ends what the last put left.  No lock held. */
+void netfs_request_free(struct netfs_request *req);
+
+/* Sends what can be sent.  No lock held; uses up one reference.  */
+void netfs_request_issue(struct netfs_request *req);
+/* Asks the back end to give up what it has; nothing more is sent, and what is
+ * left ends with err.  Called with
+ * the inode's mutex held, which it drops and retakes; the caller holds a
+ * reference. */
+void netfs_request_cancel(struct netfs_request *req, int err);
+/* Looks at what was answered and settles it; sets reissue where something is to
+ * be sent.  Under the inode's mutex. */
+void netfs_request_collect(struct netfs_request *req, struct netfs_news *news);
+/* Puts what has an answer before the collector.  Under the inode's mutex. */
+void netfs_request_post(struct netfs_request *req);
+/* Aborts where the watermarks or states do not fit. */
+void netfs_request_check(const struct netfs_request *req);
+/* The task of an inode's collector. */
+void netfs_collect_run(struct netfs_task *task);
+
+#endif

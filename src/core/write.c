@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Buffered writes: the caller's side.
+ *
+ *	room under the dirty limit? -> gate -> copy, folio by folio -> out
+ *	       no: wait                          |
+ *	                                         +-> O_DSYNC: flush the range,
+ *	                                             make it durable, then out
+ *
+ * A write never reads first and never waits for an upload: each byte knows for
+ * itself whether it is valid and whether it is dirty, and bytes somebody else
+ * may be looking at are copied away before they change (netfs_folio_own).
+ *
+ * A writer leaves room in the folio's set of dirty ranges for everything that
+ * is under upload from it, so that a failed upload can always put its bytes
+ * back.
+ */
+#include <core/core_internal.h>
+#include <core/folio.h>
+#include <core/io.h>
+#include <base/assert.h>
+#include <env/alloc.h>
+#include <env/clock.h>
+#include <errno.h>
+#include <string.h>
+
+/* Copies n bytes of the io's memory, from the place of pos on, to dst. */
+static void copy_in(struct netfs_io *io, uint64_t pos, uint8_t *dst, size_t n)
+{
+	size_t skip = pos - io->start;
+
+	for (unsigned i = 0; n; i++) {
+		size_t room = io->iov[i].iov_len, part;
+
+		if (skip >= room) {
+			skip -= room;
+			continue;
+		}
+		part = room - skip < n ? room - skip : n;
+		memcpy(dst, (const uint8_t *)io->iov[i].iov_base + skip, part);
+		dst += part;
+		n -= part;
+		skip = 0;
+	}
+}
+
+/* Room in all three sets, so that nothing below can fail half way. */
+static int reserve(struct netfs_folio *folio)
+{
+	int err = netfs_ranges_reserve(&folio->valid, 2);
+
+	if (!err)
+		err = netfs_ranges_reserve(&folio->pending, 2);
+	if (!err)
+		err = netfs_ranges_reserve(&folio->dirty, 2 + folio->writeback);
+	return err;
+}
+
+static void mark_dirty(struct netfs_inode *inode, struct netfs_folio *folio, uint64_t from,
+		       uint64_t to)
+{
+	uint64_t before = netfs_ranges_bytes(&folio->dirty);
+
+	netfs_ranges_remove(&folio->pending, from, to);
+	netfs_ranges_add(&folio->valid, from, to);
+	netfs_ranges_add(&folio->dirty, from, to);
+	netfs_inode_dirtied(inode, netfs_ranges_bytes(&folio->dirty) - before);
+}
+
+/* A new folio is as large as the write, larger where a file is being written
+ * in order. */
+static uint32_t wanted_size(const struct netfs_inode *inode, uint64_t pos, size_t len)
+{
+	uint64_t aim = len;
+	uint32_t size = NETFS_PAGE_SIZE;
+
+	if (pos == inode->write_pos && pos >= inode->size && aim < pos / 4)
+		aim = pos / 4;
+	while (size < aim && size < NETFS_FOLIO_MAX / 2)
+		size *= 2;
+	return size;
+}
+
+/* Puts as much as fits into one folio.  Bytes written or negative errno. */
+static ssize_t write_folio(struct netfs_io *io, uint64_t pos, size_t len)
+{
+	struct netfs_inode *inode = netfs_io_state(io)->inode;
+	struct netfs_folio *folio =
+		netfs_folio_make(inode, pos, wanted_size(inode, pos, len), true);
+	int err;
+
+	if (!folio)
+		return -ENOMEM;
+	if (len > netfs_folio_end(folio) - pos)
+		len = netfs_folio_end(folio) - pos;
+	err = reserve(folio);
+	if (!err)
+		err = netfs_folio_own(folio, pos, pos + len);
+	if (err)
+		return err;
+	copy_in(io, pos, netfs_folio_at(folio, pos), len);
+	mark_dirty(inode, folio, pos, pos + len);
+	atomic_store_explicit(&folio->visited, true, memory_order_relaxed);
+	return len;
+}
+
+/* All of it, under the mutex.  Returns how much was written, or an error. */
+static ssize_t write_locked(struct netfs_io *io)
+{
+	struct netfs_io_state *state = netfs_io_state(io);
+	struct netfs_inode *inode = state->inode;
+	uint64_t pos, end;
+	ssize_t n = 0;
+
+	if ((io->flags & NETFS_IO_APPEND) || (state->opener->flags & NETFS_OPENER_APPEND))
+		io->start = inode->size;
+	if (io->start > INT64_MAX || io->len > INT64_MAX - io->start)
+		return -EFBIG;
+	pos = io->start;
+	end = pos + io->len;
+	while (pos < end && (n = write_folio(io, pos, end - pos)) > 0)
+		pos += n;
+	if (pos == io->start)
+		return n;
+	if (pos > inode->size)
+		inode->size = pos;
+	inode->seq++;
+	inode->write_pos = pos;
+	inode->mtime_ns = netfs_clock_real();
+	return pos - io->start;
+}
+
+/* ------------------------------------------------ durable at once */
+
+/* What follows a write that must be durable; lives until it is told. */
+struct durable {
+	struct netfs_completion flushed;
+	struct netfs_op op;
+	struct netfs_io *io;
+	struct netfs_handle *handle;
+	ssize_t result;
+};
+
+static void durable_end(struct durable *durable, int err)
+{
+	struct netfs_io *io = durable->io;
+	ssize_t result = err ? err : durable->result;
+
+	netfs_free(durable);
+	netfs_io_complete(io, result);
+}
+
+static void durable_synced(struct netfs_op *op, int err)
+{
+	durable_end(netfs_container_of(op, struct durable, op), err);
+}
+
+static void durable_flushed(struct netfs_completion *done, int err)
+{
+	struct durable *durable = netfs_container_of(done, struct durable, flushed);
+	struct netfs_be *be = durable->handle->be;
+	struct netfs_inode *inode = done->inode;
+
+	netfs_mutex_lock(&inode->mutex);
+	netfs_io_state(durable->io)->flush = NULL;
+	netfs_mutex_unlock(&inode->mutex);
+	if (err || (be->caps & NETFS_BE_STABLE_WRITES))
+		durable_end(durable, err);
+	else
+		be->ops->fsync(durable->handle, true, &durable->op);
+}
+
+static bool must_be_durable(struct netfs_io *io)
+{
+	return (io->flags & NETFS_IO_DSYNC) ||
+	       (netfs_io_state(io)->opener->flags & NETFS_OPENER_DSYNC);
+}
+
+void netfs_write_finish_io(struct netfs_io *io, ssize_t result)
+{
+	struct netfs_io_state *state = netfs_io_state(io);
+	struct durable *durable;
+
+	if (result > 0)
+		netfs_count_n(state->inode->core->stats, write_bytes, result);
+	if (result <= 0 || !must_be_durable(io)) {
+		netfs_io_complete(io, result);
+		return;
+	}
+	durable = netfs_zalloc(sizeof(*durable));
+	if (!durable) {
+		netfs_io_complete(io, -ENOMEM);
+		return;
+	}
+	durable->flushed.fn = durable_flushed;
+	durable->op.done = durable_synced;
+	durable->io = io;
+	durable->handle = state->opener->handle;
+	durable->result = result;
+	netfs_mutex_lock(&state->inode->mutex);
+	state->flush = &durable->flushed;
+	netfs_mutex_unlock(&state->inode->mutex);
+	netfs_inode_flush(state->inode, io->start, io->start + result, &durable->flushed);
+}
+
+/* ------------------------------------------------------------ entry */
+
+static void run_locked(struct netfs_io *io)
+{
+	struct netfs_inode *inode = netfs_io_state(io)->inode;
+	struct netfs_news news;
+	ssize_t result;
+
+	netfs_news_init(&news);
+	result = write_locked(io);
+	if (result > 0)
+		netfs_upload_consider(inode, &news);
+	netfs_gate_leave(&inode->gate, &news.admitted);
+	netfs_inode_settle(inode, &news);
+	netfs_news_unlock(&news, inode);
+	netfs_write_finish_io(io, result);
+}
+
+static void admitted(struct netfs_gate_wait *wait)
+{
+	struct netfs_io_state *state = netfs_container_of(wait, struct netfs_io_state, gate);
+
+	netfs_mutex_lock(&state->inode->mutex);
+	run_locked(netfs_io_of(state));
+}
+
+/* A file whose data the server refuses takes no more of it above the limit. */
+static int refused(struct netfs_inode *inode)
+{
+	struct netfs_budget *budget = inode->core->budget;
+	int err = 0;
+
+	if (atomic_load_explicit(&budget->dirty, memory_order_relaxed) < budget->dirty_max)
+		return 0;
+	netfs_mutex_lock(&inode->mutex);
+	if (inode->stuck)
+		err = inode->wb_error;
+	netfs_mutex_unlock(&inode->mutex);
+	return err;
+}
+
+static void start(struct netfs_io *io)
+{
+	struct netfs_io_state *state = netfs_io_state(io);
+	struct netfs_inode *inode = state->inode;
+	int err = state->cancelled ? -EINTR : refused(inode);
+
+	if (err) {
+		netfs_io_complete(io, err);
+		return;
+	}
+	if (netfs_budget_throttle(inode->core->budget, io))
+		return;
+	netfs_mutex_lock(&inode->mutex);
+	if (netfs_gate_enter(&inode->gate, NETFS_GATE_BUFFERED, &state->gate))
+		run_locked(io);
+	else
+		netfs_mutex_unlock(&inode->mutex);
+}
+
+void netfs_io_begin(struct netfs_io *io, struct netfs_inode *inode, struct netfs_opener *opener)
+{
+	struct netfs_io_state *state = netfs_io_state(io);
+
+	*state = (struct netfs_io_state){.inode = inode, .opener = opener};
+	netfs_list_init(&state->link);
+	netfs_list_init(&state->gate.link);
+	state->lent = state->lent_in;
+	state->lent_room = NETFS_LENT_INLINE;
+	state->iov_room = io->niov < UINT16_MAX ? io->niov : UINT16_MAX;
+}
+
+void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io)
+{
+	struct netfs_io_state *state = netfs_io_state(io);
+
+	netfs_count(inode->core->stats, write_calls);
+	netfs_io_begin(io, inode, opener);
+	state->write = true;
+	if (io->len == 0) {
+		netfs_io_complete(io, 0);
+		return;
+	}
+	if ((opener->flags & NETFS_OPENER_UNBUFFERED) || (io->flags & NETFS_IO_DIRECT)) {
+		netfs_direct_write(io);
+		return;
+	}
+	state->resume = start;
+	state->gate.admitted = admitted;
+	start(io);
+}

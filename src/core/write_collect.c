@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What becomes of uploaded bytes.
+ *
+ * Arrived: they are clean, the server's file reaches at least so far, and the
+ * flushes that waited for them are a step nearer.  Refused: they are dirty
+ * again, stay readable, count as stuck, and the error is kept for every
+ * opener; a later flush or the age timer tries them again.
+ */
+#include <core/core_internal.h>
+#include <core/folio.h>
+#include <base/assert.h>
+#include <errno.h>
+
+/* Calls off every flush that still waits for a byte of the range. */
+static void fail_flushers(struct netfs_inode *inode, uint64_t from, uint64_t to, int err)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &inode->flushers) {
+		struct netfs_completion *done =
+			netfs_container_of(link, struct netfs_completion, link);
+
+		if (!done->err && netfs_ranges_overlaps(&done->todo, from, to))
+			done->err = err;
+	}
+}
+
+/* The bytes [from, to) of folio, as they were when the request was made, are
+ * at the server.  A flush that began later wants newer ones where the folio is
+ * dirty again. */
+static void advance_flushers(struct netfs_request *req, struct netfs_folio *folio, uint64_t from,
+			     uint64_t to)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &req->inode->flushers) {
+		struct netfs_completion *done =
+			netfs_container_of(link, struct netfs_completion, link);
+		struct netfs_range gap;
+		uint64_t pos = from;
+
+		if (req->seq >= done->seq) {
+			if (netfs_ranges_remove(&done->todo, from, to))
+				done->err = -ENOMEM;
+			continue;
+		}
+		while (netfs_ranges_next_gap(&folio->dirty, pos, to, &gap)) {
+			if (netfs_ranges_remove(&done->todo, gap.from, gap.to))
+				done->err = -ENOMEM;
+			pos = gap.to;
+		}
+	}
+}
+
+static void arrived(struct netfs_request *req, struct netfs_folio *folio, uint64_t from,
+		    uint64_t to)
+{
+	struct netfs_inode *inode = req->inode;
+
+	inode->uploading -= to - from;
+	netfs_inode_cleaned(inode, to - from);
+	if (to > inode->remote_size)
+		inode->remote_size = to;
+	advance_flushers(req, folio, from, to);
+}
+
+/* Back to dirty.  The writers left room for it, so adding cannot fail. */
+static void returned(struct netfs_request *req, struct netfs_folio *folio, uint64_t from,
+		     uint64_t to)
+{
+	struct netfs_inode *inode = req->inode;
+	uint64_t before = netfs_ranges_bytes(&folio->dirty);
+	int err = netfs_ranges_add(&folio->dirty, from, to);
+	uint64_t more = netfs_ranges_bytes(&folio->dirty) - before;
+
+	netfs_assert(err == 0);
+	inode->uploading -= to - from;
+	inode->dirty += more;
+	/* What was written again meanwhile had been counted twice. */
+	netfs_inode_cleaned(inode, to - from - more);
+}
+
+static void settle(struct netfs_request *req, uint64_t from, uint64_t to, bool ok)
+{
+	for (unsigned i = req->collect_seg; i < req->nsegs; i++) {
+		struct netfs_seg *seg = &req->segs[i];
+		uint64_t a = seg->from > from ? seg->from : from;
+		uint64_t b = seg->to < to ? seg->to : to;
+
+		if (seg->from >= to)
+			break;
+		if (a >= b)
+			continue;
+		if (ok)
+			arrived(req, seg->folio, a, b);
+		else
+			returned(req, seg->folio, a, b);
+		if (b == seg->to)
+			seg->folio->writeback--;
+	}
+}
+
+/* Remembers why, for every opener, and that the bytes are stuck. */
+static void latch(struct netfs_inode *inode, uint64_t bytes, int err)
+{
+	struct netfs_core *core = inode->core;
+
+	inode->wb_error = err;
+	inode->wb_error_seq++;
+	if (bytes > inode->dirty - inode->stuck)
+		bytes = inode->dirty - inode->stuck;
+	inode->stuck += bytes;
+	atomic_fetch_add_explicit(&core->stuck, bytes, memory_order_relaxed);
+	netfs_budget_stuck(core->budget, bytes, 0);
+}
+
+void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
+{
+	struct netfs_request *req = sub->req;
+	uint64_t got = sub->start + sub->transferred, end = sub->start + sub->len;
+
+	settle(req, sub->start, got, true);
+	if (got < end) {
+		settle(req, got, end, false);
+		if (sub->error != -EINTR)
+			latch(req->inode, end - got, sub->error);
+		fail_flushers(req->inode, got, end, sub->error);
+	}
+	news->cleaned = true;
+	netfs_flush_wake(req->inode, news);
+}
+
+/* Clean bytes of a folio that changed at the server during its upload. */
+static void drop_stale(struct netfs_request *req)
+{
+	for (unsigned i = 0; i < req->nsegs; i++) {
+		struct netfs_folio *folio = req->segs[i].folio;
+
+		if (folio->stale && folio->writeback == 0 && folio->indexed) {
+			folio->stale = false;
+			netfs_folio_forget_clean(folio, folio->start, netfs_folio_end(folio));
+		}
+	}
+}
+
+void netfs_write_finish(struct netfs_request *req, struct netfs_news *news)
+{
+	struct netfs_inode *inode = req->inode;
+	struct netfs_stream *stream = &req->stream[0];
+
+	if (stream->issued_to < req->end) {
+		settle(req, stream->issued_to, req->end, false);
+		fail_flushers(inode, stream->issued_to, req->end, stream->error);
+	}
+	drop_stale(req);
+	news->cleaned = true;
+	netfs_flush_wake(inode, news);
+	netfs_upload_consider(inode, news);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The write-back issuer: when to send, and what.
+ *
+ * Dirty data of a file is sent when somebody flushes it, when there is enough
+ * for full slices, when it grows old, and when the client has too much of it.
+ * A file may have several upload requests in flight, up to a window of bytes.
+ * A folio takes part in one of them at a time, which is what keeps overlapping
+ * uploads in order; what is written to it meanwhile is sent by the next.
+ *
+ *	folios    |ddd..ddd|..uuuu..|dddddddd|      d dirty, u under upload
+ *	request    [---][--]         [------]       pieces glued where they touch
+ *
+ * While a size-changing operation is inside the gate nothing is sent, except
+ * for a flush by its holder.
+ */
+#include <core/core_internal.h>
+#include <core/folio.h>
+#include <core/io.h>
+#include <base/assert.h>
+#include <base/limits.h>
+#include <env/clock.h>
+#include <errno.h>
+
+/* What the request under construction covers. */
+struct build {
+	struct netfs_inode *inode;
+	struct netfs_request *req;
+	uint64_t first;
+	uint64_t last;
+};
+
+/* May dirty data of the folio be sent now? */
+static bool sendable(const struct netfs_inode *inode, const struct netfs_folio *folio)
+{
+	if (folio->dirty.count == 0 || folio->writeback)
+		return false;
+	if (inode->upload_all)
+		return true;
+	/* Leave the folio alone that a writer is just filling. */
+	return !(folio->start < inode->write_pos && inode->write_pos < netfs_folio_end(folio));
+}
+
+/* Moves the first dirty range of folio into the request.  -ENOMEM. */
+static int move_range(struct build *build, struct netfs_folio *folio)
+{
+	struct netfs_inode *inode = build->inode;
+	struct netfs_range range = *netfs_ranges_at(&folio->dirty, 0);
+	int err = netfs_request_add(build->req, folio, range.from, range.to);
+
+	if (err)
+		return err;
+	/* Removing a whole range needs no memory. */
+	netfs_ranges_remove(&folio->dirty, range.from, range.to);
+	folio->writeback++;
+	inode->dirty -= range.to - range.from;
+	inode->uploading += range.to - range.from;
+	if (build->req->nsegs == 1)
+		build->first = range.from;
+	build->last = range.to;
+	/* Once it is at the server it may leave our memory: not zero any
+	 * more.  Without memory to cut the set, know less. */
+	if (netfs_ranges_remove(&inode->zero, range.from, range.to))
+		netfs_ranges_clear(&inode->zero);
+	return 0;
+}
+
+static bool full(const struct build *build)
+{
+	return build->req->nsegs >= NETFS_REQUEST_SEGS_MAX ||
+	       build->last - build->first >= NETFS_REQUEST_BYTES_MAX;
+}
+
+/* Fills the request from position pos on.  True: it is full. */
+static bool gather(struct build *build, uint64_t pos)
+{
+	struct netfs_folio *folio = netfs_folio_index_next(&build->inode->folios, pos);
+
+	while (folio) {
+		if (sendable(build->inode, folio)) {
+			while (folio->dirty.count) {
+				if (move_range(build, folio) || full(build))
+					return true;
+			}
+		}
+		folio = netfs_folio_index_next(&build->inode->folios, netfs_folio_end(folio));
+	}
+	return false;
+}
+
+/* One request with what comes next.  False: there is nothing to send, or no
+ * way to. */
+static bool build_request(struct netfs_inode *inode, struct netfs_news *news)
+{
+	struct build build = {.inode = inode};
+	struct netfs_handle *handle = netfs_inode_handle(inode, true);
+
+	if (!handle) {
+		netfs_flush_fail(inode, -EBADF, news);
+		return false;
+	}
+	build.req = netfs_request_new(inode, NETFS_ORIGIN_WRITEBACK, handle);
+	if (!build.req) {
+		netfs_handle_put(handle); /* the inode's list holds it too */
+		return false;
+	}
+	gather(&build, inode->upload_from);
+	if (build.req->nsegs == 0 && inode->upload_from)
+		gather(&build, 0);
+	if (build.req->nsegs == 0) {
+		netfs_request_abandon(build.req, news);
+		return false;
+	}
+	inode->upload_from = build.last;
+	netfs_request_seal(build.req, build.first, build.last);
+	netfs_list_push_back(&news->issue, &build.req->issue);
+	return true;
+}
+
+static bool blocked(const struct netfs_inode *inode)
+{
+	return inode->gate.inside && inode->gate.class == NETFS_GATE_EXCLUSIVE &&
+	       !inode->upload_locked;
+}
+
+void netfs_inode_unstick(struct netfs_inode *inode, uint64_t most)
+{
+	struct netfs_core *core = inode->core;
+	uint64_t less;
+
+	if (inode->stuck <= most)
+		return;
+	less = inode->stuck - most;
+	inode->stuck = most;
+	atomic_fetch_sub_explicit(&core->stuck, less, memory_order_relaxed);
+	netfs_budget_stuck(core->budget, 0, less);
+}
+
+void netfs_upload_some(struct netfs_inode *inode, struct netfs_news *news)
+{
+	struct netfs_core *core = inode->core;
+
+	netfs_assert_held(&inode->mutex);
+	if (atomic_load_explicit(&core->aborted, memory_order_acquire)) {
+		netfs_flush_fail(inode, -EIO, news);
+		return;
+	}
+	if (blocked(inode) || (inode->stuck && !inode->upload_all))
+		return;
+	/* What was refused is tried once more. */
+	netfs_inode_unstick(inode, 0);
+	while (inode->dirty && inode->uploading < core->upload_window) {
+		if (!build_request(inode, news))
+			break;
+	}
+	if (inode->dirty == 0)
+		inode->upload_all = false;
+}
+
+/* Posts the upload task; under the inode's mutex. */
+static void post_upload(struct netfs_inode *inode)
+{
+	if (!atomic_exchange(&inode->upload_posted, true))
+		netfs_task_post(&inode->upload_task);
+}
+
+static void list_dirty(struct netfs_inode *inode)
+{
+	struct netfs_core *core = inode->core;
+
+	inode->listed_dirty = true;
+	netfs_mutex_lock(&core->wb_mutex);
+	inode->dirty_since_ns = netfs_clock_now();
+	if (netfs_list_empty(&core->dirty_inodes) && !core->age_armed) {
+		core->age_armed = true;
+		core->refs++;
+		netfs_timer_start(&core->age_timer, core->dirty_age_ns);
+	}
+	netfs_list_push_back(&core->dirty_inodes, &inode->dirty_link);
+	netfs_mutex_unlock(&core->wb_mutex);
+}
+
+void netfs_upload_consider(struct netfs_inode *inode, struct netfs_news *news)
+{
+	struct netfs_core *core = inode->core;
+
+	if (inode->dirty == 0 && inode->uploading == 0)
+		return;
+	if (!inode->listed_dirty)
+		list_dirty(inode);
+	if (!netfs_list_empty(&inode->flushers)) {
+		/* What was refused waits for the next flush or the age timer. */
+		inode->upload_all = inode->stuck == 0;
+		netfs_upload_some(inode, news);
+	} else if (inode->dirty >= core->upload_batch || netfs_budget_background(core->budget)) {
+		post_upload(inode);
+	}
+}
+
+/* Asks an inode on the dirty list to send everything.  Holds wb_mutex. */
+static void ask(struct netfs_inode *inode)
+{
+	atomic_store(&inode->upload_asked, true);
+	post_upload(inode);
+}
+
+void netfs_core_age(struct netfs_task *task)
+{
+	struct netfs_core *core = netfs_container_of(task, struct netfs_core, age_task);
+	uint64_t now = netfs_clock_now();
+	struct netfs_list *link;
+
+	netfs_mutex_lock(&core->wb_mutex);
+	core->age_armed = false;
+	netfs_list_for_each (link, &core->dirty_inodes) {
+		struct netfs_inode *inode =
+			netfs_container_of(link, struct netfs_inode, dirty_link);
+
+		if (now - inode->dirty_since_ns < core->dirty_age_ns)
+			continue;
+		inode->dirty_since_ns = now;
+		ask(inode);
+	}
+	if (!netfs_list_empty(&core->dirty_inodes)) {
+		core->age_armed = true;
+		core->refs++;
+		netfs_timer_start(&core->age_timer, core->dirty_age_ns / 4 + 1);
+	}
+	netfs_mutex_unlock(&core->wb_mutex);
+	netfs_core_put(core);
+}
+
+void netfs_core_kick_all(struct netfs_budget *budget)
+{
+	struct netfs_list *core_link, *link;
+
+	netfs_mutex_lock(&budget->cores_mutex);
+	netfs_list_for_each (core_link, &budget->cores) {
+		struct netfs_core *core =
+			netfs_container_of(core_link, struct netfs_core, budget_link);
+
+		netfs_mutex_lock(&core->wb_mutex);
+		netfs_list_for_each (link, &core->dirty_inodes)
+			ask(netfs_container_of(link, struct netfs_inode, dirty_link));
+		netfs_mutex_unlock(&core->wb_mutex);
+	}
+	netfs_mutex_unlock(&budget->cores_mutex);
+}

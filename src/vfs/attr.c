@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attributes: what the server told, what we changed meanwhile, and what a
+ * caller is shown.
+ *
+ * Three questions are answered for each answer that arrives.
+ *
+ * Is it older than what we know?  Every question takes a stamp when it is sent,
+ * every change of ours takes one when it has happened; an answer whose stamp is
+ * below the vnode's is dropped.
+ *
+ * Does its size count?  Only if no byte was changed here since the question
+ * was sent, and none was on its way then: the core's view tells, by seq and
+ * dirty.  For a question that was not about this vnode in particular (a lookup)
+ * there is no seq; then its size counts if nobody writes and the last local
+ * change ended before the question.
+ *
+ * Did somebody else change the data?  The version that our data came from is
+ * kept with the seq of that moment.  Another version means a change by others
+ * if that seq still stands; if it does not, our own uploads lie in between and
+ * the new version is adopted as ours.
+ *
+ * The core is told sizes with no lock held, so two answers may reach it in the
+ * wrong order; the later one is then told again.
+ *
+ * Locks: the vnode's mutex.  The mount's is taken before it or alone.
+ */
+#include <sys/stat.h>
+#include <base/checked_math.h>
+#include <env/clock.h>
+#include <vfs/mount.h>
+#include <vfs/vnode.h>
+
+static uint64_t until(uint64_t from_ns, uint32_t ttl_ms)
+{
+	if (ttl_ms == NETFS_TTL_FOREVER)
+		return UINT64_MAX;
+	return netfs_saturating_add(from_ns, ttl_ms * NETFS_NS_PER_MS);
+}
+
+static uint64_t attr_until(struct netfs_vnode *vnode, uint64_t from_ns)
+{
+	const struct netfs_vfs_config *config = &vnode->mount->config;
+
+	return until(from_ns,
+		     netfs_vnode_directory(vnode) ? config->dir_ttl_ms : config->attr_ttl_ms);
+}
+
+static bool time_equal(const struct netfs_time *a, const struct netfs_time *b)
+{
+	return a->sec == b->sec && a->nsec == b->nsec;
+}
+
+static bool time_before(const struct netfs_time *a, const struct netfs_time *b)
+{
+	return a->sec != b->sec ? a->sec < b->sec : a->nsec < b->nsec;
+}
+
+static struct netfs_version version_of(const struct netfs_attr *attr)
+{
+	return (struct netfs_version){
+		.counter = attr->version,
+		.mtime = attr->mtime,
+		.ctime = attr->ctime,
+		.size = attr->size,
+	};
+}
+
+/* Could the data still be the same, going by what only data changes? */
+static bool version_same_data(const struct netfs_version *a, const struct netfs_version *b)
+{
+	return time_equal(&a->mtime, &b->mtime) && a->size == b->size;
+}
+
+static bool version_same(const struct netfs_mount *mount, const struct netfs_version *a,
+			 const struct netfs_version *b)
+{
+	if (mount->be->caps & NETFS_BE_CHANGE_COUNTER)
+		return a->counter == b->counter;
+	return version_same_data(a, b) && time_equal(&a->ctime, &b->ctime);
+}
+
+static void view_of(struct netfs_vnode *vnode, struct netfs_inode_view *ret_view)
+{
+	*ret_view = (struct netfs_inode_view){ 0 };
+	if (netfs_vnode_regular(vnode))
+		netfs_inode_view(&vnode->inode, ret_view);
+}
+
+void netfs_attr_ask(struct netfs_mount *mount, struct netfs_vnode *vnode,
+		    struct netfs_asked *ret_asked)
+{
+	*ret_asked = (struct netfs_asked){
+		.stamp = netfs_mount_stamp(mount),
+		.sent_ns = netfs_clock_now(),
+		.about = vnode,
+	};
+	if (vnode) {
+		struct netfs_inode_view view;
+
+		view_of(vnode, &view);
+		ret_asked->dirty = view.dirty;
+		ret_asked->seq = view.seq;
+	}
+}
+
+/* Does the size in the answer say anything about the file as it is now? */
+static bool size_counts(struct netfs_vnode *vnode, const struct netfs_asked *asked,
+			const struct netfs_inode_view *view)
+{
+	if (view->dirty)
+		return false;
+	if (asked->about == vnode)
+		return !asked->dirty && asked->seq == view->seq;
+	return vnode->writers == 0 && !atomic_load(&vnode->busy) &&
+	       vnode->changed_stamp < asked->stamp;
+}
+
+/* Tells the core the newest size that counts.  True where those above must be
+ * told.  Called and returns with the mutex held. */
+static bool tell_core_locked(struct netfs_vnode *vnode, bool changed)
+{
+	bool told = false;
+	uint64_t stamp;
+
+	do {
+		uint64_t size = vnode->version.size;
+		uint64_t seq = vnode->size_seq;
+
+		stamp = vnode->size_stamp;
+		netfs_mutex_unlock(&vnode->mutex);
+		told |= netfs_inode_remote_update(&vnode->inode, size, seq, changed);
+		netfs_mutex_lock(&vnode->mutex);
+		changed = false;
+	} while (vnode->size_stamp != stamp);
+	return told;
+}
+
+static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_attr *attr,
+			       const struct netfs_asked *asked)
+{
+	struct netfs_version version = version_of(attr);
+	struct netfs_inode_view view;
+	bool changed;
+
+	view_of(vnode, &view);
+	if (!size_counts(vnode, asked, &view)) {
+		/* Ask again, unless what we have is newer than the server's. */
+		if (!view.dirty)
+			vnode->attr_until_ns = 0;
+		return false;
+	}
+	changed = vnode->version_seq == view.seq &&
+		  !version_same(vnode->mount, &version, &vnode->version);
+	vnode->version = version;
+	vnode->version_seq = view.seq;
+	vnode->size_stamp = asked->stamp;
+	vnode->size_seq = view.seq;
+	if (changed) {
+		vnode->epoch++;
+		netfs_count(&vnode->mount->stats, invalidations);
+	}
+	return tell_core_locked(vnode, changed);
+}
+
+/* True where the names in it may mean something else now. */
+static bool directory_answer_locked(struct netfs_vnode *vnode, const struct netfs_attr *attr)
+{
+	struct netfs_version version = version_of(attr);
+	bool changed = !vnode->names_changed &&
+		       !version_same(vnode->mount, &version, &vnode->version);
+
+	vnode->version = version;
+	vnode->names_changed = false;
+	return changed;
+}
+
+void netfs_attr_answer(struct netfs_vnode *vnode, const struct netfs_attr *attr,
+		       const struct netfs_asked *asked)
+{
+	struct netfs_mount *mount = vnode->mount;
+	bool data_changed = false, names_changed = false;
+
+	netfs_mutex_lock(&vnode->mutex);
+	if (asked->stamp < vnode->attr_stamp) {
+		netfs_mutex_unlock(&vnode->mutex);
+		return;
+	}
+	vnode->attr_stamp = asked->stamp;
+	vnode->attr = *attr;
+	vnode->attr_until_ns = attr_until(vnode, asked->sent_ns);
+	if (netfs_vnode_regular(vnode))
+		data_changed = file_answer_locked(vnode, attr, asked);
+	else if (netfs_vnode_directory(vnode))
+		names_changed = directory_answer_locked(vnode, attr);
+	netfs_mutex_unlock(&vnode->mutex);
+	if (data_changed)
+		netfs_mount_notify_data(mount, vnode->ino);
+	if (names_changed) {
+		netfs_mutex_lock(&mount->mutex);
+		netfs_names_drop_children(vnode);
+		netfs_mutex_unlock(&mount->mutex);
+	}
+}
+
+/* The version after a change of ours is one that our data belongs to. */
+static void adopt_locked(struct netfs_vnode *vnode, const struct netfs_attr *attr,
+			 const struct netfs_inode_view *view)
+{
+	vnode->version = version_of(attr);
+	vnode->version_seq = view->seq;
+	vnode->size_stamp = vnode->attr_stamp;
+	vnode->size_seq = view->seq;
+}
+
+static void take_answer_locked(struct netfs_vnode *vnode, const struct netfs_attr *attr)
+{
+	vnode->attr_stamp = netfs_mount_stamp(vnode->mount);
+	vnode->attr = *attr;
+	vnode->attr_until_ns = attr_until(vnode, netfs_clock_now());
+}
+
+void netfs_attr_changed(struct netfs_vnode *vnode, const struct netfs_attr *attr,
+			const struct netfs_asked *asked)
+{
+	struct netfs_version version = version_of(attr);
+	struct netfs_inode_view view;
+	bool told = false, changed;
+
+	netfs_mutex_lock(&vnode->mutex);
+	take_answer_locked(vnode, attr);
+	view_of(vnode, &view);
+	if (netfs_vnode_regular(vnode) && !view.dirty && !asked->dirty && view.seq == asked->seq) {
+		/* Times that we set ourselves could hide a change by others. */
+		changed = view.seq == vnode->version_seq &&
+			  !version_same_data(&version, &vnode->version);
+		if (changed)
+			vnode->epoch++;
+		adopt_locked(vnode, attr, &view);
+		told = tell_core_locked(vnode, changed);
+	}
+	netfs_mutex_unlock(&vnode->mutex);
+	if (told)
+		netfs_mount_notify_data(vnode->mount, vnode->ino);
+}
+
+void netfs_attr_resized(struct netfs_vnode *vnode, const struct netfs_attr *attr,
+			const struct netfs_asked *asked)
+{
+	struct netfs_inode_view view;
+	bool suspect;
+
+	netfs_mutex_lock(&vnode->mutex);
+	/* Our clean data may have been of an older version than the one that
+	 * was changed; nobody can tell any more. */
+	suspect = !asked->dirty && asked->seq == vnode->version_seq;
+	view_of(vnode, &view);
+	if (view.size == 0)
+		suspect = false;
+	if (attr)
+		take_answer_locked(vnode, attr);
+	else
+		vnode->attr_until_ns = 0;
+	vnode->attr_stamp = netfs_mount_stamp(vnode->mount);
+	vnode->changed_stamp = vnode->attr_stamp;
+	if (attr && !view.dirty)
+		adopt_locked(vnode, attr, &view);
+	if (suspect)
+		vnode->epoch++;
+	netfs_mutex_unlock(&vnode->mutex);
+	if (suspect) {
+		netfs_inode_invalidate(&vnode->inode, 0, UINT64_MAX);
+		netfs_mount_notify_data(vnode->mount, vnode->ino);
+	}
+}
+
+void netfs_attr_expire(struct netfs_vnode *vnode)
+{
+	netfs_mutex_lock(&vnode->mutex);
+	vnode->attr_until_ns = 0;
+	vnode->attr_stamp = netfs_mount_stamp(vnode->mount);
+	netfs_mutex_unlock(&vnode->mutex);
+}
+
+void netfs_attr_expire_names(struct netfs_vnode *dir)
+{
+	struct netfs_mount *mount = dir->mount;
+
+	netfs_mutex_lock(&mount->mutex);
+	dir->names_stamp = netfs_mount_stamp(mount);
+	netfs_mutex_unlock(&mount->mutex);
+	netfs_mutex_lock(&dir->mutex);
+	dir->attr_until_ns = 0;
+	dir->attr_stamp = netfs_mount_stamp(mount);
+	dir->names_changed = true;
+	netfs_mutex_unlock(&dir->mutex);
+}
+
+static bool unadopted_locked(struct netfs_vnode *vnode, const struct netfs_inode_view *view)
+{
+	return netfs_vnode_regular(vnode) && (view->dirty || view->seq != vnode->version_seq);
+}
+
+bool netfs_attr_unadopted(struct netfs_vnode *vnode)
+{
+	struct netfs_inode_view view;
+	bool unadopted;
+
+	netfs_mutex_lock(&vnode->mutex);
+	view_of(vnode, &view);
+	unadopted = unadopted_locked(vnode, &view);
+	netfs_mutex_unlock(&vnode->mutex);
+	return unadopted;
+}
+
+bool netfs_attr_fresh(struct netfs_vnode *vnode)
+{
+	struct netfs_inode_view view;
+	bool fresh;
+
+	netfs_mutex_lock(&vnode->mutex);
+	view_of(vnode, &view);
+	/* Written and sent since: the server knows better. */
+	fresh = netfs_clock_now() < vnode->attr_until_ns &&
+		(view.dirty || !unadopted_locked(vnode, &view));
+	netfs_mutex_unlock(&vnode->mutex);
+	return fresh;
+}
+
+static void show_unsent(struct netfs_attr *attr, const struct netfs_inode_view *view)
+{
+	struct netfs_time written = {
+		.sec = (int64_t)(view->mtime_ns / NETFS_NS_PER_SEC),
+		.nsec = (uint32_t)(view->mtime_ns % NETFS_NS_PER_SEC),
+	};
+	uint64_t blocks = view->size / 512 + (view->size % 512 != 0);
+
+	if (time_before(&attr->mtime, &written))
+		attr->mtime = written;
+	if (time_before(&attr->ctime, &written))
+		attr->ctime = written;
+	/* Too few would let programs take the data for a hole. */
+	if (attr->blocks < blocks)
+		attr->blocks = blocks;
+}
+
+void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr,
+		     uint32_t *ret_ttl_ms)
+{
+	uint64_t now = netfs_clock_now();
+	struct netfs_inode_view view;
+	uint64_t left;
+
+	netfs_mutex_lock(&vnode->mutex);
+	view_of(vnode, &view);
+	*ret_attr = vnode->attr;
+	if (netfs_vnode_regular(vnode))
+		ret_attr->size = view.size;
+	if (unadopted_locked(vnode, &view))
+		show_unsent(ret_attr, &view);
+	left = vnode->attr_until_ns > now ? (vnode->attr_until_ns - now) / NETFS_NS_PER_MS : 0;
+	netfs_mutex_unlock(&vnode->mutex);
+	if (atomic_load(&vnode->silly) && ret_attr->nlink)
+		ret_attr->nlink--;
+	*ret_ttl_ms = left < NETFS_TTL_FOREVER ? (uint32_t)left : NETFS_TTL_FOREVER;
+}
+
+static void notify_child(void *user, const char *name)
+{
+	struct netfs_vnode *dir = user;
+
+	netfs_mount_notify_entry(dir->mount, dir->ino, name);
+}
+
+void netfs_attr_stale(struct netfs_vnode *vnode)
+{
+	struct netfs_mount *mount = vnode->mount;
+
+	netfs_mutex_lock(&vnode->mutex);
+	vnode->attr_until_ns = 0;
+	netfs_mutex_unlock(&vnode->mutex);
+	if (netfs_vnode_directory(vnode)) {
+		/* notify only queues, so it may be called with the lock. */
+		netfs_mutex_lock(&mount->mutex);
+		netfs_names_each(vnode, notify_child, vnode);
+		netfs_names_drop_children(vnode);
+		netfs_mutex_unlock(&mount->mutex);
+	}
+	netfs_mount_notify_data(mount, vnode->ino);
+}

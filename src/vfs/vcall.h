@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A call of the public interface on its way through vfs, as a chain of short
+ * step functions.
+ *
+ * A step does something and then either asks for one thing that may take time
+ * (netfs_vcall_ask() and its kin, naming the next step) or finishes the call.
+ * It is the only one that touches the call meanwhile, whatever completes
+ * where; steps never nest, however soon the answers come.
+ */
+#ifndef VFS_VCALL_H
+#define VFS_VCALL_H
+
+#include <stdatomic.h>
+#include <base/list.h>
+#include <core/core.h>
+#include <env/executor.h>
+#include <env/timer.h>
+#include <vfs/ask.h>
+#include <vfs/locks.h>
+#include <vfs/mount.h>
+#include <vfs/vnode.h>
+
+struct netfs_file;
+struct netfs_flush_wait;
+struct netfs_vcall;
+
+typedef void (*netfs_step_fn)(struct netfs_vcall *v, int err);
+
+/*
+ * Made by netfs_vcall_new(), freed when it finished and no cancellation looks
+ * at it any more.
+ *
+ * I: immutable; a: atomic; c: the client's call mutex; m: the mount's mutex;
+ * all else is the running step's.
+ */
+struct netfs_vcall {
+	struct netfs_ask ask;
+	struct netfs_call *call;   /* I: the caller's; NULL in the background */
+	struct netfs_mount *mount; /* I */
+	bool holding;		   /* a hold of the mount is ours */
+	bool finished;
+	bool stubborn; /* what is under way must not be cut short */
+	int err;       /* of what was awaited, then the result */
+	netfs_step_fn step;
+	_Atomic uint32_t turn;				   /* a: whose turn it is */
+	_Atomic uint32_t refs;				   /* a */
+	_Atomic bool cancelled;				   /* a */
+	void (*_Atomic interrupt)(struct netfs_vcall *v); /* a: ends the wait */
+	struct netfs_list link;				   /* m: mount->calls */
+
+	/* What it may wait for. */
+	struct netfs_flush_wait *flush; /* c */
+	struct netfs_completion gate;	/* the lock of an inode */
+	struct netfs_vnode *gate_vnode; /* whose, until the end; a reference */
+	struct netfs_timer timer;
+	struct netfs_task timer_task;
+	struct netfs_lock_request lock; /* netfs_lock() */
+
+	/* What it is about.  References, all of them, dropped at the end. */
+	struct netfs_vnode *vnode;
+	struct netfs_vnode *dir;
+	struct netfs_vnode *new_dir;
+	struct netfs_vnode *target;
+	struct netfs_handle *handle;
+	struct netfs_file *file; /* the caller's, lives longer than the call */
+	struct netfs_file *file_to;
+	const char *name; /* the caller's, or text */
+	const char *new_name;
+	char *text; /* owned */
+	struct netfs_asked asked;
+	struct netfs_setattr set;
+	netfs_step_fn then; /* where a family of steps shared by calls returns */
+	const void *value;
+	uint32_t flags;
+	uint32_t mode;
+	uint32_t rdev_major;
+	uint32_t rdev_minor;
+	uint32_t tries;
+	uint64_t start;
+	uint64_t start_to;
+	uint64_t len;
+	int first_err; /* told first, when all is done */
+	void *more;    /* of one family of calls: readdir, sync, close */
+};
+
+/*
+ * Begins a call; call may be NULL for work in the background.  Where that
+ * fails (-ENOMEM, the mount is closing) the call is completed with the error
+ * and NULL is returned.
+ */
+struct netfs_vcall *netfs_vcall_new(struct netfs_mount *mount, struct netfs_call *call);
+/* The same where the hold is not to be taken: for opening and closing, and for
+ * work in the background of one who holds the mount open (holding: a hold is
+ * taken all the same). */
+struct netfs_vcall *netfs_vcall_new_raw(struct netfs_mount *mount, struct netfs_call *call,
+					bool holding);
+/* Runs the first step. */
+void netfs_vcall_start(struct netfs_vcall *v, netfs_step_fn first);
+/* From a step: the call ends with err. */
+void netfs_vcall_finish(struct netfs_vcall *v, int err);
+/* From where the awaited thing ended. */
+void netfs_vcall_resume(struct netfs_vcall *v, int err);
+
+/* From a step: a question to the back end.  prepare it, fill in its arguments,
+ * then ask. */
+struct netfs_ask *netfs_vcall_prepare(struct netfs_vcall *v, enum netfs_ask_kind kind);
+void netfs_vcall_ask(struct netfs_vcall *v, netfs_step_fn next);
+/* From a step: waits until the dirty data of [start, end) is at the server. */
+void netfs_vcall_flush(struct netfs_vcall *v, struct netfs_vnode *vnode, uint64_t start,
+		       uint64_t end, netfs_step_fn next);
+/* From a step: takes the lock of vnode's inode; one per call at a time. */
+void netfs_vcall_gate(struct netfs_vcall *v, struct netfs_vnode *vnode, netfs_step_fn next);
+void netfs_vcall_ungate(struct netfs_vcall *v);
+/* From a step: waits. */
+void netfs_vcall_sleep(struct netfs_vcall *v, uint32_t delay_ms, netfs_step_fn next);
+/* From a step: what comes next will be resumed by somebody; interrupt (may be
+ * NULL) ends the wait early, is harmless at any time, and may be called from
+ * several threads.  Call netfs_vcall_armed() once it is under way. */
+void netfs_vcall_await(struct netfs_vcall *v, netfs_step_fn next,
+		       void (*interrupt)(struct netfs_vcall *v));
+void netfs_vcall_armed(struct netfs_vcall *v);
+
+/* Ends it early.  The caller has a reference to v. */
+void netfs_vcall_cancel(struct netfs_vcall *v);
+void netfs_vcall_put(struct netfs_vcall *v);
+
+#endif

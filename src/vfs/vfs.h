@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of the folder, for the assembler (src/client).  A mount is made in
+ * three acts: new, connect (the assembler's, with netfs_mount_host()), start.
+ * Everything else on it is in <unetfs/unetfs.h>.
+ */
+#ifndef VFS_VFS_H
+#define VFS_VFS_H
+
+#include <env/lock.h>
+#include <obs/stats.h>
+#include <unetfs/backend.h>
+#include <unetfs/unetfs.h>
+
+struct netfs_budget;
+
+/* A time to live that never ends. */
+#define NETFS_TTL_FOREVER UINT32_MAX
+
+/* What a mount is to be like.  Copied by netfs_mount_new(). */
+struct netfs_vfs_config {
+	struct netfs_budget *budget;	/* outlives the mount */
+	struct netfs_mutex *call_mutex; /* rank CALL, outlives every call */
+	const char *source;		/* for people */
+	const char *cache_mode;		/* its name, static */
+
+	uint32_t attr_ttl_ms;	  /* attributes of anything but directories */
+	uint32_t dir_ttl_ms;	  /* attributes of directories */
+	uint32_t entry_ttl_ms;	  /* names that exist */
+	uint32_t negative_ttl_ms; /* names that do not */
+	bool read_only;
+	bool unbuffered;   /* no file data is kept in memory */
+	bool revalidate;   /* ask for attributes at each open */
+	bool close_writes; /* close(2) waits for the data to be sent */
+	bool sync;	   /* every write is durable at once */
+	bool server_locks; /* ask the server for locks, where it has them */
+
+	uint32_t dirty_age_ms; /* the following five as in netfs_core_config */
+	uint32_t rasize;
+	uint32_t rsize;
+	uint32_t wsize;
+	bool hard;
+	uint32_t retry_ms;
+
+	/* One line for people; may be NULL. */
+	void (*log)(void *user, int level, const char *line);
+	/* The mount was freed; called once, by a close that succeeded. */
+	void (*closed)(void *user);
+	void *user;
+};
+
+/* -ENOMEM. */
+int netfs_mount_new(const struct netfs_vfs_config *config, struct netfs_mount **ret_mount);
+/* For a mount that was never started. */
+void netfs_mount_free(struct netfs_mount *mount);
+/* What the back end is told at connect. */
+struct netfs_be_host *netfs_mount_host(struct netfs_mount *mount);
+/* The connection stands: be, the root's node and attributes are its results.
+ * Takes over be and node where it succeeds.  -ENOMEM, -ENOTDIR. */
+int netfs_mount_start(struct netfs_mount *mount, struct netfs_be *be, struct netfs_node *node,
+		      const struct netfs_attr *attr);
+
+/* Completes a caller's call; for the assembler's own. */
+void netfs_call_complete(struct netfs_call *call, int err);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One file or directory of a mount, and what is known about it.
+ */
+#ifndef VFS_VNODE_H
+#define VFS_VNODE_H
+
+#include <stdatomic.h>
+#include <base/hash.h>
+#include <base/list.h>
+#include <core/core.h>
+#include <env/lock.h>
+#include <unetfs/unetfs.h>
+
+struct netfs_lock_table;
+struct netfs_mount;
+
+/* What tells two states of a file apart: the server's change counter where it
+ * has one, else the times and the size. */
+struct netfs_version {
+	uint64_t counter;
+	struct netfs_time mtime;
+	struct netfs_time ctime;
+	uint64_t size;
+};
+
+/*
+ * Found by (ino, gen, type) while it is in the mount's table.  It dies with
+ * its last reference, which the core holds as well while it works on it.
+ *
+ * I: immutable; a: atomic; m: the mount's mutex; v: mutex.
+ */
+struct netfs_vnode {
+	struct netfs_inode inode;  /* regular files only */
+	struct netfs_mount *mount; /* I */
+	uint64_t ino;		   /* I */
+	uint64_t gen;		   /* I */
+	uint32_t type;		   /* I: S_IFMT bits */
+	_Atomic uint64_t refs;	   /* a; to zero under m */
+	_Atomic bool busy;	   /* a: the core works on it */
+
+	struct netfs_hash_link hash_link; /* m */
+	bool hashed;			  /* m: can be found */
+	struct netfs_list children;	  /* m: names in this directory */
+	struct netfs_list aliases;	  /* m: names that lead here */
+	uint64_t parent_ino;		  /* m: where a directory was last seen */
+	uint64_t parent_gen;		  /* m */
+	uint64_t names_stamp;		  /* m: our last change of names in here */
+	struct netfs_list silly_link;	  /* m: in mount->silly */
+	struct netfs_vnode *silly_dir;	  /* m: where our name for it is; a reference */
+	char *silly_name;		  /* m: owned; NULL: it has its own name */
+	_Atomic bool silly;		  /* a: has a silly name */
+	struct netfs_list all_link;	  /* m: in mount->all */
+
+	struct netfs_mutex mutex;
+	struct netfs_node *node;	/* v: the newest address at the server */
+	struct netfs_attr attr;		/* v: as the server told last */
+	uint64_t attr_stamp;		/* v: older answers are worth nothing */
+	uint64_t attr_until_ns;		/* v: believed until then */
+	struct netfs_version version;	/* v: what our data came from */
+	uint64_t version_seq;		/* v: the view's seq when it was adopted */
+	uint64_t size_stamp;		/* v: of the answer whose size counts */
+	uint64_t size_seq;		/* v: the view's seq when that was asked for */
+	bool names_changed;		/* v: by us, since version was adopted */
+	uint64_t changed_stamp;		/* v: the last local change of data ended before */
+	uint64_t epoch;			/* v: how often others changed the data */
+	uint64_t told_epoch;		/* v: what the last opener was told */
+	bool told;			/* v: there was an opener */
+	struct netfs_list files;	/* v: struct netfs_file */
+	uint32_t writers;		/* v: of these, open for writing */
+	struct netfs_lock_table *locks; /* v: NULL until somebody locks */
+};
+
+/* What was known when a question about a vnode was sent: what its answer is
+ * worth depends on what happened meanwhile. */
+struct netfs_asked {
+	uint64_t stamp;
+	uint64_t sent_ns;
+	const struct netfs_vnode *about; /* whose the next two are; only compared */
+	bool dirty;
+	uint64_t seq;
+};
+
+/*
+ * The vnode for what a back end just told: found or made.  node is taken over
+ * in any case.  created: by us, a moment ago, so that a vnode of the same
+ * number is one that is gone.  asked: when.  -ENOMEM.
+ */
+int netfs_vnode_enter(struct netfs_mount *mount, struct netfs_node *node,
+		      const struct netfs_attr *attr, const struct netfs_asked *asked, bool created,
+		      struct netfs_vnode **ret_vnode);
+/* A reference to the vnode of that number, or NULL. */
+struct netfs_vnode *netfs_vnode_find(struct netfs_mount *mount, uint64_t ino, uint64_t gen);
+/* Its last name is gone at the server: it is not found any more. */
+void netfs_vnode_unhash(struct netfs_vnode *vnode);
+/* Frees it whoever may still have a reference; at the end of a mount. */
+void netfs_vnode_destroy(struct netfs_vnode *vnode);
+/* The address to use now, with a reference. */
+struct netfs_node *netfs_vnode_node(struct netfs_vnode *vnode);
+
+static inline bool netfs_vnode_regular(const struct netfs_vnode *vnode)
+{
+	return vnode->type == 0100000; /* S_IFREG */
+}
+
+static inline bool netfs_vnode_directory(const struct netfs_vnode *vnode)
+{
+	return vnode->type == 0040000; /* S_IFDIR */
+}
+
+/* ------------------------------------------------ attributes, attr.c */
+
+/* A question is about to be sent; vnode is what it is about, NULL where that
+ * is not known yet. */
+void netfs_attr_ask(struct netfs_mount *mount, struct netfs_vnode *vnode,
+		    struct netfs_asked *ret_asked);
+/* The answer.  Data of another version is dropped, and those above are told. */
+void netfs_attr_answer(struct netfs_vnode *vnode, const struct netfs_attr *attr,
+		       const struct netfs_asked *asked);
+/* The answer to a change that we made. */
+void netfs_attr_changed(struct netfs_vnode *vnode, const struct netfs_attr *attr,
+			const struct netfs_asked *asked);
+/* The same where the size or the data was changed, under the lock of the inode
+ * and after netfs_inode_resized().  attr NULL: the answer did not tell. */
+void netfs_attr_resized(struct netfs_vnode *vnode, const struct netfs_attr *attr,
+			const struct netfs_asked *asked);
+/* We changed something whose attributes the answer did not tell. */
+void netfs_attr_expire(struct netfs_vnode *vnode);
+/* Names in dir were changed by us just now. */
+void netfs_attr_expire_names(struct netfs_vnode *dir);
+/* Are its attributes still believed? */
+bool netfs_attr_fresh(struct netfs_vnode *vnode);
+/* Was data written since the version was adopted? */
+bool netfs_attr_unadopted(struct netfs_vnode *vnode);
+/* What stat(2) shows, and how long that may be believed. */
+void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr,
+		     uint32_t *ret_ttl_ms);
+/* Somebody else changed it, says the server. */
+void netfs_attr_stale(struct netfs_vnode *vnode);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run's chance of misfortune.  Each seed draws which kinds of faults exist
+ * at all and how often they come (a swarm), because a run in which everything
+ * fails a little never gets far enough for the deep bugs.
+ *
+ * Big events (cuts, restarts, silence) come from one timer; a period of
+ * trouble always ends with the timer's next shot, and a silence with a cut.
+ */
+#include <errno.h>
+#include <string.h>
+#include "server_9p.h"
+
+#define MINUTE_NS (60 * NETFS_NS_PER_SEC)
+
+/* Half of all seeds have a given kind of fault at all. */
+static uint32_t draw_rate(struct rng *rng, uint32_t max)
+{
+	return rng_one_in(rng, 2) ? rng_between(rng, 1, max) : 0;
+}
+
+static void draw_error_kinds(struct fault_mix *mix, struct rng *rng)
+{
+	static const uint8_t types[] = {T_READ,	    T_WRITE,   T_FSYNC,	   T_GETATTR, T_SETATTR,
+					T_WALK,	    T_LOPEN,   T_LCREATE,  T_MKDIR,   T_RENAMEAT,
+					T_UNLINKAT, T_READDIR, T_RENAME,   T_REMOVE};
+
+	mix->error = draw_rate(rng, 20000);
+	for (unsigned i = 0; i < sizeof(types); i++)
+		if (rng_one_in(rng, 2))
+			mix->error_kinds[types[i] / 32] |= 1U << types[i] % 32;
+}
+
+static void draw_mix(struct fault_mix *mix, struct rng *rng)
+{
+	mix->delay = draw_rate(rng, 500000);
+	mix->delay_max_ns = rng_between(rng, 1, 2000) * NETFS_NS_PER_MS;
+	mix->late_execute = draw_rate(rng, 1000000);
+	mix->short_read = draw_rate(rng, 200000);
+	mix->short_write = draw_rate(rng, 200000);
+	draw_error_kinds(mix, rng);
+	mix->lost_reply = draw_rate(rng, 5000);
+	mix->cut_in_reply = draw_rate(rng, 10000);
+	mix->cancel = draw_rate(rng, 50000);
+	if (rng_one_in(rng, 2))
+		mix->event_every_ns = rng_between(rng, 1, 60) * NETFS_NS_PER_SEC;
+	mix->net.cut_per_million = draw_rate(rng, 5000);
+}
+
+static void draw_net(struct netfs_sim_net *net, struct rng *rng)
+{
+	net->latency_min_ns = rng_between(rng, 1, 2000) * 1000;
+	net->latency_max_ns = net->latency_min_ns * rng_between(rng, 1, 20);
+	if (rng_one_in(rng, 2))
+		net->segment_max = rng_one_in(rng, 4) ? rng_between(rng, 1, 50)
+						      : rng_between(rng, 50, 20000);
+}
+
+/* The next shot: mean as drawn while all is well, short while it is not. */
+static void timer_set(struct faults *faults, uint64_t mean_ns)
+{
+	netfs_timer_start(&faults->timer, rng_between(&faults->rng, 1, 2 * mean_ns));
+}
+
+static void net_set(struct faults *faults, bool refuse, bool silent)
+{
+	struct netfs_sim_net net = faults->mix.net;
+
+	net.refuse = refuse;
+	net.blackhole = silent;
+	netfs_sim_set_net(&net);
+}
+
+void faults_cut_all(struct faults *faults)
+{
+	netfs_sim_cut_all();
+	server9_drop_all(faults->server);
+}
+
+static void event_end(struct faults *faults)
+{
+	if (faults->event == EVENT_DOWN)
+		server9_listen(faults->server, true);
+	if (faults->event == EVENT_SILENT)
+		faults_cut_all(faults);
+	net_set(faults, false, false);
+	faults->event = EVENT_NONE;
+}
+
+static void event_begin(struct faults *faults)
+{
+	switch (rng_below(&faults->rng, 4)) {
+	case 0:
+		faults_cut_all(faults);
+		timer_set(faults, faults->mix.event_every_ns);
+		return;
+	case 1:
+		faults->event = EVENT_DOWN;
+		server9_listen(faults->server, false);
+		faults_cut_all(faults);
+		break;
+	case 2:
+		faults->event = EVENT_SILENT;
+		net_set(faults, false, true);
+		break;
+	default:
+		faults->event = EVENT_REFUSE;
+		net_set(faults, true, false);
+		faults_cut_all(faults);
+		break;
+	}
+	timer_set(faults, rng_between(&faults->rng, 1, 60) * NETFS_NS_PER_SEC);
+}
+
+static void shot(struct netfs_task *task)
+{
+	struct faults *faults = netfs_container_of(task, struct faults, task);
+
+	if (!faults->active)
+		return;
+	faults->others++;
+	if (faults->event == EVENT_NONE) {
+		event_begin(faults);
+		return;
+	}
+	event_end(faults);
+	timer_set(faults, faults->mix.event_every_ns);
+}
+
+void faults_init(struct faults *faults, struct server9 *server, uint64_t seed, bool calm)
+{
+	memset(faults, 0, sizeof(*faults));
+	faults->server = server;
+	rng_init(&faults->rng, seed ^ UINT64_C(0xfa17));
+	if (!calm)
+		draw_mix(&faults->mix, &faults->rng);
+	draw_net(&faults->mix.net, &faults->rng);
+	netfs_task_init(&faults->task, shot);
+	netfs_timer_init(&faults->timer, &faults->task);
+}
+
+void faults_start(struct faults *faults)
+{
+	faults->active = true;
+	net_set(faults, false, false);
+	if (faults->mix.event_every_ns)
+		timer_set(faults, faults->mix.event_every_ns);
+}
+
+void faults_heal(struct faults *faults)
+{
+	faults->active = false;
+	netfs_timer_stop(&faults->timer);
+	faults->mix.net.cut_per_million = 0;
+	event_end(faults);
+}
+
+bool faults_draw(struct faults *faults, uint32_t per_million)
+{
+	return faults->active && rng_chance(&faults->rng, per_million);
+}
+
+int faults_error(struct faults *faults, unsigned type)
+{
+	static const int errors[] = {-EIO, -EIO, -ENOSPC, -EDQUOT};
+	bool takes_room = type == T_WRITE || type == T_LCREATE || type == T_MKDIR;
+
+	if (type >= T_MAX || !(faults->mix.error_kinds[type / 32] & (1U << type % 32)))
+		return 0;
+	if (faults->grace || !faults_draw(faults, faults->mix.error))
+		return 0;
+	faults->errors++;
+	return takes_room ? errors[rng_below(&faults->rng, 4)] : -EIO;
+}
+
+uint64_t faults_delay(struct faults *faults)
+{
+	if (!faults_draw(faults, faults->mix.delay))
+		return 0;
+	faults->others++;
+	return rng_between(&faults->rng, 1, faults->mix.delay_max_ns);
+}

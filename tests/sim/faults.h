@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What goes wrong in a run, and what the client may make of it.
+ *
+ * The budget.  These faults happen, and these are the only excuses:
+ *
+ *  1. Replies come late and in another order than their requests, and the
+ *     server executes them late.  Excuses nothing.
+ *  2. A read or write moves fewer bytes than asked for, at least one.
+ *     Excuses nothing: no caller may see it.
+ *  3. The server answers a request that it did not execute with EIO, ENOSPC or
+ *     EDQUOT (writes, creations), or EIO (the rest).  The call on whose behalf
+ *     it was sent may fail with that errno.  A read has then told nothing
+ *     wrong.  Bytes of a failed unbuffered write or truncation are any mix of
+ *     old and new until the call is made again and succeeds.  Data of a
+ *     buffered write is not lost: flush and fsync may fail as often as there
+ *     were errors since the last success of that file, after that they succeed
+ *     and the server has every byte.
+ *  4. The connection dies, at any byte in either direction, by a cut, by a
+ *     restart of the server that keeps what it acknowledged, or after a reply
+ *     was lost.  A request the server has not executed by then is executed at
+ *     that instant or never, not later.  The mounts are hard: no call may fail
+ *     because of it, with one exception.  A request that is not idempotent may
+ *     have been executed without the client knowing.  Sent again, create, mkdir
+ *     and link may fail with EEXIST, unlink and rmdir with ENOENT, rename with
+ *     ENOENT; then the server's state is that of success or that of failure,
+ *     and the next lookup tells which.
+ *  5. The network is silent for at most two minutes, then the connection is
+ *     cut.  As 4.
+ *  6. The server loses power: what was written and not flushed is gone.  The
+ *     protocol has no way to tell the client, so this happens only at moments
+ *     when every file was flushed with success and nothing is in flight.
+ *     Excuses nothing: what fsync acknowledged must be there.
+ *  7. A call is cancelled.  It may fail with EINTR; bytes and names then as in
+ *     3 and 4.
+ *
+ * Not in the budget: wrong bytes, duplicate or unknown tags, a request executed
+ * after its connection died, and a second client that changes files.
+ *
+ * After faults_heal() nothing of this happens any more, and everything must
+ * come to its end within LIVENESS_NS.
+ */
+#ifndef TESTS_SIM_FAULTS_H
+#define TESTS_SIM_FAULTS_H
+
+#include <env/clock.h>
+#include <env/sim/sim.h>
+#include <env/timer.h>
+#include "../fsx/rng.h"
+
+#define LIVENESS_NS (UINT64_C(15) * 60 * NETFS_NS_PER_SEC)
+/* No call may take longer than this while the faults go on. */
+#define PATIENCE_NS (UINT64_C(2) * 3600 * NETFS_NS_PER_SEC)
+
+struct server9;
+
+/* One run's own mix; rates are per million requests unless said otherwise. */
+struct fault_mix {
+	uint32_t delay;	       /* replies that wait */
+	uint64_t delay_max_ns;
+	uint32_t late_execute; /* of those: executed only when the reply goes */
+	uint32_t short_read;
+	uint32_t short_write;
+	uint32_t error;
+	uint32_t error_kinds[4]; /* a bit for each message type that may fail */
+	uint32_t lost_reply;
+	uint32_t cut_in_reply;
+	uint32_t cancel;	/* calls that are cancelled */
+	uint64_t event_every_ns; /* mean time between big events; 0: none */
+	struct netfs_sim_net net;
+};
+
+struct faults {
+	struct fault_mix mix;
+	struct rng rng;
+	bool active;
+	bool grace;	 /* no errors for a while: somebody failed too often */
+	struct server9 *server;
+	struct netfs_timer timer;
+	struct netfs_task task;
+	enum {
+		EVENT_NONE,
+		EVENT_DOWN,
+		EVENT_SILENT,
+		EVENT_REFUSE,
+	} event; /* what goes on until the timer fires */
+
+	/* What has happened so far. */
+	uint64_t cuts;	 /* connections that began or ended */
+	uint64_t errors;
+	uint64_t others; /* delays, short replies, big events ... */
+};
+
+/* Draws the mix of a run.  calm: no faults at all. */
+void faults_init(struct faults *faults, struct server9 *server, uint64_t seed, bool calm);
+void faults_start(struct faults *faults);
+/* Everything works from now on. */
+void faults_heal(struct faults *faults);
+/* The connections die now; counted. */
+void faults_cut_all(struct faults *faults);
+
+/* Draws for one request of this type, made by the server. */
+bool faults_draw(struct faults *faults, uint32_t per_million);
+/* Negative errno, or 0: execute it. */
+int faults_error(struct faults *faults, unsigned type);
+/* Nanoseconds until the reply goes. */
+uint64_t faults_delay(struct faults *faults);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Goal: each counter has its own name and meaning and counts only itself.
+ */
+#include <string.h>
+#include <obs/stats.h>
+#include <t.h>
+
+static void every_counter_has_its_own_name(void **state)
+{
+	for (unsigned i = 0; i < NETFS_STAT_COUNT; i++) {
+		assert_true(*netfs_stat_name(i));
+		assert_true(*netfs_stat_meaning(i));
+		for (unsigned j = 0; j < i; j++)
+			assert_string_not_equal(netfs_stat_name(i), netfs_stat_name(j));
+	}
+	assert_string_equal(netfs_stat_name(NETFS_STAT_upload_bytes), "upload_bytes");
+}
+
+static void counting_changes_one_counter(void **state)
+{
+	struct netfs_stats stats = {0};
+
+	netfs_count(&stats, read_calls);
+	netfs_count_n(&stats, read_bytes, 4096);
+	netfs_count_n(&stats, read_bytes, 1);
+	for (unsigned i = 0; i < NETFS_STAT_COUNT; i++) {
+		uint64_t want = i == NETFS_STAT_read_calls ? 1 : i == NETFS_STAT_read_bytes ? 4097 : 0;
+
+		assert_int_equal(atomic_load(&stats.value[i]), want);
+	}
+}
+
+static void unknown_counter(void *user)
+{
+	netfs_stat_name(NETFS_STAT_COUNT);
+}
+
+static void asking_for_an_unknown_counter_aborts(void **state)
+{
+	assert_true(t_aborts(unknown_counter, NULL));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_counter_has_its_own_name),
+		cmocka_unit_test(counting_changes_one_counter),
+		cmocka_unit_test(asking_for_an_unknown_counter_aborts),
+	};
+
+	return t_run(tests, NULL, NULL);
+}
