@@ -12,7 +12,7 @@
 /* Exit codes as mount(8) has them. */
 enum netfs_cli_exit {
 	NETFS_CLI_OK = 0,
-	NETFS_CLI_USAGE = 1,  /* wrong use, or not permitted */
+	NETFS_CLI_USAGE = 1, /* wrong use, or not permitted */
 	NETFS_CLI_SYSTEM = 2, /* out of memory, no process, no file */
 	NETFS_CLI_FAILED = 32,
 };
@@ -27,8 +27,8 @@ struct netfs_cli_flag {
 struct netfs_cli_verb {
 	const char *name;
 	const char *arguments; /* "[-f] SOURCE DIR" */
-	const char *summary;   /* half a line */
-	const char *text;      /* the paragraph of the manual */
+	const char *summary; /* half a line */
+	const char *text; /* the paragraph of the manual */
 	const struct netfs_cli_flag *flags;
 	/* argv[0] is the verb's name.  Returns the exit code. */
 	int (*run)(int argc, char **argv);

@@ -22,7 +22,7 @@
 #define WORD_MAX	 1024
 
 enum kind {
-	KIND_SET,   /* flag on */
+	KIND_SET, /* flag on */
 	KIND_CLEAR, /* flag off */
 	KIND_IGNORE,
 	KIND_OTHERS,
@@ -219,8 +219,8 @@ static int take_kcache(struct netfs_cli_options *options, const char *value, cha
 	return 0;
 }
 
-static int take_value(struct netfs_cli_options *options, const struct word *word,
-		      const char *value, char why[256])
+static int take_value(struct netfs_cli_options *options, const struct word *word, const char *value,
+		      char why[256])
 {
 	uint64_t n = 0;
 	int err;
@@ -245,8 +245,8 @@ static int take_value(struct netfs_cli_options *options, const struct word *word
 	return 0;
 }
 
-static int take_known(struct netfs_cli_options *options, const struct word *word,
-		      const char *value, char why[256])
+static int take_known(struct netfs_cli_options *options, const struct word *word, const char *value,
+		      char why[256])
 {
 	switch (word->kind) {
 	case KIND_SET:
@@ -261,8 +261,10 @@ static int take_known(struct netfs_cli_options *options, const struct word *word
 	case KIND_IGNORE:
 		return 0;
 	case KIND_SECRET:
-		snprintf(why, 256, "option %s: not on a command line, where every user can read "
-				   "it; use a credentials file", word->name);
+		snprintf(why, 256,
+			 "option %s: not on a command line, where every user can read "
+			 "it; use a credentials file",
+			 word->name);
 		return -EINVAL;
 	default:
 		return take_value(options, word, value, why);

@@ -15,7 +15,7 @@ struct netfs_cli_options {
 	bool allow_other;
 	bool kernel_writeback;
 	uint32_t readahead_kb;
-	bool sloppy;			 /* leave out what nobody knows */
+	bool sloppy; /* leave out what nobody knows */
 	struct netfs_client_config client;
 	char rest[NETFS_CLI_OPTIONS_MAX]; /* for netfs_mount_open() */
 };

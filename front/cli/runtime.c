@@ -164,9 +164,6 @@ static bool read_record(const char *socket, struct netfs_cli_record *ret_record)
 	return ret_record->mount_point[0] == '/';
 }
 
-/* Root may see everybody's mounts.  Owner and mode of a folder are checked,
- * or a user could show root sockets of his own making in another's name; that
- * such a socket is answered by its owner is checked when it is used. */
 static void each_in(const char *pattern,
 		    bool (*fn)(void *user, const struct netfs_cli_record *record), void *user)
 {
@@ -196,10 +193,11 @@ void netfs_cli_runtime_each(bool (*fn)(void *user, const struct netfs_cli_record
 	folder_name(dir);
 	snprintf(pattern, sizeof(pattern), "%s/*.mount", dir);
 	each_in(pattern, fn, user);
+	/* Root sees everybody's mounts.  What such a socket says is text of that
+	 * user and is only shown; folders that any user can make are left out. */
 	if (geteuid() != 0)
 		return;
 	each_in("/run/user/*/unetfs/*.mount", fn, user);
-	each_in("/tmp/unetfs-*/*.mount", fn, user);
 }
 
 struct search {

@@ -19,13 +19,13 @@ struct netfs_fuse_session;
 
 /* How the kernel is to see the mount. */
 struct netfs_fuse_config {
-	const char *source;	   /* shown in the mount table */
-	const char *mount_point;   /* absolute */
+	const char *source; /* shown in the mount table */
+	const char *mount_point; /* absolute */
 	unsigned long mount_flags; /* MS_RDONLY, MS_NOSUID ... of mount(2) */
-	bool allow_other;	   /* other users than ours may use it */
-	bool kernel_writeback;	   /* the kernel gathers writes: one client only */
-	bool trust_notices;	   /* only our notices make kernel pages stale */
-	uint32_t readahead_kb;	   /* the kernel's read-ahead window */
+	bool allow_other; /* other users than ours may use it */
+	bool kernel_writeback; /* the kernel gathers writes: one client only */
+	bool trust_notices; /* only our notices make kernel pages stale */
+	uint32_t readahead_kb; /* the kernel's read-ahead window */
 	/* Messages for people.  May be called from any thread. */
 	void (*log)(void *user, int level, const char *line);
 	/* The connection is over.  Called once, from a thread of the session:

@@ -45,8 +45,8 @@ static int mount_as_root(const struct netfs_fuse_config *config, char why[256])
 	if (fd < 0)
 		return fd;
 	snprintf(options, sizeof(options),
-		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,max_read=%u,default_permissions%s", fd,
-		 getuid(), getgid(), NETFS_FUSE_DATA_MAX,
+		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,max_read=%u,default_permissions%s",
+		 fd, getuid(), getgid(), NETFS_FUSE_DATA_MAX,
 		 config->allow_other ? ",allow_other" : "");
 	if (mount(config->source, config->mount_point, "fuse.unetfs", config->mount_flags,
 		  options) == 0)
@@ -73,14 +73,13 @@ static const struct {
 /* Options for fusermount3, in which commas of the source are escaped. */
 static void helper_options(const struct netfs_fuse_config *config, char *out, size_t size)
 {
-	size_t used = (size_t)snprintf(out, size, "default_permissions,subtype=unetfs,max_read=%u%s",
-				       NETFS_FUSE_DATA_MAX,
-				       config->allow_other ? ",allow_other" : "");
+	size_t used =
+		(size_t)snprintf(out, size, "default_permissions,subtype=unetfs,max_read=%u%s",
+				 NETFS_FUSE_DATA_MAX, config->allow_other ? ",allow_other" : "");
 
 	for (size_t i = 0; i < sizeof(flag_words) / sizeof(flag_words[0]); i++) {
 		if (config->mount_flags & flag_words[i].flag)
-			used += (size_t)snprintf(out + used, size - used, "%s",
-						 flag_words[i].word);
+			used += (size_t)snprintf(out + used, size - used, "%s", flag_words[i].word);
 	}
 	used += (size_t)snprintf(out + used, size - used, ",fsname=");
 	for (const char *c = config->source; *c && used + 3 < size; c++) {

@@ -32,7 +32,7 @@ struct netfs_notice {
 struct netfs_notice_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct netfs_list data;	 /* netfs_notice.link, oldest first */
+	struct netfs_list data; /* netfs_notice.link, oldest first */
 	struct netfs_list names; /* name records, oldest first */
 	struct netfs_list buckets[NETFS_NOTICE_BUCKETS]; /* the same, by hash */
 	size_t nnames;

@@ -188,9 +188,8 @@ static void io_done(struct netfs_io *io, ssize_t result)
 	completed(r);
 }
 
-static struct netfs_fuse_request *request_begin(fuse_req_t req,
-						void (*reply)(struct netfs_fuse_request *r,
-							      int err))
+static struct netfs_fuse_request *
+request_begin(fuse_req_t req, void (*reply)(struct netfs_fuse_request *r, int err))
 {
 	struct netfs_fuse_session *session = netfs_fuse_session_of(req);
 	struct netfs_fuse_request *r = request_get(session);
@@ -210,9 +209,8 @@ static struct netfs_fuse_request *request_begin(fuse_req_t req,
 	return r;
 }
 
-struct netfs_fuse_request *netfs_fuse_call_begin(fuse_req_t req,
-						 void (*reply)(struct netfs_fuse_request *r,
-							       int err))
+struct netfs_fuse_request *
+netfs_fuse_call_begin(fuse_req_t req, void (*reply)(struct netfs_fuse_request *r, int err))
 {
 	struct netfs_fuse_request *r = request_begin(req, reply);
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
@@ -249,8 +247,7 @@ struct netfs_fuse_request *netfs_fuse_node_begin(fuse_req_t req, uint64_t nodeid
 }
 
 struct netfs_fuse_request *netfs_fuse_io_begin(fuse_req_t req, struct netfs_file *file,
-					       void (*reply)(struct netfs_fuse_request *r,
-							     int err))
+					       void (*reply)(struct netfs_fuse_request *r, int err))
 {
 	struct netfs_fuse_request *r = request_begin(req, reply);
 
@@ -334,8 +331,7 @@ static bool register_pending(struct netfs_fuse_request *r)
 	if (atomic_load(&session->stopping))
 		cancel(r);
 	return atomic_compare_exchange_strong_explicit(&r->state, &expected, NETFS_FUSE_PENDING,
-						       memory_order_acq_rel,
-						       memory_order_acquire);
+						       memory_order_acq_rel, memory_order_acquire);
 }
 
 static bool completed_inline(struct netfs_fuse_request *r)

@@ -27,7 +27,7 @@
  * ends. */
 #define NETFS_FUSE_IOV_MAX (NETFS_FUSE_DATA_MAX / 4096 + 2)
 /* A name with its end. */
-#define NETFS_FUSE_NAME_SIZE 256
+#define NETFS_FUSE_NAME_SIZE   256
 #define NETFS_FUSE_THREADS_MAX 4
 #define NETFS_FUSE_SHARDS      16
 
@@ -38,7 +38,7 @@ struct netfs_fuse_node {
 	struct netfs_list link; /* in the shard's bucket */
 	uint64_t nodeid;
 	struct netfs_vnode *vnode; /* count references of ours */
-	uint64_t count;		   /* lookups the kernel has not forgotten */
+	uint64_t count; /* lookups the kernel has not forgotten */
 	struct netfs_notice notice;
 };
 
@@ -73,24 +73,23 @@ struct netfs_vnode *netfs_fuse_node_find(struct netfs_fuse_nodes *nodes, uint64_
 /* Queue what the library noticed.  Any thread; never blocks. */
 void netfs_fuse_node_stale(struct netfs_fuse_nodes *nodes, uint64_t ino, uint64_t start,
 			   uint64_t end);
-void netfs_fuse_node_stale_name(struct netfs_fuse_nodes *nodes, uint64_t dir_ino,
-				const char *name);
+void netfs_fuse_node_stale_name(struct netfs_fuse_nodes *nodes, uint64_t dir_ino, const char *name);
 
 /* ---------------------------------------------------------- requests */
 
 /* Room for one message of the kernel or one answer to it. */
 struct netfs_fuse_buffer {
 	struct netfs_list link;
-	char *map;  /* the mapping; this struct is at its start */
-	char *mem;  /* where a message is received: the data of a write in it
+	char *map; /* the mapping; this struct is at its start */
+	char *mem; /* where a message is received: the data of a write in it
 		     * begins at a page */
 	char *data; /* that page: NETFS_FUSE_DATA_MAX bytes */
 };
 
 enum netfs_fuse_state {
 	NETFS_FUSE_STARTING, /* the library is being called */
-	NETFS_FUSE_PENDING,  /* it will complete later; whoever completes replies */
-	NETFS_FUSE_DONE,     /* it completed */
+	NETFS_FUSE_PENDING, /* it will complete later; whoever completes replies */
+	NETFS_FUSE_DONE, /* it completed */
 };
 
 /* One open file or directory; fi->fh points to it. */
@@ -109,22 +108,22 @@ struct netfs_fuse_request {
 	struct netfs_list link; /* s free list, or the list of pending ones */
 	struct netfs_fuse_session *session;
 	_Atomic(fuse_req_t) req; /* NULL once replied; compared under s */
-	unsigned pins;		/* s interrupts at work on it */
-	bool listed;		/* s among the pending ones */
-	_Atomic int state;	/* enum netfs_fuse_state */
-	bool is_io;		/* o io counts, not call */
-	int err;		/* o result of a call */
-	ssize_t result;		/* o result of an io */
+	unsigned pins; /* s interrupts at work on it */
+	bool listed; /* s among the pending ones */
+	_Atomic int state; /* enum netfs_fuse_state */
+	bool is_io; /* o io counts, not call */
+	int err; /* o result of a call */
+	ssize_t result; /* o result of an io */
 	void (*reply)(struct netfs_fuse_request *r, int err);
-	struct netfs_file *file;	  /* o io: whose it is */
+	struct netfs_file *file; /* o io: whose it is */
 	struct netfs_fuse_handle *handle; /* o open: the one being made */
 	struct netfs_fuse_buffer *buffer; /* o received message or answer */
-	void *mem;			  /* o malloc()ed, freed at the end */
-	size_t used;			  /* o readdir: bytes of answer in mem */
-	size_t size;			  /* o room the kernel offers */
-	uint64_t nodeid;		  /* o the node asked about */
-	uint64_t start;			  /* o write: where the kernel meant it */
-	struct fuse_file_info fi;	  /* o open, create: the answer */
+	void *mem; /* o malloc()ed, freed at the end */
+	size_t used; /* o readdir: bytes of answer in mem */
+	size_t size; /* o room the kernel offers */
+	uint64_t nodeid; /* o the node asked about */
+	uint64_t start; /* o write: where the kernel meant it */
+	struct fuse_file_info fi; /* o open, create: the answer */
 	union {
 		struct netfs_call call;
 		struct netfs_io io;
@@ -138,7 +137,7 @@ struct netfs_fuse_thread {
 	struct netfs_fuse_session *session;
 	pthread_t thread;
 	struct netfs_fuse_buffer *buffer; /* what the next request is read into */
-	struct netfs_list free;		  /* requests, without a lock */
+	struct netfs_list free; /* requests, without a lock */
 	unsigned nfree;
 };
 
@@ -146,9 +145,8 @@ struct netfs_fuse_thread {
  * A request for a call of the library; reply is called once with the result.
  * NULL where there is no memory: the kernel then has its error already.
  */
-struct netfs_fuse_request *netfs_fuse_call_begin(fuse_req_t req,
-						 void (*reply)(struct netfs_fuse_request *r,
-							       int err));
+struct netfs_fuse_request *
+netfs_fuse_call_begin(fuse_req_t req, void (*reply)(struct netfs_fuse_request *r, int err));
 /* The same about a node, whose vnode it gives.  NULL: already answered. */
 struct netfs_fuse_request *netfs_fuse_node_begin(fuse_req_t req, uint64_t nodeid,
 						 void (*reply)(struct netfs_fuse_request *r,
@@ -193,12 +191,12 @@ struct netfs_fuse_session {
 	struct netfs_fuse_thread threads[NETFS_FUSE_THREADS_MAX];
 	unsigned nthreads;
 	pthread_t notifier;
-	_Atomic unsigned living;   /* threads that still receive */
+	_Atomic unsigned living; /* threads that still receive */
 	_Atomic unsigned inflight; /* requests begun and not ended */
-	_Atomic bool stopping;	   /* finish() waits for inflight */
-	_Atomic bool ready;	   /* INIT was answered, or the session is over */
-	bool notifying;		   /* the notifier was started */
-	char features[512];	   /* set by INIT */
+	_Atomic bool stopping; /* finish() waits for inflight */
+	_Atomic bool ready; /* INIT was answered, or the session is over */
+	bool notifying; /* the notifier was started */
+	char features[512]; /* set by INIT */
 
 	pthread_mutex_t lock; /* the rest, and what says s above */
 	pthread_cond_t cond;

@@ -101,6 +101,8 @@ static bool evict_locked(struct netfs_budget *budget, struct netfs_folio *folio)
 
 	if (!netfs_folio_idle(folio))
 		return false;
+	if (folio->start < inode->keep_to && inode->keep_from < netfs_folio_end(folio))
+		return false;
 	unlink_locked(budget, folio);
 	netfs_folio_index_remove(&inode->folios, folio);
 	folio->indexed = false;

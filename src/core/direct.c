@@ -76,18 +76,16 @@ static void zero_user(struct netfs_io *io, uint64_t from, uint64_t to)
 	}
 }
 
-/* The server's file ended early, but ours goes on with what it does not have
- * yet: holes of ours are zero. */
-static void extend_read(struct netfs_io *io)
+/* The server's file ended early, but ours went on with what the server did not
+ * have when the read began: holes of ours are zero. */
+static void extend_read(struct netfs_request *req)
 {
-	struct netfs_io_state *state = netfs_io_state(io);
-	struct netfs_inode *inode = state->inode;
-	uint64_t end = state->end < inode->size ? state->end : inode->size;
+	struct netfs_io_state *state = netfs_io_state(req->io);
 
-	if (state->error || inode->size <= inode->remote_size || state->pos >= end)
+	if (state->error || state->pos >= req->zero_to)
 		return;
-	zero_user(io, state->pos, end);
-	state->pos = end;
+	zero_user(req->io, state->pos, req->zero_to);
+	state->pos = req->zero_to;
 }
 
 static void note_write(struct netfs_io *io)
@@ -114,13 +112,14 @@ void netfs_direct_end(struct netfs_request *req)
 	netfs_news_init(&news);
 	netfs_mutex_lock(&inode->mutex);
 	state->req = NULL;
+	if (!state->write)
+		extend_read(req);
 	netfs_request_put(req, &news);
 	if (state->write) {
 		if (state->pos > io->start)
 			note_write(io);
 		result = state->pos > io->start ? (ssize_t)(state->pos - io->start) : state->error;
 	} else {
-		extend_read(io);
 		result = netfs_read_outcome(io, state->error);
 	}
 	leave(io, result, &news);
@@ -204,6 +203,8 @@ static void begin(struct netfs_io *io, int err, struct netfs_news *news)
 	}
 	req->io = io;
 	req->serial = state->write && state->end > inode->remote_size;
+	if (inode->size > inode->remote_size)
+		req->zero_to = state->end < inode->size ? state->end : inode->size;
 	netfs_request_seal(req, state->pos, state->end);
 	state->req = req;
 	netfs_list_push_back(&news->issue, &req->issue);

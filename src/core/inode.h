@@ -91,6 +91,8 @@ struct netfs_inode {
 	uint64_t uploading; /* f: bytes under upload */
 	uint64_t stuck; /* f: dirty bytes the server refused */
 	uint64_t upload_from; /* f: where the issuer goes on */
+	uint64_t keep_from; /* f: while a reader asks for this range, what is */
+	uint64_t keep_to; /* f: in it is not evicted to make room for its rest */
 	uint64_t write_pos; /* f: where the last write ended */
 	bool upload_all; /* f: send what is dirty, however little */
 	bool upload_locked; /* f: the holder of the lock flushes */

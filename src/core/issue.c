@@ -273,29 +273,28 @@ static void retry_later(struct netfs_request *req, uint64_t delay_ns)
 	netfs_timer_start(&req->timer, delay_ns);
 }
 
-/* Sends again what waits for it.  False: the back end has no room. */
+/* Sends again what waits for it, and sees to it that what must wait longer is
+ * looked at in time.  False: the back end has no room. */
 static bool resend(struct netfs_request *req, struct netfs_stream *stream)
 {
 	uint64_t now = netfs_clock_now(), soonest = 0;
-	struct netfs_list *link, *tmp;
+	struct netfs_list *link;
+	bool room = true;
 
-	netfs_list_for_each_safe (link, tmp, &stream->subs) {
+	netfs_list_for_each (link, &stream->subs) {
 		struct netfs_subrequest *sub =
 			netfs_container_of(link, struct netfs_subrequest, link);
 
 		if (sub->state == NETFS_SUB_WAITING && now >= sub->retry_at_ns)
 			sub->state = NETFS_SUB_READY;
-		if (sub->state == NETFS_SUB_WAITING) {
-			if (!soonest || sub->retry_at_ns < soonest)
-				soonest = sub->retry_at_ns;
-			continue;
-		}
-		if (sub->state == NETFS_SUB_READY && !stream->failed && !send(sub, false))
-			return false;
+		if (sub->state == NETFS_SUB_WAITING && (!soonest || sub->retry_at_ns < soonest))
+			soonest = sub->retry_at_ns;
+		if (sub->state == NETFS_SUB_READY && room && !stream->failed)
+			room = send(sub, false);
 	}
 	if (soonest)
 		retry_later(req, soonest - now);
-	return true;
+	return room;
 }
 
 static void send_new(struct netfs_request *req, struct netfs_stream *stream)

@@ -153,6 +153,8 @@ int netfs_read_want(struct netfs_inode *inode, struct netfs_opener *opener,
 	if (end > inode->size)
 		end = inode->size;
 	walk.wanted = folio_size_for(end - pos);
+	inode->keep_from = pos;
+	inode->keep_to = end;
 	while (pos < end) {
 		uint64_t next;
 
@@ -161,6 +163,7 @@ int netfs_read_want(struct netfs_inode *inode, struct netfs_opener *opener,
 			break;
 		pos = next;
 	}
+	inode->keep_from = inode->keep_to = 0;
 	if (walk.req && walk.req->nsegs == 0)
 		netfs_request_abandon(walk.req, news);
 	else

@@ -114,6 +114,7 @@ struct netfs_request {
 	unsigned issue_seg; /* where the issuer stands */
 	unsigned collect_seg; /* where the collector stands */
 	struct netfs_io *io; /* direct I/O: whose memory it is */
+	uint64_t zero_to; /* direct read: what is missing below is zero */
 	bool serial; /* one slice in flight at a time */
 	bool issuing; /* a thread is in the issuer */
 	bool reissue; /* somebody shall look again */

@@ -268,6 +268,8 @@ void netfs_io_begin(struct netfs_io *io, struct netfs_inode *inode, struct netfs
 	struct netfs_io_state *state = netfs_io_state(io);
 
 	*state = (struct netfs_io_state){.inode = inode, .opener = opener};
+	state->pos = io->start;
+	state->end = io->start + io->len;
 	netfs_list_init(&state->link);
 	netfs_list_init(&state->gate.link);
 	state->lent = state->lent_in;

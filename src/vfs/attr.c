@@ -72,12 +72,17 @@ static bool version_same_data(const struct netfs_version *a, const struct netfs_
 	return time_equal(&a->mtime, &b->mtime) && a->size == b->size;
 }
 
-static bool version_same(const struct netfs_mount *mount, const struct netfs_version *a,
-			 const struct netfs_version *b)
+/* Is this the version our data came from? */
+static bool version_same(const struct netfs_vnode *vnode, const struct netfs_version *version)
 {
-	if (mount->be->caps & NETFS_BE_CHANGE_COUNTER)
-		return a->counter == b->counter;
-	return version_same_data(a, b) && time_equal(&a->ctime, &b->ctime);
+	const struct netfs_version *ours = &vnode->version;
+
+	/* A rename or link of ours moves ctime and counter alone. */
+	if (vnode->meta_changed && version_same_data(ours, version))
+		return true;
+	if (vnode->mount->be->caps & NETFS_BE_CHANGE_COUNTER)
+		return ours->counter == version->counter;
+	return version_same_data(ours, version) && time_equal(&ours->ctime, &version->ctime);
 }
 
 static void view_of(struct netfs_vnode *vnode, struct netfs_inode_view *ret_view)
@@ -130,6 +135,12 @@ static bool tell_core_locked(struct netfs_vnode *vnode, bool changed)
 		stamp = vnode->size_stamp;
 		netfs_mutex_unlock(&vnode->mutex);
 		told |= netfs_inode_remote_update(&vnode->inode, size, seq, changed);
+		/* Not taken because somebody changes the size just now: the
+		 * data is stale all the same. */
+		if (changed && !told) {
+			netfs_inode_invalidate(&vnode->inode, 0, UINT64_MAX);
+			told = true;
+		}
 		netfs_mutex_lock(&vnode->mutex);
 		changed = false;
 	} while (vnode->size_stamp != stamp);
@@ -150,8 +161,8 @@ static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 			vnode->attr_until_ns = 0;
 		return false;
 	}
-	changed = vnode->version_seq == view.seq &&
-		  !version_same(vnode->mount, &version, &vnode->version);
+	changed = vnode->version_seq == view.seq && !version_same(vnode, &version);
+	vnode->meta_changed = false;
 	vnode->version = version;
 	vnode->version_seq = view.seq;
 	vnode->size_stamp = asked->stamp;
@@ -167,8 +178,7 @@ static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 static bool directory_answer_locked(struct netfs_vnode *vnode, const struct netfs_attr *attr)
 {
 	struct netfs_version version = version_of(attr);
-	bool changed = !vnode->names_changed &&
-		       !version_same(vnode->mount, &version, &vnode->version);
+	bool changed = !vnode->names_changed && !version_same(vnode, &version);
 
 	vnode->version = version;
 	vnode->names_changed = false;
@@ -279,6 +289,7 @@ void netfs_attr_expire(struct netfs_vnode *vnode)
 	netfs_mutex_lock(&vnode->mutex);
 	vnode->attr_until_ns = 0;
 	vnode->attr_stamp = netfs_mount_stamp(vnode->mount);
+	vnode->meta_changed = true;
 	netfs_mutex_unlock(&vnode->mutex);
 }
 

@@ -263,6 +263,13 @@ void netfs_vcall_resume(struct netfs_vcall *v, int err)
 		vcall_run(v);
 }
 
+void netfs_vcall_return(struct netfs_vcall *v, int err)
+{
+	netfs_step_fn then = netfs_take(v->then);
+
+	then(v, err);
+}
+
 void netfs_vcall_finish(struct netfs_vcall *v, int err)
 {
 	netfs_assert(!v->finished);

@@ -68,8 +68,14 @@ struct netfs_vcall {
 	const char *name; /* the caller's, or text */
 	const char *new_name;
 	char *text; /* owned */
+	struct netfs_cred cred; /* in the background: who it is done for */
 	struct netfs_asked asked;
 	struct netfs_setattr set;
+	struct netfs_vnode *refetched;	 /* whose attributes were asked for; no reference */
+	struct netfs_vnode *resolve_dir; /* what netfs_vcall_resolve() asked; no reference */
+	const char *resolve_name;
+	bool wants_vnode; /* the result has a vnode and its attributes */
+	bool upgraded;	  /* more access was asked for than the caller wants */
 	netfs_step_fn then; /* where a family of steps shared by calls returns */
 	const void *value;
 	uint32_t flags;
@@ -99,6 +105,8 @@ struct netfs_vcall *netfs_vcall_new_raw(struct netfs_mount *mount, struct netfs_
 void netfs_vcall_start(struct netfs_vcall *v, netfs_step_fn first);
 /* From a step: the call ends with err. */
 void netfs_vcall_finish(struct netfs_vcall *v, int err);
+/* From a family of shared steps: goes on at v->then. */
+void netfs_vcall_return(struct netfs_vcall *v, int err);
 /* From where the awaited thing ended. */
 void netfs_vcall_resume(struct netfs_vcall *v, int err);
 

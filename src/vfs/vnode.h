@@ -49,7 +49,8 @@ struct netfs_vnode {
 	struct netfs_list silly_link;	  /* m: in mount->silly */
 	struct netfs_vnode *silly_dir;	  /* m: where our name for it is; a reference */
 	char *silly_name;		  /* m: owned; NULL: it has its own name */
-	_Atomic bool silly;		  /* a: has a silly name */
+	struct netfs_cred silly_cred;	  /* m: who removed it */
+	_Atomic bool silly;		  /* a: has a silly name that nobody removes yet */
 	struct netfs_list all_link;	  /* m: in mount->all */
 
 	struct netfs_mutex mutex;
@@ -62,6 +63,7 @@ struct netfs_vnode {
 	uint64_t size_stamp;		/* v: of the answer whose size counts */
 	uint64_t size_seq;		/* v: the view's seq when that was asked for */
 	bool names_changed;		/* v: by us, since version was adopted */
+	bool meta_changed;		/* v: so were the names or rights of a file */
 	uint64_t changed_stamp;		/* v: the last local change of data ended before */
 	uint64_t epoch;			/* v: how often others changed the data */
 	uint64_t told_epoch;		/* v: what the last opener was told */

@@ -35,8 +35,8 @@ enum fsx_kind {
 };
 
 enum fsx_op_flags {
-	FSX_SKIPPED = 1 << 0,	 /* was drawn, but had nothing to work on */
-	FSX_KEEP_SIZE = 1 << 1,	 /* fallocate, zero_range: size stays */
+	FSX_SKIPPED = 1 << 0, /* was drawn, but had nothing to work on */
+	FSX_KEEP_SIZE = 1 << 1, /* fallocate, zero_range: size stays */
 	FSX_CLOSE_OPEN = 1 << 2, /* the file is closed and opened afterwards */
 };
 
@@ -74,18 +74,18 @@ void fsx_fill(void *buf, uint64_t seed, uint64_t op_number, uint64_t start, size
 /* -------------------------------------------------------- generator */
 
 struct fsx_gen_config {
-	uint32_t kinds;	      /* a bit for each allowed fsx_kind */
-	uint64_t file_max;    /* largest size */
-	uint64_t op_max;      /* largest operation */
-	uint64_t read_align;  /* positions of reads are multiples, 1: any */
+	uint32_t kinds; /* a bit for each allowed fsx_kind */
+	uint64_t file_max; /* largest size */
+	uint64_t op_max; /* largest operation */
+	uint64_t read_align; /* positions of reads are multiples, 1: any */
 	uint64_t write_align; /* of everything that changes bytes */
 	uint64_t trunc_align;
-	uint64_t block;	      /* unit of collapse and insert */
+	uint64_t block; /* unit of collapse and insert */
 	uint32_t close_one_in; /* 0: never */
-	bool op_exact;	      /* every operation is op_max long where it fits */
-	bool small_cuts;      /* truncates take off a little, not anything */
-	bool fixed_size;      /* nothing changes the size */
-	bool past_end;	      /* reads may cross the end of the file */
+	bool op_exact; /* every operation is op_max long where it fits */
+	bool small_cuts; /* truncates take off a little, not anything */
+	bool fixed_size; /* nothing changes the size */
+	bool past_end; /* reads may cross the end of the file */
 	bool always_keep_size;
 };
 
@@ -151,41 +151,44 @@ struct fsx_target {
 
 enum fsx_target_flags {
 	FSX_DIRECT = 1 << 0, /* O_DIRECT; with two handles only on the second */
-	FSX_AIO = 1 << 1,    /* reads and writes through POSIX aio, or netfs_io */
-	FSX_URING = 1 << 2,  /* reads and writes through io_uring */
-	FSX_SYNC = 1 << 3,   /* O_SYNC */
-	FSX_KEEP = 1 << 4,   /* an existing file is taken as it is */
+	FSX_AIO = 1 << 1, /* reads and writes through POSIX aio, or netfs_io */
+	FSX_URING = 1 << 2, /* reads and writes through io_uring */
+	FSX_SYNC = 1 << 3, /* O_SYNC */
+	FSX_KEEP = 1 << 4, /* an existing file is taken as it is */
 };
 
 /* path: of a regular file, made if it is missing. */
 int fsx_target_path(const char *path, unsigned handles, unsigned flags,
 		    struct fsx_target **ret_target);
 
+/* An array in memory.  defect: "" or what it does wrong, to test the tests. */
+int fsx_target_array(const char *defect, unsigned handles, struct fsx_target **ret_target);
+
 /* ----------------------------------------------------------- runner */
 
 struct fsx_run_config {
-	const char *name;	/* how messages call the file */
+	const char *name; /* how messages call the file */
 	const char *save_prefix; /* .fsxgood, .fsxlog and .fsxops go here; NULL: not */
 	uint64_t seed;
-	uint64_t first;		/* number of the first operation that is done */
-	uint64_t count;		/* operations; 0: until the deadline */
-	uint64_t seconds;	/* deadline; 0: none */
-	uint64_t progress;	/* a line each so many operations; 0: none */
-	uint64_t debug_from;	/* operations are printed from here; 0: never */
-	uint64_t monitor_from;	/* operations that touch [from, to) are printed */
+	uint64_t first; /* number of the first operation that is done */
+	uint64_t count; /* operations; 0: until the deadline */
+	uint64_t seconds; /* deadline; 0: none */
+	uint64_t progress; /* a line each so many operations; 0: none */
+	uint64_t debug_from; /* operations are printed from here; 0: never */
+	uint64_t monitor_from; /* operations that touch [from, to) are printed */
 	uint64_t monitor_to;
-	uint32_t flush_one_in;	/* fsync and drop after an operation; 0: never */
-	bool drop_after;	/* drop clean memory after each operation */
-	bool check_all;		/* compare the whole file after each operation */
+	uint32_t flush_one_in; /* fsync and drop after an operation; 0: never */
+	bool drop_after; /* drop clean memory after each operation */
+	bool check_all; /* compare the whole file after each operation */
 	bool skip_size_check;
 	bool pollute;
 	bool quiet;
-	FILE *record;		/* operations are written here, NULL: not */
-	FILE *replay;		/* and come from here instead of the generator */
+	FILE *record; /* operations are written here, NULL: not */
+	FILE *replay; /* and come from here instead of the generator */
 };
 
 struct fsx_run_result {
-	uint64_t done;	  /* operations, the left out ones not counted */
+	uint64_t done; /* operations, the left out ones not counted */
 	uint64_t skipped;
 	uint64_t counts[FSX_KINDS];
 };

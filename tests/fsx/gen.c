@@ -126,9 +126,9 @@ static enum fsx_kind draw_kind(struct fsx_gen *gen)
 {
 	/* Reads and writes come three times as often as each of the rest. */
 	static const uint8_t weights[FSX_KINDS] = {
-		[FSX_READ] = 3,	    [FSX_WRITE] = 3,	  [FSX_MAPREAD] = 2,
-		[FSX_MAPWRITE] = 2, [FSX_TRUNCATE] = 2,	  [FSX_FALLOCATE] = 1,
-		[FSX_PUNCH_HOLE] = 1, [FSX_ZERO_RANGE] = 1, [FSX_COLLAPSE_RANGE] = 1,
+		[FSX_READ] = 3,		[FSX_WRITE] = 3,      [FSX_MAPREAD] = 2,
+		[FSX_MAPWRITE] = 2,	[FSX_TRUNCATE] = 2,   [FSX_FALLOCATE] = 1,
+		[FSX_PUNCH_HOLE] = 1,	[FSX_ZERO_RANGE] = 1, [FSX_COLLAPSE_RANGE] = 1,
 		[FSX_INSERT_RANGE] = 1, [FSX_COPY_RANGE] = 1, [FSX_FSYNC] = 1,
 	};
 	unsigned sum = 0, draw;
@@ -190,8 +190,8 @@ static void draw_arguments(struct fsx_gen *gen, struct fsx_op *op)
 void fsx_gen_next(struct fsx_gen *gen, uint64_t size, struct fsx_op *ret_op)
 {
 	struct fsx_op op = {.size = size};
-	const uint32_t resizing = 1U << FSX_TRUNCATE | 1U << FSX_COLLAPSE_RANGE |
-				  1U << FSX_INSERT_RANGE;
+	const uint32_t resizing =
+		1U << FSX_TRUNCATE | 1U << FSX_COLLAPSE_RANGE | 1U << FSX_INSERT_RANGE;
 
 	op.kind = draw_kind(gen);
 	draw_arguments(gen, &op);

@@ -30,6 +30,7 @@ struct options {
 	unsigned flags; /* enum fsx_target_flags */
 	const char *file;
 	const char *library; /* SOURCE[,options] */
+	const char *array; /* NULL, or the defect of an array */
 	const char *save_dir;
 	const char *replay;
 	const char *record; /* "": beside the file */
@@ -73,6 +74,7 @@ static const char usage[] =
 	"  --record-ops[=FILE]   write operations to FILE (default FILE.fsxops)\n"
 	"  --ops=lib:SOURCE[,OPTIONS]  run on the library: FILE is a name in the\n"
 	"                        root of SOURCE (mem:, dir:/path, 9p://...)\n"
+	"  --ops=array[:DEFECT]  run on an array in memory, to test this program\n"
 	"  --handles=N           use N (1 or 2) open handles in turn; with -Z only\n"
 	"                        the second is O_DIRECT\n"
 	"  --pollute             leave garbage behind the end of the file in memory\n"
@@ -201,6 +203,16 @@ static bool parse_generator(struct options *opts, int letter)
 	}
 }
 
+static void parse_ops(struct options *opts)
+{
+	if (!strncmp(optarg, "lib:", 4))
+		opts->library = optarg + 4;
+	else if (!strncmp(optarg, "array", 5))
+		opts->array = optarg[5] == ':' ? optarg + 6 : "";
+	else
+		usage_error("--ops wants lib:SOURCE[,OPTIONS] or array[:DEFECT]");
+}
+
 static bool parse_target(struct options *opts, int letter)
 {
 	switch (letter) {
@@ -223,9 +235,7 @@ static bool parse_target(struct options *opts, int letter)
 		opts->save_dir = optarg;
 		return true;
 	case OPT_OPS:
-		if (strncmp(optarg, "lib:", 4))
-			usage_error("--ops wants lib:SOURCE[,OPTIONS]");
-		opts->library = optarg + 4;
+		parse_ops(opts);
 		return true;
 	case OPT_HANDLES:
 		opts->handles = number(optarg);
@@ -369,7 +379,8 @@ static int mount_open(struct netfs_client *client, const char *source,
 	netfs_mount_open(client, copy, comma ? comma + 1 : "", &call);
 	err = netfs_call_wait(&call);
 	if (err)
-		fprintf(stderr, "%s: %s\n", source, call.message[0] ? call.message : strerror(-err));
+		fprintf(stderr, "%s: %s\n", source,
+			call.message[0] ? call.message : strerror(-err));
 	else
 		*ret_mount = call.mount;
 	return err;
@@ -377,9 +388,8 @@ static int mount_open(struct netfs_client *client, const char *source,
 
 static int run_library(struct options *opts, struct fsx_run_result *result)
 {
-	const struct netfs_client_config client_config = {.struct_size = sizeof(client_config),
-							  .memory_max = 4 << 20,
-							  .log = log_line};
+	const struct netfs_client_config client_config = {
+		.struct_size = sizeof(client_config), .memory_max = 4 << 20, .log = log_line};
 	struct netfs_client *client;
 	struct netfs_mount *mount;
 	struct fsx_lib_config config = {.name = opts->file,
@@ -420,8 +430,12 @@ out_client:
 static int run_path(struct options *opts, struct fsx_run_result *result)
 {
 	struct fsx_target *target;
-	int err = fsx_target_path(opts->file, opts->handles, opts->flags, &target);
+	int err;
 
+	if (opts->array)
+		err = fsx_target_array(opts->array, opts->handles, &target);
+	else
+		err = fsx_target_path(opts->file, opts->handles, opts->flags, &target);
 	if (err)
 		return err;
 	err = fsx_run(target, &opts->gen, &opts->run, result);

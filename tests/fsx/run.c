@@ -331,7 +331,8 @@ static bool fits(const struct run *run, const struct fsx_op *op)
 	case FSX_MAPREAD:
 		return op->start + op->len <= size;
 	case FSX_COPY_RANGE:
-		return op->start + op->len <= size && op->dest <= room && op->len <= room - op->dest;
+		return op->start + op->len <= size && op->dest <= room &&
+		       op->len <= room - op->dest;
 	case FSX_COLLAPSE_RANGE:
 		return op->start + op->len < size;
 	case FSX_INSERT_RANGE:

@@ -15,8 +15,8 @@
 #include "target_lib.h"
 
 #define HANDLES_MAX 2
-#define PIECES_MAX 16
-#define BORROW_MAX 512
+#define PIECES_MAX  16
+#define BORROW_MAX  512
 
 struct lib_target {
 	struct fsx_target target;

@@ -12,7 +12,7 @@
 
 struct fsx_lib_config {
 	struct netfs_mount *mount; /* outlives the target */
-	const char *name;	   /* of the file in the root */
+	const char *name; /* of the file in the root */
 	unsigned handles;
 	unsigned flags; /* enum fsx_target_flags; AIO: always netfs_io */
 	/* Returns when event has happened, or -ETIMEDOUT where it never will;

@@ -18,7 +18,7 @@
 #include "fsx.h"
 
 #define HANDLES_MAX 2
-#define PAGE 4096
+#define PAGE	    4096
 
 struct path_target {
 	struct fsx_target target;
@@ -75,8 +75,8 @@ static int path_open(struct fsx_target *target, bool with_create)
 /* One transfer through aio, waited for. */
 static ssize_t aio_transfer(int fd, bool write, void *buf, size_t len, uint64_t start)
 {
-	struct aiocb cb = {.aio_fildes = fd, .aio_buf = buf, .aio_nbytes = len,
-			   .aio_offset = start};
+	struct aiocb cb = {
+		.aio_fildes = fd, .aio_buf = buf, .aio_nbytes = len, .aio_offset = start};
 	const struct aiocb *list[1] = {&cb};
 	int err;
 

@@ -29,9 +29,8 @@ static void compare(struct slot *slot, const struct image *image, uint64_t start
 		slot_fail(slot,
 			  "V1: byte 0x%" PRIx64 " is 0x%02x at the server%s, must be 0x%02x "
 			  "(compared from 0x%" PRIx64 ", 0x%" PRIx64 " bytes)",
-			  at, image->bytes[at],
-			  image == &slot->node->stable ? "'s disk" : "", slot->model.bytes[at],
-			  start, len);
+			  at, image->bytes[at], image == &slot->node->stable ? "'s disk" : "",
+			  slot->model.bytes[at], start, len);
 	}
 }
 

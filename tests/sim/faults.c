@@ -21,9 +21,9 @@ static uint32_t draw_rate(struct rng *rng, uint32_t max)
 
 static void draw_error_kinds(struct fault_mix *mix, struct rng *rng)
 {
-	static const uint8_t types[] = {T_READ,	    T_WRITE,   T_FSYNC,	   T_GETATTR, T_SETATTR,
-					T_WALK,	    T_LOPEN,   T_LCREATE,  T_MKDIR,   T_RENAMEAT,
-					T_UNLINKAT, T_READDIR, T_RENAME,   T_REMOVE};
+	static const uint8_t types[] = {T_READ,	    T_WRITE,   T_FSYNC,	  T_GETATTR, T_SETATTR,
+					T_WALK,	    T_LOPEN,   T_LCREATE, T_MKDIR,   T_RENAMEAT,
+					T_UNLINKAT, T_READDIR, T_RENAME,  T_REMOVE};
 
 	mix->error = draw_rate(rng, 20000);
 	for (unsigned i = 0; i < sizeof(types); i++)
@@ -52,8 +52,8 @@ static void draw_net(struct netfs_sim_net *net, struct rng *rng)
 	net->latency_min_ns = rng_between(rng, 1, 2000) * 1000;
 	net->latency_max_ns = net->latency_min_ns * rng_between(rng, 1, 20);
 	if (rng_one_in(rng, 2))
-		net->segment_max = rng_one_in(rng, 4) ? rng_between(rng, 1, 50)
-						      : rng_between(rng, 50, 20000);
+		net->segment_max =
+			rng_one_in(rng, 4) ? rng_between(rng, 1, 50) : rng_between(rng, 50, 20000);
 }
 
 /* The next shot: mean as drawn while all is well, short while it is not. */

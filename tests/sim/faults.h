@@ -56,7 +56,7 @@ struct server9;
 
 /* One run's own mix; rates are per million requests unless said otherwise. */
 struct fault_mix {
-	uint32_t delay;	       /* replies that wait */
+	uint32_t delay; /* replies that wait */
 	uint64_t delay_max_ns;
 	uint32_t late_execute; /* of those: executed only when the reply goes */
 	uint32_t short_read;
@@ -65,7 +65,7 @@ struct fault_mix {
 	uint32_t error_kinds[4]; /* a bit for each message type that may fail */
 	uint32_t lost_reply;
 	uint32_t cut_in_reply;
-	uint32_t cancel;	/* calls that are cancelled */
+	uint32_t cancel; /* calls that are cancelled */
 	uint64_t event_every_ns; /* mean time between big events; 0: none */
 	struct netfs_sim_net net;
 };
@@ -74,7 +74,7 @@ struct faults {
 	struct fault_mix mix;
 	struct rng rng;
 	bool active;
-	bool grace;	 /* no errors for a while: somebody failed too often */
+	bool grace; /* no errors for a while: somebody failed too often */
 	struct server9 *server;
 	struct netfs_timer timer;
 	struct netfs_task task;
@@ -86,7 +86,7 @@ struct faults {
 	} event; /* what goes on until the timer fires */
 
 	/* What has happened so far. */
-	uint64_t cuts;	 /* connections that began or ended */
+	uint64_t cuts; /* connections that began or ended */
 	uint64_t errors;
 	uint64_t others; /* delays, short replies, big events ... */
 };

@@ -45,7 +45,7 @@ static void conn_end(struct conn9 *conn)
 	netfs_socket_close(conn->socket);
 	conn->socket = NULL;
 	netfs_timer_stop(&conn->doom);
-	netfs_list_for_each_safe(at, tmp, &conn->requests) {
+	netfs_list_for_each_safe (at, tmp, &conn->requests) {
 		struct request9 *request = netfs_container_of(at, struct request9, link);
 
 		if (!request->executed && rng_one_in(&faults->rng, 2))
@@ -115,8 +115,7 @@ static void request_reply(struct conn9 *conn, struct request9 *request)
 
 	if (request->lost) {
 		/* Silence, then the end: the client cannot know more. */
-		netfs_timer_start(&conn->doom,
-				  rng_between(&faults->rng, 1, 30) * NETFS_NS_PER_SEC);
+		netfs_timer_start(&conn->doom, rng_between(&faults->rng, 1, 30) * NETFS_NS_PER_SEC);
 		return;
 	}
 	/* Nothing may follow half a reply. */
@@ -158,7 +157,7 @@ void server9_flush(struct conn9 *conn, uint16_t tag)
 	struct request9 *old = NULL;
 	struct netfs_list *at;
 
-	netfs_list_for_each(at, &conn->requests) {
+	netfs_list_for_each (at, &conn->requests) {
 		struct request9 *request = netfs_container_of(at, struct request9, link);
 
 		if (request->tag == tag && request->type != T_FLUSH)
@@ -178,7 +177,7 @@ static bool tag_in_use(const struct conn9 *conn, uint16_t tag)
 {
 	struct netfs_list *at;
 
-	netfs_list_for_each(at, &conn->requests)
+	netfs_list_for_each (at, &conn->requests)
 		if (netfs_container_of(at, struct request9, link)->tag == tag)
 			return true;
 	return false;
@@ -268,6 +267,7 @@ static void readable(struct netfs_task *task)
 		if (got == -EAGAIN || got == -ENOTCONN)
 			return;
 		if (got <= 0) {
+			conn->server->fids_left = conn->server->fids_used;
 			conn_end(conn);
 			return;
 		}
@@ -301,8 +301,7 @@ static void accepted(void *user, struct netfs_socket *socket)
 	netfs_task_post(&conn->readable);
 }
 
-int server9_init(struct server9 *server, struct faults *faults,
-		 const struct server9_config *config)
+int server9_init(struct server9 *server, struct faults *faults, const struct server9_config *config)
 {
 	memset(server, 0, sizeof(*server));
 	server->faults = faults;
@@ -324,7 +323,7 @@ void server9_drop_all(struct server9 *server)
 {
 	struct netfs_list *at, *tmp;
 
-	netfs_list_for_each_safe(at, tmp, &server->conns)
+	netfs_list_for_each_safe (at, tmp, &server->conns)
 		conn_end(netfs_container_of(at, struct conn9, link));
 }
 

@@ -14,7 +14,7 @@
 #include "tree.h"
 #include "wire9.h"
 
-#define FIDS_MAX 512
+#define FIDS_MAX    512
 #define SERVER_HOST "server"
 #define SERVER_PORT "564"
 
@@ -36,9 +36,9 @@ struct conn9 {
 	struct netfs_list requests;
 	struct fid9 fids[FIDS_MAX];
 	uint32_t msize; /* 0 before Tversion */
-	uint8_t *in;	/* a frame that is not complete yet */
+	uint8_t *in; /* a frame that is not complete yet */
 	size_t in_len;
-	uint8_t *out;	/* replies not yet taken by the network */
+	uint8_t *out; /* replies not yet taken by the network */
 	size_t out_len;
 	size_t out_room;
 	bool cut_when_sent;
@@ -60,7 +60,18 @@ struct request9 {
 	uint8_t body[];
 };
 
+/* Wrong on purpose, to see that the run notices. */
+enum server9_defect {
+	DEFECT_NONE,
+	DEFECT_LOST_WRITE, /* one write in 40 is acknowledged and not done */
+	DEFECT_NO_FLUSH, /* fsync does nothing */
+	DEFECT_DOUBLE_ENTRY, /* a directory's last entry is listed twice */
+	DEFECT_KEPT_TAIL, /* truncation to a smaller size does nothing */
+	DEFECT_COUNT,
+};
+
 struct server9_config {
+	enum server9_defect defect;
 	uint32_t msize_max;
 	bool no_renameat; /* answers EOPNOTSUPP, as old servers do */
 	bool no_unlinkat;
@@ -74,9 +85,10 @@ struct server9 {
 	struct netfs_list conns;
 	struct netfs_list dead; /* freed at the end: tasks may be queued */
 	bool listening;
-	uint64_t pending;   /* living struct request9 */
-	uint64_t requests;  /* received so far */
+	uint64_t pending; /* living struct request9 */
+	uint64_t requests; /* received so far */
 	uint64_t fids_used; /* now, over all connections */
+	uint64_t fids_left; /* when a client last hung up by itself */
 	char violation[128]; /* the first one; "": none */
 };
 

@@ -13,11 +13,14 @@
 #include <stdlib.h>
 #include "server_9p.h"
 
-#define L_APPEND 02000
-#define L_TRUNC 01000
-#define L_DSYNC 010000
+#define L_APPEND    02000
+#define L_TRUNC	    01000
+#define L_DSYNC	    010000
 #define L_REMOVEDIR 0x200
-#define IO_HEADER 24
+/* What comes before the data in Rread and Rreaddir; iounit leaves room for the
+ * longer head of Twrite. */
+#define READ_HEADER 11
+#define IO_HEADER   24
 
 struct call9 {
 	struct conn9 *conn;
@@ -202,10 +205,13 @@ static int on_remove(struct call9 *call)
 	return tree_unlink(node->parent, entry->name, S_ISDIR(node->mode));
 }
 
-static int truncate_both(struct node *node, uint64_t size)
+static int truncate_both(struct server9 *server, struct node *node, uint64_t size)
 {
-	int err = image_resize(&node->now, size);
+	int err;
 
+	if (server->config.defect == DEFECT_KEPT_TAIL && size < node->now.size)
+		return 0;
+	err = image_resize(&node->now, size);
 	if (!err)
 		err = image_resize(&node->stable, size);
 	if (!err)
@@ -216,8 +222,7 @@ static int truncate_both(struct node *node, uint64_t size)
 static void put_open(struct call9 *call, const struct node *node)
 {
 	put_qid(call->out, node);
-	out_u32(call->out,
-		call->server->config.iounit_zero ? 0 : call->conn->msize - IO_HEADER);
+	out_u32(call->out, call->server->config.iounit_zero ? 0 : call->conn->msize - IO_HEADER);
 }
 
 static int on_lopen(struct call9 *call)
@@ -233,7 +238,7 @@ static int on_lopen(struct call9 *call)
 	if (S_ISDIR(fid->node->mode) && (flags & O_ACCMODE) != O_RDONLY)
 		return -EISDIR;
 	if (flags & L_TRUNC)
-		err = truncate_both(fid->node, 0);
+		err = truncate_both(call->server, fid->node, 0);
 	if (err)
 		return err;
 	fid->open = true;
@@ -264,7 +269,7 @@ static int on_lcreate(struct call9 *call)
 		node = tree_find(fid->node, name);
 		err = S_ISDIR(node->mode) ? -EISDIR : 0;
 		if (!err && (flags & L_TRUNC))
-			err = truncate_both(node, 0);
+			err = truncate_both(call->server, node, 0);
 	}
 	if (err)
 		return err;
@@ -421,7 +426,9 @@ static int on_getattr(struct call9 *call)
 
 	if (!node)
 		return -EBADF;
-	size = S_ISREG(node->mode) ? node->now.size : S_ISLNK(node->mode) ? strlen(node->target) : 4096;
+	size = S_ISREG(node->mode)   ? node->now.size
+	       : S_ISLNK(node->mode) ? strlen(node->target)
+				     : 4096;
 	out_u64(call->out, 0x7ff);
 	put_qid(call->out, node);
 	out_u32(call->out, node->mode);
@@ -464,7 +471,7 @@ static int on_setattr(struct call9 *call)
 	if (call->in.bad)
 		return -EINVAL;
 	if (valid & 8)
-		err = S_ISREG(node->mode) ? truncate_both(node, size) : -EISDIR;
+		err = S_ISREG(node->mode) ? truncate_both(call->server, node, size) : -EISDIR;
 	if (err)
 		return err;
 	if (valid & 1)
@@ -508,7 +515,7 @@ static int on_readdir(struct call9 *call)
 		return -EBADF;
 	if (!S_ISDIR(fid->node->mode))
 		return -ENOTDIR;
-	if (call->in.bad || count > call->conn->msize - IO_HEADER)
+	if (call->in.bad || count > call->conn->msize - READ_HEADER)
 		return -EINVAL;
 	out_u32(out, 0);
 	if (out->len + count < room)
@@ -517,10 +524,14 @@ static int on_readdir(struct call9 *call)
 		return -EINVAL;
 	if (cookie < 2 && !put_entry(out, fid->node->parent, 2, ".."))
 		goto full;
-	for (entry = fid->node->entries; entry; entry = entry->next)
+	for (entry = fid->node->entries; entry; entry = entry->next) {
 		if (entry->cookie + 2 > cookie &&
 		    !put_entry(out, entry->node, entry->cookie + 2, entry->name))
 			break;
+		if (call->server->config.defect == DEFECT_DOUBLE_ENTRY && !entry->next &&
+		    entry->cookie + 2 > cookie)
+			put_entry(out, entry->node, entry->cookie + 2, entry->name);
+	}
 full:
 	out->room = room;
 	count = out->len - count_at - 4;
@@ -541,7 +552,7 @@ static int on_read(struct call9 *call)
 		return -EBADF;
 	if (S_ISDIR(fid->node->mode))
 		return -EISDIR;
-	if (call->in.bad || count > call->conn->msize - IO_HEADER)
+	if (call->in.bad || count > call->conn->msize - READ_HEADER)
 		return -EINVAL;
 	left = start < fid->node->now.size ? fid->node->now.size - start : 0;
 	if (count > left)
@@ -562,7 +573,7 @@ static int on_write(struct call9 *call)
 	uint64_t start = in_u64(&call->in);
 	uint32_t count = in_u32(&call->in);
 	const uint8_t *bytes = in_bytes(&call->in, count);
-	int err;
+	int err = 0;
 
 	if (!fid || !fid->open || (fid->flags & O_ACCMODE) == O_RDONLY)
 		return -EBADF;
@@ -574,7 +585,8 @@ static int on_write(struct call9 *call)
 	}
 	if (fid->flags & L_APPEND)
 		start = fid->node->now.size;
-	err = image_write(&fid->node->now, start, bytes, count);
+	if (call->server->config.defect != DEFECT_LOST_WRITE || !rng_one_in(&faults->rng, 40))
+		err = image_write(&fid->node->now, start, bytes, count);
 	if (err)
 		return err;
 	node_touch(fid->node);
@@ -590,7 +602,9 @@ static int on_fsync(struct call9 *call)
 
 	if (!node)
 		return -EBADF;
-	return S_ISREG(node->mode) ? node_flush(node) : 0;
+	if (!S_ISREG(node->mode) || call->server->config.defect == DEFECT_NO_FLUSH)
+		return 0;
+	return node_flush(node);
 }
 
 static int on_statfs(struct call9 *call)
@@ -615,14 +629,14 @@ static int on_lock(struct call9 *call)
 }
 
 static const handler_fn handlers[T_MAX] = {
-	[T_VERSION] = on_version,   [T_ATTACH] = on_attach,	[T_FLUSH] = on_flush,
-	[T_WALK] = on_walk,	    [T_CLUNK] = on_clunk,	[T_REMOVE] = on_remove,
-	[T_LOPEN] = on_lopen,	    [T_LCREATE] = on_lcreate,	[T_MKDIR] = on_mkdir,
-	[T_MKNOD] = on_mknod,	    [T_SYMLINK] = on_symlink,	[T_READLINK] = on_readlink,
-	[T_LINK] = on_link,	    [T_RENAME] = on_rename,	[T_RENAMEAT] = on_renameat,
-	[T_UNLINKAT] = on_unlinkat, [T_GETATTR] = on_getattr,	[T_SETATTR] = on_setattr,
-	[T_READDIR] = on_readdir,   [T_READ] = on_read,		[T_WRITE] = on_write,
-	[T_FSYNC] = on_fsync,	    [T_STATFS] = on_statfs,	[T_LOCK] = on_lock,
+	[T_VERSION] = on_version,   [T_ATTACH] = on_attach,   [T_FLUSH] = on_flush,
+	[T_WALK] = on_walk,	    [T_CLUNK] = on_clunk,     [T_REMOVE] = on_remove,
+	[T_LOPEN] = on_lopen,	    [T_LCREATE] = on_lcreate, [T_MKDIR] = on_mkdir,
+	[T_MKNOD] = on_mknod,	    [T_SYMLINK] = on_symlink, [T_READLINK] = on_readlink,
+	[T_LINK] = on_link,	    [T_RENAME] = on_rename,   [T_RENAMEAT] = on_renameat,
+	[T_UNLINKAT] = on_unlinkat, [T_GETATTR] = on_getattr, [T_SETATTR] = on_setattr,
+	[T_READDIR] = on_readdir,   [T_READ] = on_read,	      [T_WRITE] = on_write,
+	[T_FSYNC] = on_fsync,	    [T_STATFS] = on_statfs,   [T_LOCK] = on_lock,
 };
 
 void server9_execute(struct conn9 *conn, struct request9 *request)

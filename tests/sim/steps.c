@@ -14,12 +14,12 @@
 #include "world.h"
 
 static const char *const names[STEP_KINDS] = {
-	[STEP_NONE] = "nothing",   [STEP_CREATE] = "create",	 [STEP_LOOKUP] = "lookup",
-	[STEP_GETATTR] = "getattr", [STEP_CHMOD] = "chmod",	 [STEP_OPEN] = "open",
-	[STEP_READS] = "reads",	   [STEP_WRITE] = "write",	 [STEP_MIX] = "reads and writes",
-	[STEP_APPEND] = "append",  [STEP_TRUNCATE] = "truncate", [STEP_FSYNC] = "fsync",
-	[STEP_CLOSE] = "close",	   [STEP_RENAME] = "rename",	 [STEP_REPLACE] = "replace",
-	[STEP_UNLINK] = "unlink",  [STEP_READDIR] = "readdir",	 [STEP_MKDIR] = "mkdir",
+	[STEP_NONE] = "nothing",    [STEP_CREATE] = "create",	  [STEP_LOOKUP] = "lookup",
+	[STEP_GETATTR] = "getattr", [STEP_CHMOD] = "chmod",	  [STEP_OPEN] = "open",
+	[STEP_READS] = "reads",	    [STEP_WRITE] = "write",	  [STEP_MIX] = "reads and writes",
+	[STEP_APPEND] = "append",   [STEP_TRUNCATE] = "truncate", [STEP_FSYNC] = "fsync",
+	[STEP_CLOSE] = "close",	    [STEP_RENAME] = "rename",	  [STEP_REPLACE] = "replace",
+	[STEP_UNLINK] = "unlink",   [STEP_READDIR] = "readdir",	  [STEP_MKDIR] = "mkdir",
 	[STEP_RMDIR] = "rmdir",
 };
 
@@ -128,8 +128,8 @@ static void draw_write(struct slot *slot)
 	slot->batch_count = 1;
 	transfer->write = true;
 	transfer->file = slot->handles[slot->handle].file;
-	transfer->start = append ? slot->model.size
-				 : draw_place(world, slot->model.size, world->file_max);
+	transfer->start =
+		append ? slot->model.size : draw_place(world, slot->model.size, world->file_max);
 	if (transfer->start >= world->file_max) {
 		slot->step = STEP_TRUNCATE;
 		slot->size = rng_below(&world->rng, world->file_max);
@@ -238,7 +238,7 @@ static void draw_data(struct slot *slot)
 	} else if (draw == 7 && slot->model.size >= 64) {
 		slot->step = STEP_MIX;
 		draw_mix(slot);
-	} else if (draw == 8) {
+	} else if (draw == 8 && (pick_handle(slot, true) || slot->state == SLOT_PRESENT)) {
 		slot->step = STEP_TRUNCATE;
 		slot->size = draw_place(world, slot->model.size, world->file_max);
 	} else {
@@ -387,21 +387,20 @@ static void issue_transfers(struct slot *slot)
 
 static void issue_truncate(struct slot *slot)
 {
-	struct netfs_setattr set = {.valid = NETFS_SET_SIZE, .size = slot->size};
 	struct netfs_file *file = slot->handles[slot->handle].file;
 
+	slot->set = (struct netfs_setattr){.valid = NETFS_SET_SIZE, .size = slot->size};
 	if ((slot->handles[slot->handle].flags & O_ACCMODE) == O_RDONLY)
 		file = NULL;
 	slot_call_start(slot);
-	netfs_setattr(slot->vnode, file, &set, &slot->call);
+	netfs_setattr(slot->vnode, file, &slot->set, &slot->call);
 }
 
 static void issue_chmod(struct slot *slot)
 {
-	struct netfs_setattr set = {.valid = NETFS_SET_MODE, .mode = 0600};
-
+	slot->set = (struct netfs_setattr){.valid = NETFS_SET_MODE, .mode = 0600};
 	slot_call_start(slot);
-	netfs_setattr(slot->vnode, NULL, &set, &slot->call);
+	netfs_setattr(slot->vnode, NULL, &slot->set, &slot->call);
 }
 
 void step_issue(struct slot *slot)

@@ -35,8 +35,8 @@ struct entry {
 };
 
 struct node {
-	struct node *next;     /* of all nodes */
-	struct node *parent;   /* the directory of its newest name */
+	struct node *next; /* of all nodes */
+	struct node *parent; /* the directory of its newest name */
 	uint64_t ino;
 	uint32_t mode;
 	uint32_t nlink;
@@ -48,11 +48,11 @@ struct node {
 	struct timespec atime;
 	struct timespec mtime;
 	struct timespec ctime;
-	struct image now;      /* files */
-	struct image stable;   /* files */
+	struct image now; /* files */
+	struct image stable; /* files */
 	struct entry *entries; /* directories */
 	uint64_t last_cookie;
-	char *target;	       /* symbolic links */
+	char *target; /* symbolic links */
 };
 
 struct tree {

@@ -48,8 +48,8 @@ enum {
 };
 
 #define HEADER_LEN 7
-#define NO_TAG 0xffff
-#define NO_FID 0xffffffffU
+#define NO_TAG	   0xffff
+#define NO_FID	   0xffffffffU
 
 struct in9 {
 	const uint8_t *at;

@@ -15,13 +15,13 @@
 #include "../fsx/fsx.h"
 #include "server_9p.h"
 
-#define SLOTS_MAX 6
-#define DIRS_MAX 3
-#define HANDLES_MAX 3
-#define BATCH_MAX 4
-#define PIECES_MAX 4
+#define SLOTS_MAX      6
+#define DIRS_MAX       3
+#define HANDLES_MAX    3
+#define BATCH_MAX      4
+#define PIECES_MAX     4
 #define NAMES_SEEN_MAX 64
-#define FILE_NAME_MAX 24
+#define FILE_NAME_MAX  24
 
 enum step_kind {
 	STEP_NONE,
@@ -30,15 +30,15 @@ enum step_kind {
 	STEP_GETATTR,
 	STEP_CHMOD,
 	STEP_OPEN,
-	STEP_READS,	/* up to BATCH_MAX at once, anywhere */
+	STEP_READS, /* up to BATCH_MAX at once, anywhere */
 	STEP_WRITE,
-	STEP_MIX,	/* reads and writes at once, ranges apart */
+	STEP_MIX, /* reads and writes at once, ranges apart */
 	STEP_APPEND,
 	STEP_TRUNCATE,
 	STEP_FSYNC,
-	STEP_CLOSE,	/* flush and release */
+	STEP_CLOSE, /* flush and release */
 	STEP_RENAME,
-	STEP_REPLACE,	/* rename over the file of another slot */
+	STEP_REPLACE, /* rename over the file of another slot */
 	STEP_UNLINK,
 	STEP_READDIR,
 	STEP_MKDIR,
@@ -94,36 +94,36 @@ struct slot {
 	enum slot_state state;
 	unsigned dir;
 	char name[FILE_NAME_MAX];
-	uint64_t epoch;	 /* changes when a step on the name begins or ends */
+	uint64_t epoch; /* changes when a step on the name begins or ends */
 	bool has_scratch; /* its directory d<index> exists */
 	struct netfs_vnode *vnode;
-	struct node *node;	 /* the server's, where PRESENT */
+	struct node *node; /* the server's, where PRESENT */
 	struct fsx_oracle model;
-	bool synced;		 /* nothing was changed since the last fsync */
-	uint64_t errors_synced;	 /* faults' errors at the last fsync */
-	uint64_t cancels_synced; /* cancelled fsyncs and the like since */
+	bool synced; /* nothing was changed since the last fsync */
+	uint64_t errors_synced; /* faults' errors at the last fsync */
 	struct open_handle handles[HANDLES_MAX];
 	struct slot *partner; /* of STEP_REPLACE; cannot do steps meanwhile */
-	bool held;	      /* is somebody's partner */
+	bool held; /* is somebody's partner */
 
 	/* The step that runs. */
 	enum step_kind step;
 	bool retry; /* the step must be made again until it succeeds */
 	unsigned failures;
 	uint64_t not_before; /* on the virtual clock */
-	uint64_t number;     /* of the step, for the bytes it writes */
+	uint64_t number; /* of the step, for the bytes it writes */
 	unsigned outstanding;
 	int err;
 	bool cancelled;
 	uint64_t errors_before;
 	uint64_t cuts_before;
 	struct netfs_call call;
+	struct netfs_setattr set;
 	struct transfer batch[BATCH_MAX];
 	unsigned batch_count;
 	unsigned handle;
-	uint32_t flags;	   /* of an open or create */
-	uint64_t size;	   /* of a truncate */
-	unsigned new_dir;  /* of a rename */
+	uint32_t flags; /* of an open or create */
+	uint64_t size; /* of a truncate */
+	unsigned new_dir; /* of a rename */
 	char new_name[FILE_NAME_MAX];
 	struct listing list;
 };
@@ -133,6 +133,7 @@ struct world_options {
 	bool trace;
 	bool quick;
 	bool calm; /* no faults */
+	enum server9_defect defect;
 	uint64_t fsx; /* operations of the exerciser instead of the workload */
 };
 
@@ -140,6 +141,7 @@ struct world_options {
 struct world_result {
 	uint64_t steps; /* of the workload */
 	uint64_t events; /* of the simulated machine */
+	uint64_t digest; /* of all of them */
 	uint64_t virtual_ns;
 	uint64_t faults;
 	uint64_t requests;
@@ -147,7 +149,7 @@ struct world_result {
 
 enum quiesce {
 	QUIESCE_NO,
-	QUIESCE_SYNC,  /* everything flushed, no orphans */
+	QUIESCE_SYNC, /* everything flushed, no orphans */
 	QUIESCE_CLOSE, /* and everything closed */
 };
 
@@ -194,12 +196,13 @@ void world_wait(struct world *world, bool (*cond)(void *user), void *user, const
 /* mount.c */
 void mount_start(struct world *world);
 void mount_again(struct world *world);
+/* Everything is synced and closed: nothing may be dirty. */
+void mount_check(struct world *world);
 void mount_end(struct world *world);
 void mount_draw_options(struct world *world);
 /* A call and somebody who waits for it. */
 int world_call(struct world *world, struct netfs_call *call, const char *what,
-	       void (*issue)(struct world *world, struct netfs_call *call, void *user),
-	       void *user);
+	       void (*issue)(struct world *world, struct netfs_call *call, void *user), void *user);
 
 /* steps.c: draw a step and start it; data steps */
 void step_begin(struct slot *slot);

@@ -161,6 +161,7 @@ struct p9_handle {
 	int err;		/* c it could not be opened again: for good */
 	struct p9_held *held;	/* c locks to set again */
 	unsigned nheld, held_room; /* c */
+	bool held_lost;		/* c held is not all: memory was short */
 };
 
 /* ------------------------------------------------------------ calls */
@@ -223,6 +224,7 @@ struct p9_call {
 	bool is_dir;	  /* unlink: rmdir; open and create: of a directory */
 	bool owner;	  /* what is made belongs to op->cred */
 	bool creates;	  /* tmp[0] becomes op->handle */
+	struct p9_node *moving; /* I rename: what moves */
 	struct p9_qid qid; /* p what the last walk by a name came to */
 	uint32_t iounit;  /* p */
 	uint8_t *buf;	  /* p heap, freed at the end */

@@ -247,8 +247,8 @@ static void first_ready(struct p9_conn *conn, struct netfs_node *root,
 {
 	struct netfs_op *op = netfs_take(conn->connect_op);
 
-	conn->be.rsize = conn->msize - P9_READ_HEAD;
-	conn->be.wsize = conn->msize - P9_WRITE_HEAD;
+	conn->be.rsize = conn->msize - P9_IO_HEAD;
+	conn->be.wsize = conn->msize - P9_IO_HEAD;
 	conn->be.depth = P9_SLICES_MAX;
 	op->be = &conn->be;
 	op->node = root;

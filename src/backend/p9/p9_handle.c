@@ -111,13 +111,18 @@ static void relock_next(struct p9_call *call)
 	struct p9_conn *conn = call->conn;
 	struct p9_held held;
 	struct p9_msg msg;
-	bool more;
+	bool more, lost;
 
 	netfs_mutex_lock(&conn->lock);
+	lost = handle->held_lost;
 	more = call->cookie < handle->nheld;
 	if (more)
 		held = handle->held[call->cookie];
 	netfs_mutex_unlock(&conn->lock);
+	if (lost) {
+		p9_call_finish(call, -EIO);
+		return;
+	}
 	if (!more) {
 		p9_handle_install(handle, netfs_take(call->tmp[1]), call->iounit);
 		p9_call_finish(call, 0);
@@ -239,7 +244,7 @@ static struct p9_handle *reclaimable(struct p9_conn *conn)
 	netfs_list_for_each(pos, &conn->handles) {
 		struct p9_handle *handle = netfs_container_of(pos, struct p9_handle, link);
 
-		if (handle->nheld == 0 || handle->err || handle->reopening ||
+		if ((handle->nheld == 0 && !handle->held_lost) || handle->err || handle->reopening ||
 		    handle->fid->session == conn->session || !try_get(handle))
 			continue;
 		handle->reopening = true;

@@ -5,7 +5,9 @@
  * Each makes the name in one message and then walks to it for a node
  * (p9_walk.c).  create works on a copy of the directory's fid, which Tlcreate
  * turns into the open file.  The group goes with the message; the owner is set
- * behind, where it is not who we attached as.
+ * behind, where it is not who we attached as.  Tlcreate is always exclusive, so
+ * that a file somebody else made first is known as such: it is then opened, and
+ * its owner left alone.
  *
  * Sent again after a lost connection, -EEXIST from the second try means that
  * the first one was executed: mkdir, mknod and symlink go on to the walk, an
@@ -44,9 +46,7 @@ static void made(struct p9_call *call)
 
 /* ------------------------------------------------------- create */
 
-static void created(struct p9_call *call);
-
-/* The name is there, by an earlier try: open it. */
+/* The name was there, by an earlier try of ours or by somebody else. */
 static void create_opened(struct p9_call *call)
 {
 	call->iounit = call->reply->rlopen.iounit;
@@ -57,19 +57,24 @@ static void create_found(struct p9_call *call)
 {
 	struct p9_msg msg = {.type = P9_TLOPEN};
 
+	if (!call->err && (call->qid.type & P9_QID_SYMLINK))
+		call->err = -ELOOP;
 	if (call->err) {
 		p9_call_finish(call, call->err);
 		return;
 	}
 	msg.tlopen.fid = call->tmp[0]->num;
 	msg.tlopen.flags = call->flags & O_ACCMODE;
+	if (call->flags & O_TRUNC)
+		msg.tlopen.flags |= P9_O_TRUNC;
 	p9_call_send(call, &msg, create_opened);
 }
 
 static void created(struct p9_call *call)
 {
-	if (call->err == -EEXIST && call->resent) {
-		call->changed = true;
+	if (call->err == -EEXIST && (call->resent || !(call->flags & O_EXCL))) {
+		call->changed = call->resent;
+		call->owner = call->resent;
 		p9_call_drop_tmp(call, 0);
 		p9_walk_try(call, call->fid[0], call->name, 0, create_found);
 		return;
@@ -86,7 +91,8 @@ static void create_cloned(struct p9_call *call)
 {
 	struct p9_msg msg = {.type = P9_TLCREATE,
 			     .tlcreate = {.name = p9_str(call->name),
-					  .flags = (call->flags & O_ACCMODE) | P9_O_CREAT,
+					  .flags = (call->flags & O_ACCMODE) | P9_O_CREAT |
+						   P9_O_EXCL,
 					  .mode = call->mode & 07777,
 					  .gid = call->op->cred.gid}};
 
@@ -95,15 +101,12 @@ static void create_cloned(struct p9_call *call)
 		return;
 	}
 	msg.tlcreate.fid = call->tmp[0]->num;
-	if (call->flags & O_EXCL)
-		msg.tlcreate.flags |= P9_O_EXCL;
-	if (call->flags & O_TRUNC)
-		msg.tlcreate.flags |= P9_O_TRUNC;
 	p9_call_change(call, &msg, created);
 }
 
 static void create_body(struct p9_call *call)
 {
+	call->owner = true;
 	/* Made in an earlier session: only open what is ours. */
 	if (call->changed)
 		p9_walk_try(call, call->fid[0], call->name, 0, create_found);

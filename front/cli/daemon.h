@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The process behind a mount, from connecting to the last byte sent. */
+#ifndef CLI_DAEMON_H
+#define CLI_DAEMON_H
+
+#include <limits.h>
+#include "options.h"
+
+/* What is to be mounted. */
+struct netfs_cli_mount_request {
+	char source[512];
+	char mount_point[PATH_MAX]; /* as netfs_cli_path() gives it */
+	struct netfs_cli_options options;
+	const char *option_text; /* as the user wrote them, for status */
+	bool foreground;
+	bool verbose;
+	int report_fd; /* where the exit code goes when ready, or -1 */
+};
+
+/* Mounts and serves until the mount has ended; the exit code. */
+int netfs_cli_daemon_run(const struct netfs_cli_mount_request *request);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The report of a running mount, read from its control socket. */
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include <stdbool.h>
+#include "runtime.h"
+#include "text.h"
+
+/* One line of a report; the texts are valid during the call. */
+struct netfs_cli_fact {
+	char kind; /* 's' text, 'u' number, 'b' truth, 'c' counter */
+	const char *name;
+	const char *value;
+	const char *meaning; /* of a counter */
+};
+
+/* Takes a line apart, in place.  False where it is malformed. */
+bool netfs_cli_fact_parse(char *line, struct netfs_cli_fact *ret_fact);
+/* Asks a mount; fn is called for each fact.  0 or negative errno. */
+int netfs_cli_report(const struct netfs_cli_record *record,
+		     void (*fn)(void *user, const struct netfs_cli_fact *fact), void *user);
+/*
+ * The mount that dir is, or is in.  0, or an exit code, reported.
+ */
+int netfs_cli_report_find(const char *dir, struct netfs_cli_record *ret_record);
+/* Adds the fact to a JSON object. */
+void netfs_cli_fact_json(struct netfs_cli_text *text, const struct netfs_cli_fact *fact);
+
+#endif

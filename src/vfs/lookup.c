@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a name to a vnode: the public lookup, and the steps other calls use to
+ * learn what a name stands for.
+ *
+ * A name that was found is kept only if none of our own changes to that
+ * directory ended after the question was sent: the answer may be older than
+ * the change.  The directory's names_stamp, under the mount's mutex, tells.
+ *
+ * Locks: the mount's mutex, for the name cache.
+ */
+#include <errno.h>
+#include <string.h>
+#include <base/assert.h>
+#include <base/checked_math.h>
+#include <env/clock.h>
+#include <vfs/file.h>
+#include <vfs/vcall.h>
+
+int netfs_name_check(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len > NETFS_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (len == 0)
+		return -ENOENT;
+	if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	return 0;
+}
+
+int netfs_name_check_change(struct netfs_vnode *dir, const char *name)
+{
+	int err;
+
+	if (!netfs_vnode_directory(dir))
+		return -ENOTDIR;
+	err = netfs_name_check(name);
+	if (err)
+		return err;
+	return dir->mount->config.read_only ? -EROFS : 0;
+}
+
+static uint64_t name_until(uint64_t from_ns, uint32_t ttl_ms)
+{
+	if (ttl_ms == NETFS_TTL_FOREVER)
+		return UINT64_MAX;
+	return netfs_saturating_add(from_ns, ttl_ms * NETFS_NS_PER_MS);
+}
+
+static uint32_t ms_left(uint64_t until_ns)
+{
+	uint64_t now = netfs_clock_now(), left;
+
+	if (until_ns <= now)
+		return 0;
+	left = (until_ns - now) / NETFS_NS_PER_MS;
+	return left < NETFS_TTL_FOREVER ? (uint32_t)left : NETFS_TTL_FOREVER;
+}
+
+void netfs_name_changed(struct netfs_vnode *dir, const char *name)
+{
+	netfs_attr_expire_names(dir);
+	netfs_mutex_lock(&dir->mount->mutex);
+	netfs_names_drop(dir, name);
+	netfs_mutex_unlock(&dir->mount->mutex);
+}
+
+static void set_parent_locked(struct netfs_vnode *vnode, struct netfs_vnode *dir)
+{
+	if (!netfs_vnode_directory(vnode))
+		return;
+	vnode->parent_ino = dir->ino;
+	vnode->parent_gen = dir->gen;
+}
+
+void netfs_name_made(struct netfs_vnode *dir, const char *name, struct netfs_vnode *vnode)
+{
+	struct netfs_mount *mount = dir->mount;
+	uint64_t until_ns = name_until(netfs_clock_now(), mount->config.entry_ttl_ms);
+
+	netfs_mutex_lock(&mount->mutex);
+	set_parent_locked(vnode, dir);
+	netfs_names_set(dir, name, vnode, until_ns);
+	netfs_mutex_unlock(&mount->mutex);
+}
+
+struct netfs_vnode *netfs_name_hint(struct netfs_vnode *dir, const char *name)
+{
+	struct netfs_mount *mount = dir->mount;
+	struct netfs_vnode *vnode = NULL;
+	uint64_t until_ns;
+
+	netfs_mutex_lock(&mount->mutex);
+	netfs_names_find(dir, name, &vnode, &until_ns);
+	if (vnode)
+		netfs_vnode_get(vnode);
+	netfs_mutex_unlock(&mount->mutex);
+	return vnode;
+}
+
+void netfs_vcall_show(struct netfs_vcall *v, struct netfs_vnode *vnode)
+{
+	netfs_attr_show(vnode, &v->call->attr, &v->call->attr_ttl_ms);
+}
+
+/* ----------------------------------------------------------- answers */
+
+int netfs_vcall_enter(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name,
+		      bool created, struct netfs_vnode **ret_vnode)
+{
+	struct netfs_mount *mount = v->mount;
+	uint32_t ttl_ms = mount->config.entry_ttl_ms;
+	struct netfs_vnode *vnode;
+	int err;
+
+	err = netfs_vnode_enter(mount, netfs_take(v->ask.op.node), &v->ask.op.attr, &v->asked,
+				created, &vnode);
+	if (err)
+		return err;
+	netfs_mutex_lock(&mount->mutex);
+	set_parent_locked(vnode, dir);
+	if (created || v->asked.stamp > dir->names_stamp)
+		netfs_names_set(dir, name, vnode, name_until(v->asked.sent_ns, ttl_ms));
+	else
+		ttl_ms = 0;
+	netfs_mutex_unlock(&mount->mutex);
+	if (v->call)
+		v->call->entry_ttl_ms = ttl_ms;
+	*ret_vnode = vnode;
+	return 0;
+}
+
+/* The server knows no such name. */
+static void enter_negative(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name)
+{
+	struct netfs_mount *mount = v->mount;
+	uint32_t ttl_ms = mount->config.negative_ttl_ms;
+
+	netfs_mutex_lock(&mount->mutex);
+	if (v->asked.stamp <= dir->names_stamp)
+		ttl_ms = 0;
+	else if (ttl_ms)
+		netfs_names_set(dir, name, NULL, name_until(v->asked.sent_ns, ttl_ms));
+	else
+		netfs_names_drop(dir, name);
+	netfs_mutex_unlock(&mount->mutex);
+	if (v->call)
+		v->call->entry_ttl_ms = ttl_ms;
+}
+
+/* What the cache knows; a vnode comes with a reference. */
+static enum netfs_name_state cached(struct netfs_vnode *dir, const char *name,
+				    struct netfs_vnode **ret_vnode, uint32_t *ret_ttl_ms)
+{
+	struct netfs_mount *mount = dir->mount;
+	struct netfs_vnode *vnode = NULL;
+	enum netfs_name_state state;
+	uint64_t until_ns = 0;
+
+	netfs_mutex_lock(&mount->mutex);
+	state = netfs_names_find(dir, name, &vnode, &until_ns);
+	if (vnode)
+		netfs_vnode_get(vnode);
+	netfs_mutex_unlock(&mount->mutex);
+	*ret_vnode = vnode;
+	*ret_ttl_ms = ms_left(until_ns);
+	return state;
+}
+
+static void ask_lookup(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name,
+		       netfs_step_fn next)
+{
+	struct netfs_ask *ask = netfs_vcall_prepare(v, NETFS_ASK_LOOKUP);
+
+	ask->dir = netfs_vnode_node(dir);
+	ask->name = name;
+	netfs_attr_ask(v->mount, v->target, &v->asked);
+	netfs_vcall_ask(v, next);
+}
+
+/* ----------------------------------------------------------- resolve */
+
+static void resolve_answered(struct netfs_vcall *v, int err)
+{
+	struct netfs_vnode *vnode = NULL;
+
+	if (!err)
+		err = netfs_vcall_enter(v, v->resolve_dir, v->resolve_name, false, &vnode);
+	else if (err == -ENOENT)
+		enter_negative(v, v->resolve_dir, v->resolve_name);
+	if (v->target)
+		netfs_vnode_put(v->target);
+	v->target = vnode;
+	netfs_vcall_return(v, err);
+}
+
+void netfs_vcall_resolve(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name,
+			 netfs_step_fn next)
+{
+	enum netfs_name_state state;
+	uint32_t ttl_ms;
+
+	netfs_assert(!v->then);
+	if (v->target)
+		netfs_vnode_put(netfs_take(v->target));
+	state = cached(dir, name, &v->target, &ttl_ms);
+	if (state == NETFS_NAME_PRESENT || state == NETFS_NAME_NEGATIVE) {
+		netfs_count(&v->mount->stats, name_hits);
+		next(v, state == NETFS_NAME_PRESENT ? 0 : -ENOENT);
+		return;
+	}
+	v->then = next;
+	v->resolve_dir = dir;
+	v->resolve_name = name;
+	ask_lookup(v, dir, name, resolve_answered);
+}
+
+/* ------------------------------------------------------------ lookup */
+
+static void found(struct netfs_vcall *v, struct netfs_vnode *vnode)
+{
+	v->call->vnode = netfs_vnode_get(vnode);
+	netfs_vcall_show(v, vnode);
+	netfs_vcall_finish(v, 0);
+}
+
+static void lookup_answered(struct netfs_vcall *v, int err)
+{
+	struct netfs_vnode *vnode;
+
+	if (!err)
+		err = netfs_vcall_enter(v, v->dir, v->name, false, &vnode);
+	else if (err == -ENOENT)
+		enter_negative(v, v->dir, v->name);
+	if (err) {
+		netfs_vcall_finish(v, err);
+		return;
+	}
+	v->call->vnode = vnode;
+	netfs_vcall_show(v, vnode);
+	netfs_vcall_finish(v, 0);
+}
+
+static void lookup_refetched(struct netfs_vcall *v, int err)
+{
+	if (err)
+		netfs_vcall_finish(v, err);
+	else
+		found(v, v->target);
+}
+
+/* "." and "..": v->target is it. */
+static void lookup_special(struct netfs_vcall *v, int err)
+{
+	if (!v->target) {
+		netfs_vcall_finish(v, -ESTALE);
+		return;
+	}
+	if (netfs_attr_fresh(v->target)) {
+		found(v, v->target);
+		return;
+	}
+	v->then = lookup_refetched;
+	netfs_vcall_refetch(v, v->target, NULL);
+}
+
+static struct netfs_vnode *parent_of(struct netfs_vnode *dir)
+{
+	uint64_t ino, gen;
+
+	if (dir == dir->mount->root)
+		return netfs_vnode_get(dir);
+	netfs_mutex_lock(&dir->mount->mutex);
+	ino = dir->parent_ino;
+	gen = dir->parent_gen;
+	netfs_mutex_unlock(&dir->mount->mutex);
+	return netfs_vnode_find(dir->mount, ino, gen);
+}
+
+static void lookup_start(struct netfs_vcall *v, int err)
+{
+	enum netfs_name_state state;
+	uint32_t ttl_ms;
+
+	state = cached(v->dir, v->name, &v->target, &ttl_ms);
+	if (state == NETFS_NAME_NEGATIVE) {
+		netfs_count(&v->mount->stats, name_negative);
+		v->call->entry_ttl_ms = ttl_ms;
+		netfs_vcall_finish(v, -ENOENT);
+	} else if (state == NETFS_NAME_PRESENT && netfs_attr_fresh(v->target)) {
+		netfs_count(&v->mount->stats, name_hits);
+		v->call->entry_ttl_ms = ttl_ms;
+		found(v, v->target);
+	} else {
+		ask_lookup(v, v->dir, v->name, lookup_answered);
+	}
+}
+
+static int lookup_check(struct netfs_vnode *dir, const char *name)
+{
+	int err;
+
+	if (!netfs_vnode_directory(dir))
+		return -ENOTDIR;
+	err = netfs_name_check(name);
+	if (!err && netfs_silly_hidden(dir, name, strlen(name)))
+		err = -ENOENT;
+	return err;
+}
+
+static void lookup_refused(struct netfs_vcall *v, int err)
+{
+	netfs_vcall_finish(v, v->first_err);
+}
+
+void netfs_lookup(struct netfs_vnode *dir, const char *name, struct netfs_call *call)
+{
+	struct netfs_vcall *v = netfs_vcall_new(dir->mount, call);
+	netfs_step_fn first = lookup_start;
+
+	if (!v)
+		return;
+	v->dir = netfs_vnode_get(dir);
+	v->name = name;
+	if (netfs_vnode_directory(dir) && !strcmp(name, ".")) {
+		v->target = netfs_vnode_get(dir);
+		first = lookup_special;
+	} else if (netfs_vnode_directory(dir) && !strcmp(name, "..")) {
+		v->target = parent_of(dir);
+		first = lookup_special;
+	} else {
+		v->first_err = lookup_check(dir, name);
+		if (v->first_err)
+			first = lookup_refused;
+	}
+	netfs_vcall_start(v, first);
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unetfs-sim: many seeds of the simulated world.
+ *
+ * Every seed runs in a process of its own, so that one that crashes, hangs or
+ * leaks is only a failed seed.  Every 16th is run a second time with the heap
+ * laid out differently, and must go the same way, event for event.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "world.h"
+
+#define JOBS_MAX    64
+#define TWICE_EVERY 16
+
+enum long_option {
+	OPT_SEED = 256,
+	OPT_RUNS,
+	OPT_JOBS,
+	OPT_FSX,
+	OPT_SEEDS,
+	OPT_TRACE,
+	OPT_QUICK,
+	OPT_CALM,
+	OPT_KEEP_GOING,
+	OPT_DEFECT,
+	OPT_HELP,
+};
+
+static const char usage[] =
+	"usage: unetfs-sim [options]\n"
+	"Runs the client against a simulated 9P server in virtual time, with faults,\n"
+	"and compares with a model.  One seed gives one run, always the same.\n"
+	"  --seed N        the first seed (default 1)\n"
+	"  --runs N        how many seeds from there (default 1)\n"
+	"  --fsx N         N operations of the file exerciser instead of the workload\n"
+	"  --seeds FILE    runs the seeds listed in FILE first: SEED [quick] [calm]\n"
+	"                  [fsx=N] a line\n"
+	"  --quick         shorter runs\n"
+	"  --calm          no faults\n"
+	"  --defect NAME   the server does something wrong, which must be noticed:\n"
+	"                  lost-write, no-flush, double-entry, kept-tail\n"
+	"  --trace         every event on standard error\n"
+	"  --jobs N        as many seeds at a time (default: 1)\n"
+	"  --keep-going    do not stop at the first seed that fails\n";
+
+struct options {
+	struct world_options world;
+	uint64_t runs;
+	unsigned jobs;
+	bool keep_going;
+	const char *seeds;
+};
+
+/* One seed's process. */
+struct child {
+	pid_t pid; /* 0: free */
+	int pipe;
+	struct world_options world;
+	bool twice; /* is run again when it ends */
+	uint64_t digest; /* of the first time, where this is the second */
+};
+
+struct totals {
+	struct world_result sum;
+	uint64_t runs;
+	uint64_t failed;
+};
+
+static struct child children[JOBS_MAX];
+
+static void run_in_child(const struct world_options *world, int out, bool disturb)
+{
+	struct world_result result = {0};
+
+	/* A run that hangs in real time is a failure as well. */
+	alarm(120);
+	if (disturb) {
+		/* Addresses must not decide anything. */
+		for (unsigned i = 1; i < 200; i++) {
+			void *junk = malloc(i * 37);
+
+			if (i % 3)
+				free(junk);
+		}
+	}
+	world_run(world, &result);
+	if (write(out, &result, sizeof(result)) != sizeof(result))
+		_exit(3);
+	/* Regular exit, for the leak checkers. */
+	exit(0);
+}
+
+static bool start_child(struct child *child, const struct world_options *world)
+{
+	int ends[2];
+
+	if (pipe(ends) < 0)
+		return false;
+	fflush(NULL);
+	child->world = *world;
+	child->pid = fork();
+	if (child->pid == 0) {
+		close(ends[0]);
+		run_in_child(world, ends[1], child->digest != 0);
+	}
+	close(ends[1]);
+	child->pipe = ends[0];
+	if (child->pid > 0)
+		return true;
+	close(ends[0]);
+	child->pid = 0;
+	return false;
+}
+
+static void print_failed(const struct child *child, const char *why, int value)
+{
+	const struct world_options *world = &child->world;
+
+	fprintf(stderr, "FAILED: seed %" PRIu64 ": %s %d; unetfs-sim --seed %" PRIu64, world->seed,
+		why, value, world->seed);
+	if (world->fsx)
+		fprintf(stderr, " --fsx %" PRIu64, world->fsx);
+	fprintf(stderr, "%s%s --trace\n", world->quick ? " --quick" : "",
+		world->calm ? " --calm" : "");
+}
+
+/* Adds what child did to the totals.  False where it failed. */
+static bool take_result(struct child *child, int status, struct totals *totals)
+{
+	struct world_result result;
+	ssize_t got = read(child->pipe, &result, sizeof(result));
+
+	close(child->pipe);
+	if (WIFSIGNALED(status)) {
+		print_failed(child, "killed by signal", WTERMSIG(status));
+		return false;
+	}
+	if (WEXITSTATUS(status) || got != sizeof(result)) {
+		print_failed(child, "exit code", WEXITSTATUS(status));
+		return false;
+	}
+	if (child->digest && child->digest != result.digest) {
+		print_failed(child, "it ran differently the second time; events:", result.events);
+		return false;
+	}
+	totals->sum.steps += result.steps;
+	totals->sum.virtual_ns += result.virtual_ns;
+	totals->sum.faults += result.faults;
+	totals->sum.requests += result.requests;
+	if (!child->twice)
+		return true;
+	child->twice = false;
+	child->digest = result.digest;
+	return start_child(child, &child->world);
+}
+
+/* Waits for one child.  False where it failed. */
+static bool reap(struct totals *totals)
+{
+	int status;
+	pid_t pid = waitpid(-1, &status, 0);
+
+	for (unsigned i = 0; i < JOBS_MAX; i++) {
+		struct child *child = &children[i];
+		bool good;
+
+		if (child->pid != pid || pid <= 0)
+			continue;
+		child->pid = 0;
+		good = take_result(child, status, totals);
+		if (!good)
+			totals->failed++;
+		return good;
+	}
+	return true;
+}
+
+static unsigned running(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < JOBS_MAX; i++)
+		count += children[i].pid != 0;
+	return count;
+}
+
+/* Runs a seed, beside others where there is room.  False: stop. */
+static bool run_seed(const struct options *opts, const struct world_options *world,
+		     struct totals *totals)
+{
+	bool good = true;
+	unsigned at = 0;
+
+	while (good && running() >= opts->jobs)
+		good = reap(totals) || opts->keep_going;
+	if (!good)
+		return false;
+	while (children[at].pid)
+		at++;
+	children[at].digest = 0;
+	children[at].twice = totals->runs % TWICE_EVERY == 0 && !world->trace;
+	totals->runs++;
+	if (start_child(&children[at], world))
+		return true;
+	perror("fork");
+	return false;
+}
+
+/* One line of the file of seeds: 1, 0 for nothing in it, or -1. */
+static int parse_seed(char *line, struct world_options *ret_world)
+{
+	struct world_options world = {0};
+	char *rest, *word = strtok_r(line, " \t\n", &rest);
+
+	if (!word || word[0] == '#')
+		return 0;
+	world.seed = strtoull(word, NULL, 0);
+	while ((word = strtok_r(NULL, " \t\n", &rest))) {
+		if (word[0] == '#')
+			break;
+		if (!strcmp(word, "quick"))
+			world.quick = true;
+		else if (!strcmp(word, "calm"))
+			world.calm = true;
+		else if (!strncmp(word, "fsx=", 4))
+			world.fsx = strtoull(word + 4, NULL, 0);
+		else
+			return -1;
+	}
+	*ret_world = world;
+	return 1;
+}
+
+static bool run_listed(const struct options *opts, struct totals *totals)
+{
+	FILE *file = fopen(opts->seeds, "r");
+	char line[256];
+	bool good = true;
+
+	if (!file) {
+		perror(opts->seeds);
+		totals->failed++;
+		return false;
+	}
+	while (good && fgets(line, sizeof(line), file)) {
+		struct world_options world;
+		int got = parse_seed(line, &world);
+
+		if (got < 0) {
+			fprintf(stderr, "%s: not a seed: %s\n", opts->seeds, line);
+			totals->failed++;
+			good = false;
+		} else if (got) {
+			good = run_seed(opts, &world, totals);
+		}
+	}
+	fclose(file);
+	return good;
+}
+
+static enum server9_defect parse_defect(const char *name)
+{
+	static const char *const names[DEFECT_COUNT] = {
+		[DEFECT_NONE] = "none",		  [DEFECT_LOST_WRITE] = "lost-write",
+		[DEFECT_NO_FLUSH] = "no-flush",	  [DEFECT_DOUBLE_ENTRY] = "double-entry",
+		[DEFECT_KEPT_TAIL] = "kept-tail",
+	};
+
+	for (unsigned i = 0; i < DEFECT_COUNT; i++)
+		if (!strcmp(names[i], name))
+			return i;
+	fputs(usage, stderr);
+	exit(2);
+}
+
+static void parse(struct options *opts, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"seed", required_argument, NULL, OPT_SEED},
+		{"runs", required_argument, NULL, OPT_RUNS},
+		{"jobs", required_argument, NULL, OPT_JOBS},
+		{"fsx", required_argument, NULL, OPT_FSX},
+		{"seeds", required_argument, NULL, OPT_SEEDS},
+		{"trace", no_argument, NULL, OPT_TRACE},
+		{"quick", no_argument, NULL, OPT_QUICK},
+		{"calm", no_argument, NULL, OPT_CALM},
+		{"keep-going", no_argument, NULL, OPT_KEEP_GOING},
+		{"defect", required_argument, NULL, OPT_DEFECT},
+		{"help", no_argument, NULL, OPT_HELP},
+		{0},
+	};
+	int letter;
+
+	while ((letter = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (letter) {
+		case OPT_SEED:
+			opts->world.seed = strtoull(optarg, NULL, 0);
+			break;
+		case OPT_RUNS:
+			opts->runs = strtoull(optarg, NULL, 0);
+			break;
+		case OPT_JOBS:
+			opts->jobs = strtoul(optarg, NULL, 0);
+			break;
+		case OPT_FSX:
+			opts->world.fsx = strtoull(optarg, NULL, 0);
+			break;
+		case OPT_SEEDS:
+			opts->seeds = optarg;
+			break;
+		case OPT_TRACE:
+			opts->world.trace = true;
+			break;
+		case OPT_QUICK:
+			opts->world.quick = true;
+			break;
+		case OPT_CALM:
+			opts->world.calm = true;
+			break;
+		case OPT_DEFECT:
+			opts->world.defect = parse_defect(optarg);
+			break;
+		case OPT_KEEP_GOING:
+			opts->keep_going = true;
+			break;
+		default:
+			fputs(usage, letter == OPT_HELP ? stdout : stderr);
+			exit(letter == OPT_HELP ? 0 : 2);
+		}
+	}
+	if (optind != argc || opts->jobs < 1 || opts->jobs > JOBS_MAX) {
+		fputs(usage, stderr);
+		exit(2);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct options opts = {.world = {.seed = 1}, .runs = 1, .jobs = 1};
+	struct totals totals = {0};
+	bool good = true;
+
+	parse(&opts, argc, argv);
+	if (opts.seeds)
+		good = run_listed(&opts, &totals);
+	for (uint64_t i = 0; good && i < opts.runs; i++) {
+		struct world_options world = opts.world;
+
+		world.seed += i;
+		good = run_seed(&opts, &world, &totals);
+	}
+	while (running())
+		reap(&totals);
+	printf("%" PRIu64 " runs, %" PRIu64 " failed: %" PRIu64 " operations, %" PRIu64
+	       " requests, %" PRIu64 " faults, %.1f simulated hours\n",
+	       totals.runs, totals.failed, totals.sum.steps, totals.sum.requests, totals.sum.faults,
+	       totals.sum.virtual_ns / 3.6e12);
+	return totals.failed || !good ? 1 : 0;
+}

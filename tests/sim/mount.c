@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening and closing the mount of a run, with the options of its seed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <backend/backends.h>
+#include <client/client.h>
+#include "world.h"
+
+/* A call that the run itself waits for. */
+struct waiting {
+	struct netfs_call *call;
+	bool done;
+	int err;
+};
+
+static void call_done(struct netfs_call *call, int err)
+{
+	struct waiting *waiting = call->user;
+
+	waiting->err = err;
+	waiting->done = true;
+}
+
+static bool is_done(void *user)
+{
+	return ((struct waiting *)user)->done;
+}
+
+int world_call(struct world *world, struct netfs_call *call, const char *what,
+	       void (*issue)(struct world *world, struct netfs_call *call, void *user), void *user)
+{
+	struct waiting waiting = {.call = call};
+
+	netfs_call_init(call, call_done);
+	call->user = &waiting;
+	issue(world, call, user);
+	world_wait(world, is_done, &waiting, what);
+	return waiting.err;
+}
+
+void mount_draw_options(struct world *world)
+{
+	static const unsigned msizes[] = {8192, 16384, 65536, 262144};
+	struct rng *rng = &world->rng;
+	size_t len;
+
+	world->cached = !rng_one_in(rng, 3);
+	len = snprintf(world->mount_options, sizeof(world->mount_options), "cache=%s,msize=%u",
+		       world->cached ? "loose" : "none", msizes[rng_below(rng, 4)]);
+	if (rng_one_in(rng, 3))
+		len += snprintf(world->mount_options + len, sizeof(world->mount_options) - len,
+				",rsize=%u", 4096U << rng_below(rng, 5));
+	if (rng_one_in(rng, 3))
+		snprintf(world->mount_options + len, sizeof(world->mount_options) - len,
+			 ",wsize=%u", 4096U << rng_below(rng, 5));
+	netfs_sim_printf("mount options: %s", world->mount_options);
+}
+
+static void issue_open(struct world *world, struct netfs_call *call, void *user)
+{
+	netfs_mount_open_with(world->client, &netfs_p9_ops,
+			      "9p://" SERVER_HOST ":" SERVER_PORT "/export", world->mount_options,
+			      call);
+}
+
+static void issue_lookup(struct world *world, struct netfs_call *call, void *user)
+{
+	struct netfs_vnode *root = netfs_mount_root(world->mount);
+
+	netfs_lookup(root, user, call);
+	netfs_vnode_put(root);
+}
+
+static void find_dirs(struct world *world)
+{
+	for (unsigned i = 0; i < DIRS_MAX; i++) {
+		struct netfs_call call;
+		int err, tries = 0;
+
+		do {
+			err = world_call(world, &call, "lookup of a directory", issue_lookup,
+					 world->dirs[i].name);
+			if (err && ++tries > 30)
+				world_fail(world, "lookup of %s: %s", world->dirs[i].name,
+					   strerror(-err));
+		} while (err);
+		world->dirs[i].vnode = call.vnode;
+	}
+}
+
+void mount_start(struct world *world)
+{
+	struct netfs_call call;
+	int err;
+
+	mount_draw_options(world);
+	/* The first connection may fail while the server is away; that is for
+	 * whoever mounts to try again. */
+	for (unsigned tries = 0;; tries++) {
+		err = world_call(world, &call, "mounting", issue_open, NULL);
+		if (!err)
+			break;
+		if (tries > 1000 || (!world->faults.active && tries > 2))
+			world_fail(world, "cannot mount with %s: %s (%s)", world->mount_options,
+				   strerror(-err), call.message);
+		world_nap(world, NETFS_NS_PER_SEC);
+	}
+	world->mount = call.mount;
+	find_dirs(world);
+}
+
+static void issue_close(struct world *world, struct netfs_call *call, void *user)
+{
+	netfs_mount_close(world->mount, 0, call);
+}
+
+void mount_check(struct world *world)
+{
+	struct netfs_mount_status status;
+
+	netfs_mount_status(world->mount, &status);
+	if (status.dirty || status.stuck)
+		world_fail(world, "V1: %llu bytes dirty, %llu stuck after all was synced",
+			   (unsigned long long)status.dirty, (unsigned long long)status.stuck);
+	if (status.files_open)
+		world_fail(world, "V13: %llu files open after all were released",
+			   (unsigned long long)status.files_open);
+}
+
+static bool nobody_connected(void *user)
+{
+	return netfs_list_empty(&((struct world *)user)->server.conns);
+}
+
+void mount_end(struct world *world)
+{
+	struct netfs_call call;
+	int err;
+
+	for (unsigned i = 0; i < DIRS_MAX; i++)
+		netfs_vnode_put(world->dirs[i].vnode);
+	for (unsigned tries = 0;; tries++) {
+		err = world_call(world, &call, "unmounting", issue_close, NULL);
+		if (!err)
+			break;
+		/* Only injected errors excuse it, and only for a while. */
+		if (!world->faults.active || !world->faults.errors || tries > 30)
+			world_fail(world, "V7: cannot unmount: %s (%s)", strerror(-err),
+				   call.message);
+		world_nap(world, NETFS_NS_PER_SEC);
+	}
+	if (call.count)
+		world_fail(world, "V1: unmount dropped %llu bytes", (unsigned long long)call.count);
+	world->mount = NULL;
+	world_wait(world, nobody_connected, world, "hanging up");
+	/* The root's own fid goes with the connection. */
+	if (!world->faults.active && world->server.fids_left > 1)
+		world_fail(world, "V13: the server still has %llu fids",
+			   (unsigned long long)world->server.fids_left);
+	check_tree(world);
+}
+
+void mount_again(struct world *world)
+{
+	mount_check(world);
+	mount_end(world);
+	mount_start(world);
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run from its seed to its last check.
+ *
+ * The loop: finish the steps that came to an end, start new ones on idle slots,
+ * let the world run until something has happened.  Now and then all is quieted,
+ * the server loses power or the mount is closed and opened anew.  At the end
+ * the faults stop, and within a bounded time every step must end, every file
+ * must sync and close, the unmount succeed, the server hold exactly the model's
+ * bytes, and nothing be left of memory, sockets, timers.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <env/executor.h>
+#include "world.h"
+
+_Noreturn static void fail(struct world *world, const char *format, va_list args)
+{
+	fprintf(stderr,
+		"seed %" PRIu64 " (%s) after %.3f s of virtual time: ", world->options->seed,
+		world->mount_options, netfs_clock_now() / 1e9);
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\nreplay: unetfs-sim --seed %" PRIu64 "%s%s --trace\n",
+		world->options->seed, world->options->quick ? " --quick" : "",
+		world->options->calm ? " --calm" : "");
+	exit(1);
+}
+
+void world_fail(struct world *world, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fail(world, format, args);
+}
+
+void slot_fail(struct slot *slot, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "slot %u, file %s, step %" PRIu64 " %s, handle flags 0%o%s:\n", slot->index,
+		slot->name, slot->number, step_name(slot->step), slot->handles[slot->handle].flags,
+		slot->cancelled ? ", cancelled" : "");
+	va_start(args, format);
+	fail(slot->world, format, args);
+}
+
+/* --------------------------------------------------------- waiting */
+
+void world_wait(struct world *world, bool (*cond)(void *user), void *user, const char *what)
+{
+	uint64_t limit = world->faults.active ? PATIENCE_NS : LIVENESS_NS;
+
+	if (!netfs_sim_run(cond, user, limit))
+		world_fail(world, "V7: %s never ends", what);
+}
+
+static void nap_over(struct netfs_task *task)
+{
+	netfs_container_of(task, struct world, nap_task)->napping = false;
+}
+
+static bool is_awake(void *user)
+{
+	return !((struct world *)user)->napping;
+}
+
+void world_nap(struct world *world, uint64_t ns)
+{
+	world->napping = true;
+	netfs_timer_start(&world->nap_timer, ns);
+	world_wait(world, is_awake, world, "a nap");
+}
+
+static bool never(void *user)
+{
+	return false;
+}
+
+/* ------------------------------------------------------------ steps */
+
+static bool is_busy(const struct slot *slot)
+{
+	return slot->step != STEP_NONE && !slot->retry;
+}
+
+static bool any_finished(void *user)
+{
+	struct world *world = user;
+
+	for (unsigned i = 0; i < world->slot_count; i++)
+		if (is_busy(&world->slots[i]) && !world->slots[i].outstanding)
+			return true;
+	return false;
+}
+
+static unsigned finish_some(struct world *world)
+{
+	unsigned busy = 0;
+
+	for (unsigned i = 0; i < world->slot_count; i++) {
+		struct slot *slot = &world->slots[i];
+
+		if (is_busy(slot) && !slot->outstanding)
+			step_finish(slot);
+		busy += is_busy(slot);
+	}
+	return busy;
+}
+
+static bool may_start(const struct slot *slot)
+{
+	return !is_busy(slot) && !slot->held && slot->not_before <= netfs_clock_now();
+}
+
+/* Starts steps on idle slots in an order drawn; returns how many are busy. */
+static unsigned start_some(struct world *world, unsigned busy)
+{
+	unsigned first = rng_below(&world->rng, world->slot_count);
+	bool more = world->quiesce || world->steps < world->steps_max;
+
+	for (unsigned i = 0; i < world->slot_count && busy < world->concurrency; i++) {
+		struct slot *slot = &world->slots[(first + i) % world->slot_count];
+
+		if (!may_start(slot) || (!more && !slot->retry))
+			continue;
+		step_begin(slot);
+		busy += is_busy(slot);
+	}
+	return busy;
+}
+
+static uint64_t earliest_retry(const struct world *world)
+{
+	uint64_t earliest = UINT64_MAX;
+
+	for (unsigned i = 0; i < world->slot_count; i++)
+		if (world->slots[i].retry && world->slots[i].not_before < earliest)
+			earliest = world->slots[i].not_before;
+	return earliest;
+}
+
+/* Waits for a step to end; where all wait for their time, for that. */
+static void wait_some(struct world *world, unsigned busy)
+{
+	uint64_t now = netfs_clock_now(), retry = earliest_retry(world);
+	uint64_t limit = world->faults.active ? PATIENCE_NS : LIVENESS_NS;
+
+	if (!busy) {
+		if (retry != UINT64_MAX)
+			world_nap(world, retry > now ? retry - now : 1);
+		return;
+	}
+	if (netfs_sim_run(any_finished, world, limit))
+		return;
+	for (unsigned i = 0; i < world->slot_count; i++)
+		if (is_busy(&world->slots[i]))
+			slot_fail(&world->slots[i], "V7: the step never ends");
+}
+
+/* Runs steps until the quota is reached, or until all is quiet. */
+static void run_steps(struct world *world, uint64_t quota)
+{
+	world->steps_max = quota;
+	for (;;) {
+		unsigned busy = finish_some(world);
+
+		busy = start_some(world, busy);
+		if (!busy && earliest_retry(world) == UINT64_MAX)
+			return;
+		wait_some(world, busy);
+		if (!world->quiesce && rng_one_in(&world->rng, 20))
+			world_nap(world, rng_between(&world->rng, 1, 10000) * NETFS_NS_PER_MS);
+	}
+}
+
+static void quiet(struct world *world, enum quiesce quiesce)
+{
+	world->quiesce = quiesce;
+	run_steps(world, UINT64_MAX);
+	world->quiesce = QUIESCE_NO;
+}
+
+/* What happens between two stretches of work. */
+static void interlude(struct world *world)
+{
+	if (!world->options->calm && rng_one_in(&world->rng, 2)) {
+		quiet(world, QUIESCE_SYNC);
+		netfs_sim_printf("the server loses power");
+		faults_cut_all(&world->faults);
+		if (tree_lose_power(&world->server.tree))
+			world_fail(world, "no memory");
+		world->faults.others++;
+	} else {
+		quiet(world, QUIESCE_CLOSE);
+		mount_again(world);
+	}
+}
+
+/* ------------------------------------------------------------ setup */
+
+static void log_line(void *user, int level, const char *line)
+{
+	netfs_sim_printf("log: %s", line);
+}
+
+static void make_client(struct world *world)
+{
+	struct netfs_client_config config = {
+		.struct_size = sizeof(config), .threads = 1, .log = log_line, .user = world};
+	int err;
+
+	config.memory_max = UINT64_C(64) * 1024 << rng_below(&world->rng, 8);
+	config.dirty_max = config.memory_max >> rng_between(&world->rng, 1, 3);
+	config.dirty_age_ms = rng_between(&world->rng, 10, 10000);
+	err = netfs_client_new(&config, &world->client);
+	if (err)
+		world_fail(world, "netfs_client_new: %s", strerror(-err));
+}
+
+static void make_slots(struct world *world)
+{
+	static const uint64_t sizes[] = {9000, 40000, 200000, 600000};
+
+	world->slot_count = rng_between(&world->rng, 2, SLOTS_MAX);
+	world->concurrency =
+		rng_one_in(&world->rng, 4) ? 1 : rng_between(&world->rng, 1, SLOTS_MAX);
+	world->file_max = sizes[rng_below(&world->rng, 4)];
+	world->op_max = world->file_max / rng_between(&world->rng, 1, 8);
+	for (unsigned i = 0; i < world->slot_count; i++) {
+		struct slot *slot = &world->slots[i];
+
+		slot->world = world;
+		slot->index = i;
+		slot->synced = true;
+		slot->dir = rng_below(&world->rng, DIRS_MAX);
+		snprintf(slot->name, sizeof(slot->name), "f%ua", i);
+		if (fsx_oracle_init(&slot->model, world->file_max))
+			world_fail(world, "no memory");
+		for (unsigned k = 0; k < BATCH_MAX; k++) {
+			slot->batch[k].slot = slot;
+			slot->batch[k].buf = malloc(world->op_max);
+		}
+	}
+}
+
+static void make_server(struct world *world)
+{
+	static const uint32_t msizes[] = {8192, 65536, 1 << 20};
+	struct server9_config config = {.defect = world->options->defect,
+					.msize_max = msizes[rng_below(&world->rng, 3)],
+					.no_renameat = rng_one_in(&world->rng, 3),
+					.no_unlinkat = rng_one_in(&world->rng, 3),
+					.iounit_zero = rng_one_in(&world->rng, 2)};
+
+	if (server9_init(&world->server, &world->faults, &config))
+		world_fail(world, "no memory");
+	for (unsigned i = 0; i < DIRS_MAX; i++) {
+		snprintf(world->dirs[i].name, FILE_NAME_MAX, "dir%u", i);
+		if (tree_make(&world->server.tree, world->server.tree.root, world->dirs[i].name,
+			      S_IFDIR | 0755, &world->dirs[i].node))
+			world_fail(world, "no memory");
+	}
+	server9_listen(&world->server, true);
+}
+
+static bool server_is_idle(void *user)
+{
+	return ((struct world *)user)->server.pending == 0;
+}
+
+/* ------------------------------------------------------------ a run */
+
+static void workload(struct world *world)
+{
+	uint64_t quota = world->options->quick ? 100 : 300;
+	unsigned stretches = rng_between(&world->rng, 1, 4);
+
+	make_slots(world);
+	mount_start(world);
+	faults_start(&world->faults);
+	for (unsigned i = 1; i <= stretches; i++) {
+		run_steps(world, quota * i / stretches);
+		if (i < stretches)
+			interlude(world);
+	}
+	netfs_sim_printf("the faults stop");
+	faults_heal(&world->faults);
+	quiet(world, QUIESCE_CLOSE);
+	mount_check(world);
+	mount_end(world);
+	for (unsigned i = 0; i < world->slot_count; i++) {
+		fsx_oracle_done(&world->slots[i].model);
+		for (unsigned k = 0; k < BATCH_MAX; k++)
+			free(world->slots[i].batch[k].buf);
+	}
+}
+
+void world_run(const struct world_options *options, struct world_result *ret_result)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	if (!world)
+		abort();
+	world->options = options;
+	rng_init(&world->rng, options->seed);
+	netfs_sim_start(options->seed);
+	netfs_sim_trace(options->trace);
+	netfs_task_init(&world->nap_task, nap_over);
+	netfs_timer_init(&world->nap_timer, &world->nap_task);
+	faults_init(&world->faults, &world->server, options->seed, options->calm);
+	make_server(world);
+	make_client(world);
+	if (options->fsx)
+		fsx_mode(world);
+	else
+		workload(world);
+	netfs_client_free(world->client);
+	world_wait(world, server_is_idle, world, "the server's last request");
+	server9_drop_all(&world->server);
+	netfs_sim_run(never, NULL, LIVENESS_NS);
+	ret_result->steps = world->steps;
+	ret_result->events = netfs_sim_steps();
+	ret_result->digest = netfs_sim_digest();
+	ret_result->virtual_ns = netfs_clock_now();
+	ret_result->faults = world->faults.errors + world->faults.others + world->faults.cuts;
+	ret_result->requests = world->server.requests;
+	server9_done(&world->server);
+	/* Looks for allocations, sockets and timers that are left. */
+	netfs_sim_stop();
+	free(world);
+}

@@ -1,0 +1,710 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine against a byte array.
+ *
+ * Goal: whatever mix of buffered and direct reads and writes, truncation,
+ * holes, flushes, remote changes and eviction runs on one file, every read
+ * returns the bytes of a plain array, and in the end the server has them too.
+ *
+ * Method: the real core on the simulated machine, over a scripted back end
+ * that takes slices of any size, refuses some, answers late, short, out of
+ * order or with errors that heal.  Operations run in batches; within a batch
+ * only reads overlap.  Each seed is one run; the seed is printed first.
+ */
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <core/core.h>
+#include <env/alloc.h>
+#include <env/random.h>
+#include <env/sim/sim.h>
+#include <env/timer.h>
+
+#define FILE_MAX (400u << 10)
+#define SLOTS	 12
+#define BATCH	 6
+#define LIMIT_NS (UINT64_C(4000) * 1000000000)
+
+/* ------------------------------------------------ the scripted server */
+
+struct pending {
+	struct server *server;
+	struct netfs_slice *slice;
+	struct netfs_timer timer;
+	struct netfs_task task;
+	bool busy;
+};
+
+struct server {
+	struct netfs_be be;
+	struct netfs_handle handle;
+	struct netfs_core *core;
+	uint8_t data[FILE_MAX];
+	uint64_t size;
+	struct pending slot[SLOTS];
+	unsigned depth; /* slices it takes at once */
+	unsigned short_pct; /* of answers that are short */
+	unsigned error_pct; /* of answers that fail but heal */
+	unsigned slice_max;
+	int refuse_writes; /* errno for all writes, for good */
+	unsigned reads, writes;
+	bool refused_some;
+};
+
+static bool chance(unsigned percent)
+{
+	return netfs_random_below(100) < percent;
+}
+
+static size_t serve_read(struct server *server, struct netfs_slice *slice, size_t most,
+			 unsigned *flags)
+{
+	size_t done = 0;
+
+	for (unsigned i = 0; i < slice->niov && done < most; i++) {
+		uint64_t at = slice->start + done;
+		size_t n = slice->iov[i].iov_len;
+
+		if (n > most - done)
+			n = most - done;
+		if (at >= server->size)
+			break;
+		if (n > server->size - at)
+			n = server->size - at;
+		memcpy(slice->iov[i].iov_base, server->data + at, n);
+		done += n;
+	}
+	if (slice->start + done >= server->size && done < slice->len)
+		*flags |= NETFS_SLICE_EOF;
+	return done;
+}
+
+static size_t serve_write(struct server *server, struct netfs_slice *slice, size_t most)
+{
+	size_t done = 0;
+
+	for (unsigned i = 0; i < slice->niov && done < most; i++) {
+		uint64_t at = slice->start + done;
+		size_t n = slice->iov[i].iov_len;
+
+		if (n > most - done)
+			n = most - done;
+		assert_true(at + n <= FILE_MAX);
+		memcpy(server->data + at, slice->iov[i].iov_base, n);
+		done += n;
+		if (at + n > server->size)
+			server->size = at + n;
+	}
+	return done;
+}
+
+static void answer(struct netfs_task *task)
+{
+	struct pending *pending = netfs_container_of(task, struct pending, task);
+	struct server *server = pending->server;
+	struct netfs_slice *slice = pending->slice;
+	size_t most = slice->len, moved = 0;
+	unsigned flags = 0;
+	int err = 0;
+
+	if (chance(server->short_pct))
+		most = 1 + netfs_random_below(slice->len);
+	if (chance(server->error_pct)) {
+		err = -ECONNRESET;
+		flags = NETFS_SLICE_RETRY;
+		most = chance(50) ? 0 : most;
+	}
+	if (slice->kind == NETFS_SLICE_WRITE && server->refuse_writes) {
+		err = server->refuse_writes;
+		flags = 0;
+	} else if (slice->kind == NETFS_SLICE_WRITE) {
+		moved = serve_write(server, slice, most);
+		server->writes++;
+	} else {
+		moved = serve_read(server, slice, most, &flags);
+		server->reads++;
+		if (err)
+			flags &= ~NETFS_SLICE_EOF;
+	}
+	if (moved == slice->len)
+		err = 0;
+	pending->busy = false;
+	slice->done(slice, moved, err, flags);
+	if (server->refused_some) {
+		server->refused_some = false;
+		netfs_core_ready(server->core);
+	}
+}
+
+static ssize_t take(struct netfs_handle *handle, struct netfs_slice *slice)
+{
+	struct server *server = netfs_container_of(handle, struct server, handle);
+
+	for (unsigned i = 0; i < server->depth; i++) {
+		struct pending *pending = &server->slot[i];
+		size_t n = slice->len < server->slice_max ? slice->len : server->slice_max;
+
+		if (pending->busy)
+			continue;
+		if (chance(30))
+			n = 1 + netfs_random_below(n);
+		netfs_slice_trim(slice, n);
+		pending->busy = true;
+		pending->slice = slice;
+		netfs_timer_start(&pending->timer, 1 + netfs_random_below(3000000));
+		return n;
+	}
+	server->refused_some = true;
+	return -EAGAIN;
+}
+
+static void sync_op(struct netfs_handle *handle, bool datasync, struct netfs_op *op)
+{
+	op->done(op, 0);
+}
+
+static void cancel_slice(struct netfs_be *be, struct netfs_slice *slice)
+{
+	struct server *server = netfs_container_of(be, struct server, be);
+
+	for (unsigned i = 0; i < SLOTS; i++) {
+		struct pending *pending = &server->slot[i];
+
+		if (!pending->busy || pending->slice != slice || !netfs_timer_stop(&pending->timer))
+			continue;
+		pending->busy = false;
+		slice->done(slice, 0, -EINTR, 0);
+	}
+}
+
+static void keep_handle(struct netfs_handle *handle)
+{
+	fail_msg("the test holds a reference of its own");
+}
+
+static const struct netfs_be_ops server_ops = {
+	.scheme = "script",
+	.read = take,
+	.write = take,
+	.fsync = sync_op,
+	.slice_cancel = cancel_slice,
+	.handle_free = keep_handle,
+};
+
+static void server_init(struct server *server)
+{
+	memset(server, 0, sizeof(*server));
+	server->be.ops = &server_ops;
+	server->handle = (struct netfs_handle){
+		.refs = 1, .be = &server->be, .readable = true, .writable = true};
+	for (unsigned i = 0; i < SLOTS; i++) {
+		struct pending *pending = &server->slot[i];
+
+		pending->server = server;
+		netfs_task_init(&pending->task, answer);
+		netfs_timer_init(&pending->timer, &pending->task);
+	}
+	server->be.rsize = server->be.wsize = 4096u << netfs_random_below(6);
+	server->be.depth = server->depth = 1 + netfs_random_below(SLOTS);
+	server->slice_max = chance(50) ? FILE_MAX : 1000 + netfs_random_below(100000);
+	server->short_pct = chance(50) ? netfs_random_below(60) : 0;
+	server->error_pct = chance(50) ? netfs_random_below(30) : 0;
+}
+
+/* --------------------------------------------------------- the world */
+
+struct world {
+	struct server server;
+	struct netfs_stats stats;
+	struct netfs_budget *budget;
+	struct netfs_core *core;
+	struct netfs_inode inode;
+	struct netfs_opener opener[2];
+	int refs; /* busy minus idle */
+	uint8_t model[FILE_MAX];
+	uint64_t size;
+	uint64_t ops;
+};
+
+static struct world *the_world;
+
+static void count_busy(struct netfs_inode *inode)
+{
+	the_world->refs++;
+}
+
+static void count_idle(struct netfs_inode *inode)
+{
+	the_world->refs--;
+}
+
+static const struct netfs_inode_ops inode_ops = {count_busy, count_idle};
+
+static void world_start(struct world *world, uint64_t seed)
+{
+	struct netfs_core_config config = {.dirty_age_ms = 500, .hard = true};
+
+	netfs_sim_start(seed);
+	memset(world, 0, sizeof(*world));
+	the_world = world;
+	server_init(&world->server);
+	assert_int_equal(netfs_budget_new(chance(50) ? 128 << 10 : 4 << 20,
+					  chance(50) ? 64 << 10 : 1 << 20, &world->budget),
+			 0);
+	config.budget = world->budget;
+	config.be = &world->server.be;
+	config.stats = &world->stats;
+	config.rasize = chance(50) ? 0 : 256 << 10;
+	assert_int_equal(netfs_core_new(&config, &world->core), 0);
+	world->server.core = world->core;
+	world->server.size = world->size = netfs_random_below(FILE_MAX / 2);
+	for (uint64_t i = 0; i < world->size; i++)
+		world->server.data[i] = world->model[i] = netfs_random_u64();
+	netfs_inode_init(&world->inode, world->core, &inode_ops, world->size, false);
+	assert_int_equal(netfs_inode_attach_handle(&world->inode, &world->server.handle), 0);
+	netfs_opener_init(&world->opener[0], &world->server.handle, 0);
+	netfs_opener_init(&world->opener[1], &world->server.handle, NETFS_OPENER_UNBUFFERED);
+}
+
+static bool is_idle(void *user)
+{
+	return ((struct world *)user)->refs == 0;
+}
+
+static void world_stop(struct world *world)
+{
+	netfs_inode_detach_handle(&world->inode, &world->server.handle);
+	assert_true(netfs_sim_run(is_idle, world, LIMIT_NS));
+	assert_int_equal(netfs_core_dirty(world->core), 0);
+	assert_int_equal(netfs_core_stuck(world->core), 0);
+	assert_int_equal(netfs_core_requests(world->core), 0);
+	netfs_inode_done(&world->inode);
+	assert_int_equal(netfs_budget_used(world->budget), 0);
+	netfs_core_free(world->core);
+	netfs_budget_free(world->budget);
+	assert_int_equal(world->server.handle.refs, 1);
+	netfs_sim_stop();
+}
+
+/* ---------------------------------------------------------- operations */
+
+struct step {
+	struct netfs_io io;
+	struct iovec iov[300];
+	struct netfs_completion done;
+	uint8_t *buf;
+	uint64_t start;
+	size_t len;
+	ssize_t result;
+	bool write;
+	bool finished;
+};
+
+static void io_done(struct netfs_io *io, ssize_t result)
+{
+	struct step *step = io->user;
+
+	assert_false(step->finished);
+	step->result = result;
+	step->finished = true;
+}
+
+static void completion_done(struct netfs_completion *done, int err)
+{
+	struct step *step = netfs_container_of(done, struct step, done);
+
+	step->result = err;
+	step->finished = true;
+}
+
+static bool step_finished(void *user)
+{
+	return ((struct step *)user)->finished;
+}
+
+static int run_completion(struct world *world,
+			  void (*fn)(struct netfs_inode *, struct netfs_completion *))
+{
+	struct step step = {0};
+
+	step.done.fn = completion_done;
+	fn(&world->inode, &step.done);
+	assert_true(netfs_sim_run(step_finished, &step, LIMIT_NS));
+	return (int)step.result;
+}
+
+static void flush_all(struct netfs_inode *inode, struct netfs_completion *done)
+{
+	netfs_inode_flush(inode, 0, UINT64_MAX, done);
+}
+
+static void pick_range(struct step *step)
+{
+	static const uint32_t lengths[] = {1, 100, 4096, 5000, 40000, 150000};
+
+	step->len = 1 + netfs_random_below(lengths[netfs_random_below(6)]);
+	step->start = netfs_random_below(FILE_MAX - step->len);
+	if (chance(30))
+		step->start &= ~UINT64_C(4095);
+}
+
+static void start_io(struct world *world, struct step *step)
+{
+	bool direct = chance(20);
+	bool borrow = !step->write && chance(40);
+
+	step->buf = malloc(step->len);
+	step->iov[0] = (struct iovec){step->buf, step->len};
+	step->io = (struct netfs_io){.done = io_done,
+				     .user = step,
+				     .iov = step->iov,
+				     .niov = 1,
+				     .start = step->start,
+				     .len = step->len};
+	if (borrow) {
+		step->io.flags = NETFS_IO_BORROW;
+		step->io.niov = chance(50) ? 300 : 1 + netfs_random_below(4);
+	} else if (step->len > 10 && chance(30)) {
+		step->iov[0].iov_len = step->len / 3;
+		step->iov[1] = (struct iovec){step->buf + step->len / 3, step->len - step->len / 3};
+		step->io.niov = 2;
+	}
+	if (step->write) {
+		for (size_t i = 0; i < step->len; i++)
+			step->buf[i] = netfs_random_u64();
+		netfs_core_write(&world->inode, &world->opener[direct], &step->io);
+	} else {
+		memset(step->buf, 0xa5, step->len);
+		netfs_core_read(&world->inode, &world->opener[direct], &step->io);
+	}
+}
+
+static void check_read(struct world *world, struct step *step, uint64_t size)
+{
+	size_t want = step->start >= size ? 0 : size - step->start;
+	size_t at = 0;
+
+	if (want > step->len)
+		want = step->len;
+	assert_int_equal(step->result, want);
+	if (!(step->io.flags & NETFS_IO_BORROW)) {
+		assert_memory_equal(step->buf, world->model + step->start, want);
+		return;
+	}
+	for (unsigned i = 0; want && i < step->io.niov; i++) {
+		assert_memory_equal(step->iov[i].iov_base, world->model + step->start + at,
+				    step->iov[i].iov_len);
+		at += step->iov[i].iov_len;
+	}
+	assert_int_equal(at, want);
+	if (want)
+		netfs_core_io_end(&step->io);
+}
+
+static bool overlaps(const struct step *a, const struct step *b)
+{
+	return a->start < b->start + b->len && b->start < a->start + a->len;
+}
+
+/* A few reads and writes at the same time.  Reads that a write of the batch
+ * touches, or that lie where the size moves, are left out. */
+static void run_batch(struct world *world)
+{
+	static struct step steps[BATCH];
+	unsigned n = 1 + netfs_random_below(BATCH);
+	uint64_t before = world->size;
+
+	memset(steps, 0, sizeof(steps));
+	for (unsigned i = 0; i < n; i++) {
+		bool clash = false;
+
+		steps[i].write = chance(50);
+		pick_range(&steps[i]);
+		for (unsigned j = 0; j < i; j++)
+			clash |= overlaps(&steps[i], &steps[j]) &&
+				 (steps[i].write || steps[j].write);
+		if (!steps[i].write && steps[i].start + steps[i].len > before)
+			clash |= i > 0;
+		if (steps[i].write && steps[i].start + steps[i].len > before)
+			for (unsigned j = 0; j < i; j++)
+				clash |= !steps[j].write && steps[j].start + steps[j].len > before;
+		if (clash) {
+			n = i;
+			break;
+		}
+	}
+	for (unsigned i = 0; i < n; i++)
+		start_io(world, &steps[i]);
+	for (unsigned i = 0; i < n; i++) {
+		assert_true(netfs_sim_run(step_finished, &steps[i], LIMIT_NS));
+		world->ops++;
+		if (!steps[i].write)
+			check_read(world, &steps[i], before);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (steps[i].write) {
+			assert_int_equal(steps[i].result, steps[i].len);
+			memcpy(world->model + steps[i].start, steps[i].buf, steps[i].len);
+			if (steps[i].start + steps[i].len > world->size)
+				world->size = steps[i].start + steps[i].len;
+		}
+		free(steps[i].buf);
+	}
+}
+
+static void run_truncate(struct world *world)
+{
+	uint64_t size = netfs_random_below(FILE_MAX);
+	struct server *server = &world->server;
+
+	assert_int_equal(run_completion(world, netfs_inode_lock), 0);
+	if (size < server->size)
+		memset(server->data + size, 0, server->size - size);
+	server->size = size;
+	netfs_inode_resized(&world->inode, size);
+	netfs_inode_unlock(&world->inode);
+	if (size < world->size)
+		memset(world->model + size, 0, world->size - size);
+	world->size = size;
+}
+
+static void run_punch(struct world *world)
+{
+	struct step range;
+	uint64_t end;
+
+	pick_range(&range);
+	if (range.start >= world->size)
+		return;
+	end = range.start + range.len < world->size ? range.start + range.len : world->size;
+	assert_int_equal(run_completion(world, netfs_inode_lock), 0);
+	memset(world->server.data + range.start, 0, end - range.start);
+	netfs_inode_discard(&world->inode, range.start, end);
+	if (chance(50))
+		netfs_inode_set_zero(&world->inode, range.start, end);
+	else
+		netfs_inode_clear_zero(&world->inode, range.start, end);
+	/* Dropped dirty data may have been what made the file so long. */
+	if (world->server.size < world->size)
+		world->server.size = world->size;
+	netfs_inode_resized(&world->inode, world->size);
+	netfs_inode_unlock(&world->inode);
+	memset(world->model + range.start, 0, end - range.start);
+}
+
+/* Somebody else changes the file at the server; we learn of it. */
+static void run_remote_change(struct world *world)
+{
+	struct netfs_inode_view view;
+	uint64_t size = netfs_random_below(FILE_MAX);
+
+	assert_int_equal(run_completion(world, flush_all), 0);
+	netfs_inode_view(&world->inode, &view);
+	assert_false(view.dirty);
+	memset(world->server.data, 0, FILE_MAX);
+	for (uint64_t i = 0; i < size; i++)
+		world->server.data[i] = netfs_random_u64();
+	world->server.size = world->size = size;
+	memcpy(world->model, world->server.data, FILE_MAX);
+	assert_true(netfs_inode_remote_update(&world->inode, size, view.seq, true));
+}
+
+static void run_seed(uint64_t seed, unsigned rounds)
+{
+	struct world *world = malloc(sizeof(*world));
+
+	world_start(world, seed);
+	for (unsigned i = 0; i < rounds; i++) {
+		unsigned what = netfs_random_below(100);
+
+		if (what < 80)
+			run_batch(world);
+		else if (what < 86)
+			run_truncate(world);
+		else if (what < 91)
+			run_punch(world);
+		else if (what < 94)
+			run_remote_change(world);
+		else if (what < 97)
+			netfs_inode_invalidate(&world->inode, 0, netfs_random_below(FILE_MAX));
+		else
+			assert_int_equal(run_completion(world, flush_all), 0);
+	}
+	assert_int_equal(run_completion(world, flush_all), 0);
+	assert_int_equal(world->server.size, world->size);
+	assert_memory_equal(world->server.data, world->model, world->size);
+	world_stop(world);
+	free(world);
+}
+
+static void random_mix_matches_the_array(void **state)
+{
+	const char *one = getenv("UNETFS_TEST_SEED");
+	const char *many = getenv("UNETFS_TEST_RUNS");
+	uint64_t first = one ? strtoull(one, NULL, 0) : 1;
+	uint64_t runs = one ? 1 : many ? strtoull(many, NULL, 0) : 150;
+
+	for (uint64_t seed = first; seed < first + runs; seed++) {
+		if (seed == first || seed % 50 == 0)
+			fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
+		run_seed(seed, 120);
+	}
+}
+
+/* --------------------------------------------------- single behaviours */
+
+static void do_write(struct world *world, struct step *step, uint64_t start, size_t len)
+{
+	memset(step, 0, sizeof(*step));
+	step->buf = malloc(len);
+	memset(step->buf, 0x5a, len);
+	step->iov[0] = (struct iovec){step->buf, len};
+	step->io = (struct netfs_io){.done = io_done,
+				     .user = step,
+				     .iov = step->iov,
+				     .niov = 1,
+				     .start = start,
+				     .len = len};
+	netfs_core_write(&world->inode, &world->opener[0], &step->io);
+}
+
+/* The server is full: the flush says so, the data stays, each opener is told
+ * once, and after the server has room the data arrives. */
+static void refused_data_is_kept_and_sent_later(void **state)
+{
+	struct world *world = malloc(sizeof(*world));
+	static struct step step;
+	uint32_t opener_a, opener_b;
+
+	world_start(world, 7);
+	opener_a = opener_b = netfs_inode_error_sample(&world->inode);
+	world->server.refuse_writes = -ENOSPC;
+	do_write(world, &step, 100, 5000);
+	assert_true(step.finished);
+	assert_int_equal(step.result, 5000);
+	free(step.buf);
+	assert_int_equal(run_completion(world, flush_all), -ENOSPC);
+	assert_true(netfs_core_stuck(world->core) > 0);
+	assert_int_equal(netfs_core_dirty(world->core), 5000);
+	assert_int_equal(netfs_inode_error_check(&world->inode, &opener_a), -ENOSPC);
+	assert_int_equal(netfs_inode_error_check(&world->inode, &opener_a), 0);
+	assert_int_equal(netfs_inode_error_check(&world->inode, &opener_b), -ENOSPC);
+	assert_int_equal(run_completion(world, flush_all), -ENOSPC);
+	world->server.refuse_writes = 0;
+	assert_int_equal(run_completion(world, flush_all), 0);
+	assert_int_equal(netfs_core_stuck(world->core), 0);
+	for (unsigned i = 100; i < 5100; i++)
+		assert_int_equal(world->server.data[i], 0x5a);
+	world_stop(world);
+	free(world);
+}
+
+/* A write that changes bytes under upload does not wait for the upload. */
+static void writer_does_not_wait_for_upload(void **state)
+{
+	struct world *world = malloc(sizeof(*world));
+	static struct step first, second, flush;
+
+	world_start(world, 8);
+	world->server.error_pct = world->server.short_pct = 0;
+	do_write(world, &first, 0, 4096);
+	flush = (struct step){0};
+	flush.done.fn = completion_done;
+	netfs_inode_flush(&world->inode, 0, UINT64_MAX, &flush.done);
+	assert_false(flush.finished);
+	do_write(world, &second, 0, 4096);
+	assert_true(second.finished);
+	assert_false(flush.finished);
+	assert_int_equal(atomic_load(&world->stats.value[NETFS_STAT_write_copied]), 1);
+	assert_true(netfs_sim_run(step_finished, &flush, LIMIT_NS));
+	assert_int_equal(run_completion(world, flush_all), 0);
+	free(first.buf);
+	free(second.buf);
+	world_stop(world);
+	free(world);
+}
+
+/* An aborted core lets nobody wait, although the server never answers. */
+static void abort_ends_everything(void **state)
+{
+	struct world *world = malloc(sizeof(*world));
+	static struct step read, write, flush;
+
+	world_start(world, 9);
+	world->server.size = 300000;
+	netfs_inode_remote_update(&world->inode, 300000, 0, true);
+	do_write(world, &write, 0, 100);
+	memset(&read, 0, sizeof(read));
+	read.buf = malloc(1000);
+	read.iov[0] = (struct iovec){read.buf, 1000};
+	read.io = (struct netfs_io){.done = io_done,
+				    .user = &read,
+				    .iov = read.iov,
+				    .niov = 1,
+				    .start = 200000,
+				    .len = 1000};
+	netfs_core_read(&world->inode, &world->opener[0], &read.io);
+	flush = (struct step){0};
+	flush.done.fn = completion_done;
+	netfs_inode_flush(&world->inode, 0, UINT64_MAX, &flush.done);
+	netfs_core_abort(world->core);
+	assert_true(netfs_sim_run(step_finished, &read, LIMIT_NS));
+	assert_true(netfs_sim_run(step_finished, &flush, LIMIT_NS));
+	assert_true(read.result < 0);
+	assert_true(flush.result < 0);
+	assert_int_equal(netfs_inode_drop_dirty(&world->inode), 100);
+	free(read.buf);
+	free(write.buf);
+	world_stop(world);
+	free(world);
+}
+
+/* A read nobody needs any more ends at once, and nothing is left of it. */
+static void cancelled_read_ends(void **state)
+{
+	struct world *world = malloc(sizeof(*world));
+	static struct step step;
+
+	for (int direct = 0; direct < 2; direct++) {
+		world_start(world, 10 + direct);
+		world->server.size = 300000;
+		netfs_inode_remote_update(&world->inode, 300000, 0, true);
+		memset(&step, 0, sizeof(step));
+		step.buf = malloc(1000);
+		step.iov[0] = (struct iovec){step.buf, 1000};
+		step.io = (struct netfs_io){.done = io_done,
+					    .user = &step,
+					    .iov = step.iov,
+					    .niov = 1,
+					    .start = 0,
+					    .len = 1000};
+		netfs_core_read(&world->inode, &world->opener[direct], &step.io);
+		assert_false(step.finished);
+		netfs_core_io_cancel(&world->inode, &step.io);
+		assert_true(netfs_sim_run(step_finished, &step, LIMIT_NS));
+		assert_int_equal(step.result, -EINTR);
+		free(step.buf);
+		world_stop(world);
+	}
+	free(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writer_does_not_wait_for_upload),
+		cmocka_unit_test(refused_data_is_kept_and_sent_later),
+		cmocka_unit_test(cancelled_read_ends),
+		cmocka_unit_test(abort_ends_everything),
+		cmocka_unit_test(random_mix_matches_the_array),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
