@@ -37,8 +37,8 @@ struct netfs_fuse_config {
 /*
  * Attaches the kernel and returns when the mount is ready.  config and its
  * texts must outlive the session; mount must stay open until finish() is
- * over and be closed before free().  On failure nothing is left mounted and why says the reason in one
- * line.  Blocking.
+ * over and be closed before free().  On failure nothing is left mounted and why
+ * says the reason in one line.  Blocking.
  */
 int netfs_fuse_start(const struct netfs_fuse_config *config, struct netfs_mount *mount,
 		     char why[256], struct netfs_fuse_session **ret_session);

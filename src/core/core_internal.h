@@ -121,6 +121,8 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 		       struct netfs_completion *done, struct netfs_news *news);
 /* resize.c: forgets clean data of [start, end) of every folio. */
 void netfs_inode_forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end);
+/* As that, at once, for a range of which nothing is dirty or under upload. */
+void netfs_inode_forget_flushed(struct netfs_inode *inode, uint64_t start, uint64_t end);
 /* write.c: what follows a write: durability, counting, completion. */
 void netfs_write_finish_io(struct netfs_io *io, ssize_t result);
 

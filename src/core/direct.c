@@ -149,7 +149,7 @@ static int prepare_write(struct netfs_io *io)
 		return -EFBIG;
 	state->pos = io->start;
 	state->end = io->start + io->len;
-	netfs_inode_forget_clean(inode, state->pos, state->end);
+	netfs_inode_forget_flushed(inode, state->pos, state->end);
 	if (netfs_ranges_remove(&inode->zero, state->pos, state->end))
 		netfs_ranges_clear(&inode->zero);
 	inode->seq++;

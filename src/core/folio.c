@@ -192,10 +192,6 @@ void netfs_folio_forget_clean(struct netfs_folio *folio, uint64_t from, uint64_t
 	struct netfs_range gap;
 
 	abandon_pending(folio);
-	if (folio->writeback) {
-		folio->stale = true;
-		return;
-	}
 	while (netfs_ranges_next_gap(&folio->dirty, from, to, &gap)) {
 		/* Without memory to cut a hole, a later revalidation will. */
 		netfs_ranges_remove(&folio->valid, gap.from, gap.to);

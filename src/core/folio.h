@@ -105,8 +105,7 @@ int netfs_folio_own(struct netfs_folio *folio, uint64_t from, uint64_t to);
 /* Forgets [from, to): not valid, not dirty, not pending.  Returns how many
  * bytes were dirty.  Downloads under way into the folio lose their worth. */
 uint64_t netfs_folio_forget(struct netfs_folio *folio, uint64_t from, uint64_t to);
-/* As that for what is neither dirty nor under upload.  Where an upload is under
- * way the folio is marked stale, and the collector calls it again. */
+/* As that for what is not dirty.  Nothing of the range is under upload. */
 void netfs_folio_forget_clean(struct netfs_folio *folio, uint64_t from, uint64_t to);
 /* Nothing of it is needed by anybody: it may be evicted. */
 bool netfs_folio_idle(const struct netfs_folio *folio);

@@ -104,19 +104,36 @@ static void forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
 	netfs_inode_unstick(inode, inode->dirty);
 }
 
-void netfs_inode_forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end)
+/* Forgets clean data.  Which bytes of a folio are under upload is not known
+ * folio by folio, so with patience one that has any is marked stale and
+ * emptied by the collector; without, the caller knows that none of the range
+ * is. */
+static void forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end, bool patience)
 {
 	struct netfs_folio *folio = netfs_folio_index_next(&inode->folios, start);
 
 	while (folio && folio->start < end) {
 		uint64_t next = netfs_folio_end(folio);
 
-		netfs_folio_forget_clean(folio, start > folio->start ? start : folio->start,
-					 end < next ? end : next);
+		if (patience && folio->writeback)
+			folio->stale = true;
+		else
+			netfs_folio_forget_clean(folio, start > folio->start ? start : folio->start,
+						 end < next ? end : next);
 		if (folio->valid.count == 0 && folio->writeback == 0)
 			netfs_folio_remove(folio);
 		folio = netfs_folio_index_next(&inode->folios, next);
 	}
+}
+
+void netfs_inode_forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end)
+{
+	forget_clean(inode, start, end, true);
+}
+
+void netfs_inode_forget_flushed(struct netfs_inode *inode, uint64_t start, uint64_t end)
+{
+	forget_clean(inode, start, end, false);
 }
 
 void netfs_inode_invalidate(struct netfs_inode *inode, uint64_t start, uint64_t end)

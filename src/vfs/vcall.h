@@ -56,6 +56,9 @@ struct netfs_vcall {
 	struct netfs_timer timer;
 	struct netfs_task timer_task;
 	struct netfs_lock_request lock; /* netfs_lock() */
+	struct netfs_lock_filter unlock;  /* netfs_vcall_unlock(): what is meant */
+	struct netfs_handle *unlock_only; /* the handle it was asked for; no reference */
+	struct netfs_lock unlock_lock;	  /* as the server is asked */
 
 	/* What it is about.  References, all of them, dropped at the end. */
 	struct netfs_vnode *vnode;

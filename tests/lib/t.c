@@ -8,12 +8,13 @@
  * own, so that it can be raised nearly everywhere.
  */
 #include <dirent.h>
-#include <ftw.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,16 +63,50 @@ char *t_temp_dir(void)
 	return path;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static void remove_beneath(int dir_fd, dev_t dev);
+
+static void remove_entry(int dir_fd, const char *name, dev_t dev)
 {
-	return remove(path);
+	struct stat st;
+	int fd;
+
+	if (!unlinkat(dir_fd, name, 0))
+		return;
+	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* Never into what somebody mounted there and forgot. */
+	if (fd >= 0 && !fstat(fd, &st) && st.st_dev == dev)
+		remove_beneath(fd, dev);
+	else if (fd >= 0)
+		close(fd);
+	unlinkat(dir_fd, name, AT_REMOVEDIR);
+}
+
+/* Takes dir_fd over.  By descriptors, as paths may be longer than allowed. */
+static void remove_beneath(int dir_fd, dev_t dev)
+{
+	DIR *dir = fdopendir(dir_fd);
+	struct dirent *entry;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			remove_entry(dir_fd, entry->d_name, dev);
+	closedir(dir);
 }
 
 void t_temp_dir_remove(char *path)
 {
+	struct stat st;
+	int fd;
+
 	if (!path)
 		return;
-	assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT), 0);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	remove_beneath(fd, st.st_dev);
+	/* Fails where something could not be removed. */
+	assert_int_equal(rmdir(path), 0);
 	free(path);
 }
 

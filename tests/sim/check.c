@@ -74,6 +74,13 @@ static unsigned names_expected(struct world *world, unsigned dir)
 	return count;
 }
 
+/* A removed file that was open gets a made-up name until it is closed.  Where
+ * the server refused to remove that one it stays; nobody waits for it. */
+static bool excused_name(struct world *world, const char *name)
+{
+	return world->faults.errors && !strncmp(name, ".unetfs-", 8);
+}
+
 void check_tree(struct world *world)
 {
 	for (unsigned i = 0; i < world->slot_count; i++)
@@ -82,7 +89,7 @@ void check_tree(struct world *world)
 		unsigned count = 0;
 
 		for (struct entry *at = world->dirs[i].node->entries; at; at = at->next)
-			count++;
+			count += !excused_name(world, at->name);
 		if (count == names_expected(world, i))
 			continue;
 		for (struct entry *at = world->dirs[i].node->entries; at; at = at->next)

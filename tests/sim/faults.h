@@ -15,7 +15,8 @@
  *     old and new until the call is made again and succeeds.  Data of a
  *     buffered write is not lost: flush and fsync may fail as often as there
  *     were errors since the last success of that file, after that they succeed
- *     and the server has every byte.
+ *     and the server has every byte.  The made-up name of a file that was
+ *     unlinked while open may stay behind.
  *  4. The connection dies, at any byte in either direction, by a cut, by a
  *     restart of the server that keeps what it acknowledged, or after a reply
  *     was lost.  A request the server has not executed by then is executed at

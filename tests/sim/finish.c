@@ -38,7 +38,11 @@ static bool errors_since(const struct slot *slot)
 {
 	uint64_t since = slot->synced || slot->state == SLOT_ABSENT ? slot->errors_before
 								    : slot->errors_synced;
+	uint64_t told = slot->handles[slot->handle].errors_told;
 
+	/* Each open file is told once, also after another one's fsync. */
+	if ((slot->step == STEP_FSYNC || slot->step == STEP_CLOSE) && told < since)
+		since = told;
 	return slot->world->faults.errors > since;
 }
 
@@ -215,8 +219,10 @@ static void finish_truncate(struct slot *slot)
 
 static void finish_fsync(struct slot *slot)
 {
-	if (slot->err) {
+	if (slot->err)
 		require_excuse(slot, slot->err);
+	slot->handles[slot->handle].errors_told = slot->world->faults.errors;
+	if (slot->err) {
 		step_retry(slot);
 		return;
 	}
@@ -233,7 +239,7 @@ static void finish_close(struct slot *slot)
 
 	if (slot->err)
 		require_excuse(slot, slot->err);
-	else
+	else if ((handle->flags & O_ACCMODE) != O_RDONLY)
 		check_file(slot, false);
 	netfs_release(handle->file);
 	handle->file = NULL;
@@ -271,6 +277,7 @@ static void finish_open(struct slot *slot)
 			continue;
 		slot->handles[i].file = slot->call.file;
 		slot->handles[i].flags = slot->flags;
+		slot->handles[i].errors_told = slot->world->faults.errors;
 		break;
 	}
 	if (empties)

@@ -142,6 +142,7 @@ static void finish_create(struct slot *slot)
 		slot->vnode = slot->call.vnode;
 		slot->handles[0].file = slot->call.file;
 		slot->handles[0].flags = slot->flags;
+		slot->handles[0].errors_told = slot->world->faults.errors;
 	}
 }
 

@@ -71,6 +71,7 @@ struct transfer {
 struct open_handle {
 	struct netfs_file *file; /* NULL: free */
 	uint32_t flags;
+	uint64_t errors_told; /* faults' errors when it last was told of them */
 };
 
 /* Listing a directory: what was seen, and what must not have changed. */

@@ -53,16 +53,12 @@ static void run_again(struct dir_req *req)
 static void run_req(struct netfs_job *job)
 {
 	struct dir_req *req = netfs_container_of(job, struct dir_req, job);
-	struct netfs_op *op = req->op;
-	struct dir_be *be = req->be;
 	int err = req->run(req);
 
-	if (err == -ERESTART) {
+	if (err == -ERESTART)
 		run_again(req);
-		return;
-	}
-	netfs_free(req);
-	netfs_dir_op_end(be, op, err);
+	else
+		netfs_dir_late_end(&req->late, 0, err, 0);
 }
 
 void netfs_dir_start(struct netfs_be *be, struct netfs_op *op, const struct dir_req *what)
@@ -77,6 +73,10 @@ void netfs_dir_start(struct netfs_be *be, struct netfs_op *op, const struct dir_
 	req->job.fn = run_req;
 	req->be = netfs_dir_be(be);
 	req->op = op;
+	req->late.be = req->be;
+	req->late.op = op;
+	req->late.memory = req;
+	netfs_dir_late_begin(&req->late);
 	netfs_job_post(&req->job);
 }
 

@@ -11,6 +11,7 @@
 #include <base/list.h>
 #include <env/executor.h>
 #include <env/lock.h>
+#include <env/timer.h>
 
 /* Largest slice: what one submission moves at a time without hogging the disk. */
 #define DIR_SLICE_MAX (1U << 20)
@@ -35,7 +36,7 @@ struct dir_faults {
 	uint64_t bytes_per_s; /* I: 0 is unlimited */
 	uint64_t one_in; /* I: so many data requests fail; 0: none */
 	uint64_t busy_until_ns; /* m: the line is free for data again then */
-	struct netfs_list waiting; /* m: struct dir_late whose timer runs */
+	struct netfs_list pending; /* m: struct dir_late, while on */
 };
 
 /*
@@ -96,6 +97,26 @@ struct dir_handle {
 };
 
 /*
+ * The end of one operation or slice, part of the memory that belongs to it,
+ * which goes just before the completion.  o: only who works on it; m: mutex of
+ * the back end.
+ */
+struct dir_late {
+	struct dir_be *be; /* o */
+	struct netfs_op *op; /* o: this, or else: */
+	struct netfs_slice *slice; /* o */
+	void *memory; /* o: what this is a part of */
+	size_t moved; /* o */
+	int err; /* o */
+	unsigned flags; /* o */
+	struct netfs_list link; /* m: dir_faults.pending */
+	bool hurry; /* m: it was cancelled */
+	bool held_back; /* m: it is over, and the timer runs */
+	struct netfs_timer timer;
+	struct netfs_task task;
+};
+
+/*
  * One operation, from the call until its completion, with its arguments.
  * Owned by the pool thread that runs it.  run may be called again: it returns
  * -ERESTART where a path moved away under its feet, and only before it changed
@@ -103,6 +124,7 @@ struct dir_handle {
  */
 struct dir_req {
 	struct netfs_job job;
+	struct dir_late late;
 	struct netfs_list link; /* in dir_be.waiting */
 	int (*run)(struct dir_req *req);
 	struct dir_be *be;
@@ -219,10 +241,10 @@ int netfs_dir_faults_init(struct dir_faults *faults, const struct netfs_be_confi
 			  char *text, size_t text_size);
 /* Shall this data request fail?  0, or with what; ret_flags: netfs_slice_flags. */
 int netfs_dir_faults_draw(const struct dir_faults *faults, unsigned *ret_flags);
-/* The last steps of every operation and slice: late, where it must be. */
-void netfs_dir_op_end(struct dir_be *be, struct netfs_op *op, int err);
-void netfs_dir_slice_end(struct dir_be *be, struct netfs_slice *slice, size_t moved, int err,
-			 unsigned flags);
+/* The first and the last step of every operation and slice.  Before begin: be,
+ * memory, and op or slice are set.  end completes, later where it must be. */
+void netfs_dir_late_begin(struct dir_late *late);
+void netfs_dir_late_end(struct dir_late *late, size_t moved, int err, unsigned flags);
 void netfs_dir_op_cancel(struct netfs_be *be, struct netfs_op *op);
 void netfs_dir_slice_cancel(struct netfs_be *be, struct netfs_slice *slice);
 

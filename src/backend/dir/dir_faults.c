@@ -14,9 +14,11 @@
  * for fallocate and copies.  Names never fail by it: their contract knows no
  * retry, as a back end would do that by itself.
  *
- * Cancelling what is held back ends it at once, with the answer it has.
+ * What is cancelled is not held back, or not any longer, and ends with the
+ * answer it has.
  *
- * Locks: dir_be.mutex guards the clock of the line and the list of what waits.
+ * Locks: dir_be.mutex guards the clock of the line and the list of what is
+ * under way, which is kept only where there are troubles to play.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,7 +28,6 @@
 #include <env/alloc.h>
 #include <env/clock.h>
 #include <env/random.h>
-#include <env/timer.h>
 
 #define DELAY_MAX_MS 3600000
 #define BW_MAX	     (UINT64_C(1) << 50)
@@ -111,7 +112,7 @@ int netfs_dir_faults_init(struct dir_faults *faults, const struct netfs_be_confi
 		bool (*parse)(struct dir_faults *faults, const char *text);
 	} parsers[] = {{"delay", parse_delay}, {"bw", parse_bw}, {"errors", parse_errors}};
 
-	netfs_list_init(&faults->waiting);
+	netfs_list_init(&faults->pending);
 	for (size_t i = 0; i < sizeof(parsers) / sizeof(parsers[0]); i++) {
 		const char *value = netfs_config_option(config, parsers[i].name);
 
@@ -134,37 +135,40 @@ int netfs_dir_faults_draw(const struct dir_faults *faults, unsigned *ret_flags)
 
 /* ------------------------------------------------------ completing */
 
-/* An answer that is held back. */
-struct dir_late {
-	struct netfs_task task;
-	struct netfs_timer timer;
-	struct netfs_list link; /* dir_faults.waiting, until it ends */
-	struct dir_be *be;
-	struct netfs_op *op; /* this, or else: */
-	struct netfs_slice *slice;
-	size_t moved;
-	int err;
-	unsigned flags;
-};
-
-static void late_end(const struct dir_late *late)
+static void finish(struct dir_late *late)
 {
-	if (late->op)
-		late->op->done(late->op, late->err);
+	struct dir_late copy = *late;
+
+	if (copy.be->faults.on) {
+		netfs_mutex_lock(&copy.be->mutex);
+		netfs_list_remove(&late->link);
+		netfs_mutex_unlock(&copy.be->mutex);
+	}
+	netfs_free(copy.memory);
+	if (copy.op)
+		copy.op->done(copy.op, copy.err);
 	else
-		late->slice->done(late->slice, late->moved, late->err, late->flags);
+		copy.slice->done(copy.slice, copy.moved, copy.err, copy.flags);
 }
 
 static void late_run(struct netfs_task *task)
 {
-	struct dir_late *late = netfs_container_of(task, struct dir_late, task);
-	struct dir_late copy = *late;
+	finish(netfs_container_of(task, struct dir_late, task));
+}
 
-	netfs_mutex_lock(&copy.be->mutex);
-	netfs_list_remove(&late->link);
-	netfs_mutex_unlock(&copy.be->mutex);
-	netfs_free(late);
-	late_end(&copy);
+void netfs_dir_late_begin(struct dir_late *late)
+{
+	struct dir_be *be = late->be;
+
+	if (!be->faults.on)
+		return;
+	netfs_task_init(&late->task, late_run);
+	netfs_timer_init(&late->timer, &late->task);
+	netfs_mutex_lock(&be->mutex);
+	late->hurry = false;
+	late->held_back = false;
+	netfs_list_push_back(&be->faults.pending, &late->link);
+	netfs_mutex_unlock(&be->mutex);
 }
 
 /* How long from now on until the line has brought bytes more. */
@@ -180,59 +184,48 @@ static uint64_t line_delay_locked(struct dir_faults *faults, size_t bytes)
 	return faults->busy_until_ns - now;
 }
 
-/* Without memory to hold it back it is not: late is not worth failing for. */
-static void end_late(const struct dir_late *what)
+void netfs_dir_late_end(struct dir_late *late, size_t moved, int err, unsigned flags)
 {
-	struct dir_faults *faults = &what->be->faults;
-	struct dir_late *late = netfs_alloc(sizeof(*late));
+	struct dir_be *be = late->be;
+	uint64_t delay_ns;
+	bool now = true;
 
-	if (!late) {
-		late_end(what);
-		return;
+	late->moved = moved;
+	late->err = err;
+	late->flags = flags;
+	if (be->faults.on) {
+		netfs_mutex_lock(&be->mutex);
+		delay_ns = be->faults.delay_ns + line_delay_locked(&be->faults, moved);
+		now = late->hurry || !delay_ns;
+		late->held_back = !now;
+		if (!now)
+			netfs_timer_start(&late->timer, delay_ns);
+		netfs_mutex_unlock(&be->mutex);
 	}
-	*late = *what;
-	netfs_task_init(&late->task, late_run);
-	netfs_timer_init(&late->timer, &late->task);
-	netfs_mutex_lock(&late->be->mutex);
-	netfs_list_push_back(&faults->waiting, &late->link);
-	netfs_timer_start(&late->timer, faults->delay_ns + line_delay_locked(faults, late->moved));
-	netfs_mutex_unlock(&what->be->mutex);
-}
-
-void netfs_dir_op_end(struct dir_be *be, struct netfs_op *op, int err)
-{
-	if (!be->faults.on)
-		op->done(op, err);
-	else
-		end_late(&(struct dir_late){.be = be, .op = op, .err = err});
-}
-
-void netfs_dir_slice_end(struct dir_be *be, struct netfs_slice *slice, size_t moved, int err,
-			 unsigned flags)
-{
-	if (!be->faults.on)
-		slice->done(slice, moved, err, flags);
-	else
-		end_late(&(struct dir_late){
-			.be = be, .slice = slice, .moved = moved, .err = err, .flags = flags});
+	if (now)
+		finish(late);
 }
 
 /* ------------------------------------------------------- cancelling */
 
-/* Where the timer could not be stopped, the answer is on its way already. */
+/* Who works on a request cannot be interrupted, but it will not be held back.
+ * Where the timer could not be stopped, the answer is on its way already. */
 static void cancel(struct dir_be *be, const struct netfs_op *op, const struct netfs_slice *slice)
 {
 	struct netfs_list *pos;
 
+	if (!be->faults.on)
+		return;
 	netfs_mutex_lock(&be->mutex);
-	netfs_list_for_each (pos, &be->faults.waiting) {
+	netfs_list_for_each (pos, &be->faults.pending) {
 		struct dir_late *late = netfs_container_of(pos, struct dir_late, link);
 
-		if (late->op == op && late->slice == slice) {
-			if (netfs_timer_stop(&late->timer))
-				netfs_task_post(&late->task);
-			break;
-		}
+		if (late->op != op || late->slice != slice)
+			continue;
+		late->hurry = true;
+		if (late->held_back && netfs_timer_stop(&late->timer))
+			netfs_task_post(&late->task);
+		break;
 	}
 	netfs_mutex_unlock(&be->mutex);
 }

@@ -177,7 +177,7 @@ int netfs_dir_run_readdir(struct dir_req *req)
 /* A slice in flight. */
 struct dir_io {
 	struct netfs_fio fio;
-	struct dir_be *be;
+	struct dir_late late;
 	struct netfs_slice *slice;
 	size_t moved;
 	struct iovec *rest; /* copy of the pieces, once a part was moved */
@@ -185,13 +185,8 @@ struct dir_io {
 
 static void io_end(struct dir_io *io, int err, unsigned flags)
 {
-	struct netfs_slice *slice = io->slice;
-	struct dir_be *be = io->be;
-	size_t moved = io->moved;
-
 	netfs_free(io->rest);
-	netfs_free(io);
-	netfs_dir_slice_end(be, slice, moved, err, flags);
+	netfs_dir_late_end(&io->late, io->moved, err, flags);
 }
 
 /* Points the transfer at what is missing.  False where there is no memory. */
@@ -265,16 +260,19 @@ ssize_t netfs_dir_transfer(struct netfs_handle *netfs_handle, struct netfs_slice
 		return -EFBIG;
 	trim(slice);
 	len = slice->len;
-	err = netfs_dir_faults_draw(&be->faults, &flags);
-	if (err) {
-		netfs_dir_slice_end(be, slice, 0, err, flags);
-		return (ssize_t)len;
-	}
 	io = netfs_zalloc(sizeof(*io));
 	if (!io)
 		return -ENOMEM;
-	io->be = be;
 	io->slice = slice;
+	io->late.be = be;
+	io->late.slice = slice;
+	io->late.memory = io;
+	netfs_dir_late_begin(&io->late);
+	err = netfs_dir_faults_draw(&be->faults, &flags);
+	if (err) {
+		io_end(io, err, flags);
+		return (ssize_t)len;
+	}
 	io->fio = (struct netfs_fio){
 		.kind = read ? NETFS_FIO_READ : NETFS_FIO_WRITE,
 		.fd = handle->fd,
@@ -290,31 +288,30 @@ ssize_t netfs_dir_transfer(struct netfs_handle *netfs_handle, struct netfs_slice
 /* An fsync in flight. */
 struct dir_sync {
 	struct netfs_fio fio;
-	struct dir_be *be;
-	struct netfs_op *op;
+	struct dir_late late;
 };
 
 static void sync_done(struct netfs_fio *fio, ssize_t result)
 {
-	struct dir_sync sync = *netfs_container_of(fio, struct dir_sync, fio);
+	struct dir_sync *sync = netfs_container_of(fio, struct dir_sync, fio);
 
-	netfs_free(netfs_container_of(fio, struct dir_sync, fio));
-	netfs_dir_op_end(sync.be, sync.op, result < 0 ? (int)result : 0);
+	netfs_dir_late_end(&sync->late, 0, result < 0 ? (int)result : 0, 0);
 }
 
-void netfs_dir_fsync(struct netfs_handle *netfs_handle, bool datasync, struct netfs_op *op)
+void netfs_dir_fsync(struct netfs_handle *handle, bool datasync, struct netfs_op *op)
 {
-	struct dir_be *be = netfs_dir_be(netfs_handle->be);
 	struct dir_sync *sync = netfs_zalloc(sizeof(*sync));
 
 	if (!sync) {
 		op->done(op, -ENOMEM);
 		return;
 	}
-	sync->be = be;
-	sync->op = op;
+	sync->late.be = netfs_dir_be(handle->be);
+	sync->late.op = op;
+	sync->late.memory = sync;
+	netfs_dir_late_begin(&sync->late);
 	sync->fio.kind = datasync ? NETFS_FIO_FDATASYNC : NETFS_FIO_FSYNC;
-	sync->fio.fd = netfs_dir_handle(netfs_handle)->fd;
+	sync->fio.fd = netfs_dir_handle(handle)->fd;
 	sync->fio.done = sync_done;
 	netfs_fio_submit(&sync->fio);
 }

@@ -129,11 +129,7 @@ static void cancelling_ends_a_delay(void **state)
 	open_place(&place, "delay=3600000");
 	call = c_call(&place.c);
 	place.c.ops->lookup(place.c.root, "none", &call->op);
-	/* The lookup itself may not have been made yet, and then is not late yet. */
-	while (!atomic_load(&call->dones)) {
-		place.c.ops->op_cancel(place.c.be, &call->op);
-		usleep(1000);
-	}
+	place.c.ops->op_cancel(place.c.be, &call->op);
 	assert_int_equal(c_wait(call), -ENOENT);
 	close_place(&place);
 }
@@ -197,12 +193,14 @@ static void exchanged_objects_are_stale(void **state)
 	struct netfs_node *file, *dir;
 	struct netfs_attr attr;
 	struct place place;
+	char there[512];
 
 	open_place(&place, "");
 	assert_int_equal(c_mkdir(&place.c, place.c.root, "dir", &dir), 0);
 	c_make_file(&place.c, dir, "file", "ours");
 	assert_int_equal(c_lookup(&place.c, dir, "file", &file, NULL), 0);
-	assert_int_equal(rename(in(&place, "dir"), strdupa(in(&place, "else"))), 0);
+	snprintf(there, sizeof(there), "%s", in(&place, "else"));
+	assert_int_equal(rename(in(&place, "dir"), there), 0);
 	assert_int_equal(c_getattr(&place.c, file, NULL, &attr), -ESTALE);
 	assert_int_equal(symlink("/", in(&place, "dir")), 0);
 	assert_int_equal(c_getattr(&place.c, dir, NULL, &attr), -ESTALE);
