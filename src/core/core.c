@@ -110,6 +110,7 @@ void netfs_core_ready(struct netfs_core *core)
 
 	netfs_list_init(&round);
 	netfs_mutex_lock(&core->stall_mutex);
+	core->heard_ready++;
 	netfs_list_splice_back(&round, &core->stalled);
 	while ((link = netfs_list_pop_front(&round))) {
 		netfs_mutex_unlock(&core->stall_mutex);

@@ -46,6 +46,7 @@ struct netfs_core {
 
 	struct netfs_mutex stall_mutex;
 	struct netfs_list stalled; /* s: requests the back end had no room for */
+	uint64_t heard_ready; /* s: how often the back end had room again */
 	struct netfs_task ready_task;
 };
 

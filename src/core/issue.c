@@ -157,18 +157,34 @@ static ssize_t offer(struct netfs_request *req, struct netfs_slice *slice)
 						: ops->read(req->handle, slice);
 }
 
-static void stall(struct netfs_request *req)
+/* Waits for the back end to have room again; heard is core->heard_ready from
+ * before it said that it has none.  If it called since, it is asked again. */
+static void stall(struct netfs_request *req, uint64_t heard)
 {
 	struct netfs_core *core = req->inode->core;
 
 	netfs_count(core->stats, slice_refused);
-	req->stalled = true;
 	netfs_mutex_lock(&core->stall_mutex);
-	if (netfs_list_empty(&req->stall)) {
-		netfs_request_get(req);
-		netfs_list_push_back(&core->stalled, &req->stall);
+	if (core->heard_ready != heard) {
+		req->reissue = true;
+	} else {
+		req->stalled = true;
+		if (netfs_list_empty(&req->stall)) {
+			netfs_request_get(req);
+			netfs_list_push_back(&core->stalled, &req->stall);
+		}
 	}
 	netfs_mutex_unlock(&core->stall_mutex);
+}
+
+static uint64_t heard_ready(struct netfs_core *core)
+{
+	uint64_t heard;
+
+	netfs_mutex_lock(&core->stall_mutex);
+	heard = core->heard_ready;
+	netfs_mutex_unlock(&core->stall_mutex);
+	return heard;
 }
 
 static void count_sent(struct netfs_request *req, const struct netfs_subrequest *sub)
@@ -192,6 +208,7 @@ static bool send(struct netfs_subrequest *sub, bool first)
 {
 	struct netfs_request *req = sub->req;
 	struct netfs_inode *inode = req->inode;
+	uint64_t heard = heard_ready(inode->core);
 	ssize_t taken;
 
 	prepare_slice(sub);
@@ -203,7 +220,7 @@ static bool send(struct netfs_subrequest *sub, bool first)
 	netfs_mutex_lock(&inode->mutex);
 	if (taken == -EAGAIN) {
 		sub->state = NETFS_SUB_READY;
-		stall(req);
+		stall(req, heard);
 		return false;
 	}
 	count_sent(req, sub);

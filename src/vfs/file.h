@@ -9,11 +9,12 @@
 #include <base/list.h>
 #include <core/core.h>
 #include <unetfs/unetfs.h>
+#include <vfs/ask.h>
 #include <vfs/mount.h>
+#include <vfs/vcall.h>
 #include <vfs/vnode.h>
 
 struct netfs_batch;
-struct netfs_vcall;
 
 /*
  * Made by an open, freed by its release.  Keeps its vnode.
@@ -57,13 +58,21 @@ int netfs_name_check_change(struct netfs_vnode *dir, const char *name);
 void netfs_name_changed(struct netfs_vnode *dir, const char *name);
 /* Remembers that (dir, name) leads to vnode, because we made it so. */
 void netfs_name_made(struct netfs_vnode *dir, const char *name, struct netfs_vnode *vnode);
+/* The vnode of a name that is still believed, with a reference, or NULL. */
+struct netfs_vnode *netfs_name_cached(struct netfs_vnode *dir, const char *name,
+				      uint32_t *ret_ttl_ms);
 /* What the name cache has, fresh or not, with a reference; NULL: nothing. */
 struct netfs_vnode *netfs_name_hint(struct netfs_vnode *dir, const char *name);
 /* Is it a name that this mount made up for an open file that was removed? */
 bool netfs_silly_hidden(struct netfs_vnode *dir, const char *name, size_t len);
 /* Fills in the caller's attr and times to live. */
 void netfs_vcall_show(struct netfs_vcall *v, struct netfs_vnode *vnode);
-/* Enters what a lookup or creation of (dir, name) told; remembers the name. */
+/* Enters what ask, a lookup or creation of (dir, name), told; remembers the
+ * name.  ret_ttl_ms: how long it may be believed. */
+int netfs_name_enter(struct netfs_vnode *dir, const char *name, struct netfs_ask *ask,
+		     const struct netfs_asked *asked, bool created,
+		     struct netfs_vnode **ret_vnode, uint32_t *ret_ttl_ms);
+/* The same for a call's own question. */
 int netfs_vcall_enter(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name,
 		      bool created, struct netfs_vnode **ret_vnode);
 /* From a step: v->target becomes the vnode of (dir, name), from the name cache

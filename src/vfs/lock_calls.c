@@ -70,42 +70,40 @@ static void ask_lock(struct netfs_vcall *v, struct netfs_handle *handle,
 
 static void unlock_next(struct netfs_vcall *v, int err);
 
-/* The server gave up what was taken through v->unlock.handle (or the asking
- * failed, and it will when the handle goes). */
+static void unlock_end(struct netfs_vcall *v, int err)
+{
+	atomic_store(&v->stubborn, false);
+	netfs_vcall_return(v, err);
+}
+
+/* The server gave up what v->unlock_one means; or the asking failed, and it will
+ * when the handle goes. */
 static void unlock_answered(struct netfs_vcall *v, int err)
 {
-	int failed = netfs_locks_unlock(v->vnode->locks, &v->unlock);
-
-	netfs_handle_put(netfs_take(v->unlock.handle));
-	v->unlock.handle = v->unlock_only;
-	if (failed) {
-		v->stubborn = false;
-		netfs_vcall_return(v, failed);
-		return;
-	}
-	unlock_next(v, 0);
+	err = netfs_locks_unlock(v->vnode->locks, &v->unlock_one);
+	netfs_handle_put(netfs_take(v->unlock_one.handle));
+	if (err)
+		unlock_end(v, err);
+	else
+		unlock_next(v, 0);
 }
 
 static void unlock_next(struct netfs_vcall *v, int err)
 {
 	struct netfs_lock_table *table = v->vnode->locks;
-	struct netfs_handle *handle;
 
-	if (!v->mount->server_locks || !netfs_locks_find(table, &v->unlock, &handle)) {
-		err = netfs_locks_unlock(table, &v->unlock);
-		v->stubborn = false;
-		netfs_vcall_return(v, err);
+	if (!v->mount->server_locks || !netfs_locks_find(table, &v->unlock, &v->unlock_one)) {
+		unlock_end(v, netfs_locks_unlock(table, &v->unlock));
 		return;
 	}
-	v->unlock.handle = handle;
 	v->unlock_lock = (struct netfs_lock){
 		.type = NETFS_LOCK_UNLOCK,
-		.flock = v->unlock.flock,
-		.start = v->unlock.start,
-		.end = v->unlock.end,
-		.owner = v->unlock.owner,
+		.flock = v->unlock_one.flock,
+		.start = v->unlock_one.start,
+		.end = v->unlock_one.end,
+		.owner = v->unlock_one.owner,
 	};
-	ask_lock(v, netfs_handle_get(handle), &v->unlock_lock, unlock_answered);
+	ask_lock(v, netfs_handle_get(v->unlock_one.handle), &v->unlock_lock, unlock_answered);
 }
 
 void netfs_vcall_unlock(struct netfs_vcall *v, const struct netfs_lock_filter *filter,
@@ -118,9 +116,8 @@ void netfs_vcall_unlock(struct netfs_vcall *v, const struct netfs_lock_filter *f
 	netfs_assert(!v->then);
 	v->then = next;
 	v->unlock = *filter;
-	v->unlock_only = filter->handle;
 	/* A lock that is half given up helps nobody. */
-	v->stubborn = true;
+	atomic_store(&v->stubborn, true);
 	unlock_next(v, 0);
 }
 
@@ -166,7 +163,7 @@ static void lock_undo(struct netfs_vcall *v, int err)
 	}
 	v->unlock_lock = v->lock.lock;
 	v->unlock_lock.type = NETFS_LOCK_UNLOCK;
-	v->stubborn = true;
+	atomic_store(&v->stubborn, true);
 	ask_lock(v, netfs_handle_get(v->handle), &v->unlock_lock, lock_undone);
 }
 

@@ -308,21 +308,28 @@ void netfs_locks_apply(struct netfs_lock_table *table, struct netfs_lock_request
 /* --------------------------------------------------- looking, unlocking */
 
 bool netfs_locks_find(struct netfs_lock_table *table, const struct netfs_lock_filter *filter,
-		      struct netfs_handle **ret_handle)
+		      struct netfs_lock_filter *ret_one)
 {
+	const struct netfs_held *held = NULL;
 	struct netfs_list *link;
-	bool found = false;
 
 	netfs_mutex_lock(&table->mutex);
 	netfs_list_for_each(link, &table->held) {
-		found = means(filter, held_of(link));
-		if (found && ret_handle)
-			*ret_handle = netfs_handle_get(held_of(link)->handle);
-		if (found)
-			break;
+		if (!means(filter, held_of(link)))
+			continue;
+		held = held_of(link);
+		break;
 	}
+	if (held && ret_one)
+		*ret_one = (struct netfs_lock_filter){
+			.flock = held->lock.flock,
+			.owner = held->lock.owner,
+			.handle = netfs_handle_get(held->handle),
+			.start = filter->start,
+			.end = filter->end,
+		};
 	netfs_mutex_unlock(&table->mutex);
-	return found;
+	return held != NULL;
 }
 
 bool netfs_locks_conflict(struct netfs_lock_table *table, const struct netfs_lock *lock,

@@ -80,10 +80,10 @@ void netfs_locks_unreserve(struct netfs_lock_table *table, struct netfs_lock_req
 /* Takes a request out of the queue.  False where it is not there. */
 bool netfs_locks_dequeue(struct netfs_lock_table *table, struct netfs_lock_request *request);
 
-/* Is something held that filter means?  ret_handle (may be NULL): through
- * which, with a reference. */
+/* Is something held that filter means?  ret_one (may be NULL): what is meant of
+ * that lock's owner, kind and handle alone; its handle comes with a reference. */
 bool netfs_locks_find(struct netfs_lock_table *table, const struct netfs_lock_filter *filter,
-		      struct netfs_handle **ret_handle);
+		      struct netfs_lock_filter *ret_one);
 /* Does another owner hold (or is about to hold) something that conflicts? */
 bool netfs_locks_conflict(struct netfs_lock_table *table, const struct netfs_lock *lock,
 			  struct netfs_lock *ret_lock);

@@ -107,29 +107,40 @@ void netfs_vcall_show(struct netfs_vcall *v, struct netfs_vnode *vnode)
 
 /* ----------------------------------------------------------- answers */
 
-int netfs_vcall_enter(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name,
-		      bool created, struct netfs_vnode **ret_vnode)
+int netfs_name_enter(struct netfs_vnode *dir, const char *name, struct netfs_ask *ask,
+		     const struct netfs_asked *asked, bool created,
+		     struct netfs_vnode **ret_vnode, uint32_t *ret_ttl_ms)
 {
-	struct netfs_mount *mount = v->mount;
+	struct netfs_mount *mount = dir->mount;
 	uint32_t ttl_ms = mount->config.entry_ttl_ms;
 	struct netfs_vnode *vnode;
 	int err;
 
-	err = netfs_vnode_enter(mount, netfs_take(v->ask.op.node), &v->ask.op.attr, &v->asked,
-				created, &vnode);
+	err = netfs_vnode_enter(mount, netfs_take(ask->op.node), &ask->op.attr, asked, created,
+				&vnode);
 	if (err)
 		return err;
 	netfs_mutex_lock(&mount->mutex);
 	set_parent_locked(vnode, dir);
-	if (created || v->asked.stamp > dir->names_stamp)
-		netfs_names_set(dir, name, vnode, name_until(v->asked.sent_ns, ttl_ms));
+	if (created || asked->stamp > dir->names_stamp)
+		netfs_names_set(dir, name, vnode, name_until(asked->sent_ns, ttl_ms));
 	else
 		ttl_ms = 0;
 	netfs_mutex_unlock(&mount->mutex);
-	if (v->call)
-		v->call->entry_ttl_ms = ttl_ms;
 	*ret_vnode = vnode;
+	*ret_ttl_ms = ttl_ms;
 	return 0;
+}
+
+int netfs_vcall_enter(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name,
+		      bool created, struct netfs_vnode **ret_vnode)
+{
+	uint32_t ttl_ms;
+	int err = netfs_name_enter(dir, name, &v->ask, &v->asked, created, ret_vnode, &ttl_ms);
+
+	if (!err && v->call)
+		v->call->entry_ttl_ms = ttl_ms;
+	return err;
 }
 
 /* The server knows no such name. */
@@ -167,6 +178,18 @@ static enum netfs_name_state cached(struct netfs_vnode *dir, const char *name,
 	*ret_vnode = vnode;
 	*ret_ttl_ms = ms_left(until_ns);
 	return state;
+}
+
+struct netfs_vnode *netfs_name_cached(struct netfs_vnode *dir, const char *name,
+				      uint32_t *ret_ttl_ms)
+{
+	struct netfs_vnode *vnode;
+
+	if (cached(dir, name, &vnode, ret_ttl_ms) == NETFS_NAME_PRESENT)
+		return vnode;
+	if (vnode)
+		netfs_vnode_put(vnode);
+	return NULL;
 }
 
 static void ask_lookup(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name,

@@ -264,7 +264,8 @@ static struct netfs_vcall *call_to_cancel(struct netfs_mount *mount)
 	netfs_mutex_lock(&mount->mutex);
 	netfs_list_for_each(link, &mount->calls) {
 		v = netfs_container_of(link, struct netfs_vcall, link);
-		if (!atomic_load(&v->cancelled)) {
+		if (!v->aborted) {
+			v->aborted = true;
 			atomic_fetch_add(&v->refs, 1);
 			break;
 		}

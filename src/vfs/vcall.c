@@ -188,7 +188,6 @@ static void vcall_put_vnode(struct netfs_vnode *vnode)
 
 static void vcall_free(struct netfs_vcall *v)
 {
-	netfs_assert(!v->more);
 	vcall_put_vnode(v->gate_vnode);
 	vcall_put_vnode(v->vnode);
 	vcall_put_vnode(v->dir);
@@ -196,6 +195,7 @@ static void vcall_free(struct netfs_vcall *v)
 	vcall_put_vnode(v->target);
 	netfs_handle_put(v->handle);
 	netfs_free(v->text);
+	netfs_free(v->scratch);
 	if (v->holding)
 		netfs_mount_drop(v->mount);
 	netfs_free(v);
@@ -282,7 +282,7 @@ void netfs_vcall_await(struct netfs_vcall *v, netfs_step_fn next,
 {
 	netfs_assert(!v->step);
 	v->step = next;
-	atomic_store(&v->interrupt, v->stubborn ? NULL : interrupt);
+	atomic_store(&v->interrupt, interrupt);
 }
 
 void netfs_vcall_armed(struct netfs_vcall *v)
@@ -290,6 +290,8 @@ void netfs_vcall_armed(struct netfs_vcall *v)
 	void (*interrupt)(struct netfs_vcall *v);
 
 	if (!atomic_load(&v->cancelled))
+		return;
+	if (atomic_load(&v->stubborn) && !atomic_load(&v->mount->aborted))
 		return;
 	interrupt = atomic_load(&v->interrupt);
 	if (interrupt)

@@ -40,14 +40,15 @@ struct netfs_vcall {
 	struct netfs_mount *mount; /* I */
 	bool holding;		   /* a hold of the mount is ours */
 	bool finished;
-	bool stubborn; /* what is under way must not be cut short */
 	int err;       /* of what was awaited, then the result */
 	netfs_step_fn step;
 	_Atomic uint32_t turn;				   /* a: whose turn it is */
 	_Atomic uint32_t refs;				   /* a */
 	_Atomic bool cancelled;				   /* a */
+	_Atomic bool stubborn;	/* a: only an abort cuts short what is under way */
 	void (*_Atomic interrupt)(struct netfs_vcall *v); /* a: ends the wait */
 	struct netfs_list link;				   /* m: mount->calls */
+	bool aborted;					   /* m: told of the abort */
 
 	/* What it may wait for. */
 	struct netfs_flush_wait *flush; /* c */
@@ -57,8 +58,8 @@ struct netfs_vcall {
 	struct netfs_task timer_task;
 	struct netfs_lock_request lock; /* netfs_lock() */
 	struct netfs_lock_filter unlock;  /* netfs_vcall_unlock(): what is meant */
-	struct netfs_handle *unlock_only; /* the handle it was asked for; no reference */
-	struct netfs_lock unlock_lock;	  /* as the server is asked */
+	struct netfs_lock_filter unlock_one; /* what the server is asked about */
+	struct netfs_lock unlock_lock;	     /* as it is asked */
 
 	/* What it is about.  References, all of them, dropped at the end. */
 	struct netfs_vnode *vnode;
@@ -67,7 +68,7 @@ struct netfs_vcall {
 	struct netfs_vnode *target;
 	struct netfs_handle *handle;
 	struct netfs_file *file; /* the caller's, lives longer than the call */
-	struct netfs_file *file_to;
+	struct netfs_file *file_from; /* copy_range: likewise */
 	const char *name; /* the caller's, or text */
 	const char *new_name;
 	char *text; /* owned */
@@ -90,7 +91,7 @@ struct netfs_vcall {
 	uint64_t start_to;
 	uint64_t len;
 	int first_err; /* told first, when all is done */
-	void *more;    /* of one family of calls: readdir, sync, close */
+	void *scratch; /* of one family of calls; freed with the call */
 };
 
 /*

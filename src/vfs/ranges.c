@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the server does to ranges of a file in one request: allocate, punch,
+ * zero, copy; and where data and holes are.
+ *
+ * The recipe: take the lock of the inode that will change, send all of its
+ * unsent data (a dirty byte left behind would undo the change when it is
+ * written), ask the server, forget what is known of the range, take over the
+ * size, unlock.  Only the inode that changes is locked, so two copies in
+ * opposite directions cannot wait for each other.
+ *
+ * Locks: the core's lock of the inode.
+ */
+#include <errno.h>
+#include <linux/falloc.h>
+#include <unistd.h>
+#include <base/checked_math.h>
+#include <vfs/file.h>
+#include <vfs/vcall.h>
+
+/* Forgets data of the range and tells what it is at the server now. */
+static void range_changed(struct netfs_vnode *vnode, uint64_t start, uint64_t end, bool zeroes)
+{
+	netfs_inode_discard(&vnode->inode, start, end);
+	if (zeroes)
+		netfs_inode_set_zero(&vnode->inode, start, end);
+	else
+		netfs_inode_clear_zero(&vnode->inode, start, end);
+}
+
+static uint64_t size_of(struct netfs_vnode *vnode)
+{
+	struct netfs_inode_view view;
+
+	netfs_inode_view(&vnode->inode, &view);
+	return view.size;
+}
+
+static void grow_to(struct netfs_vnode *vnode, uint64_t size)
+{
+	if (size > size_of(vnode))
+		netfs_inode_resized(&vnode->inode, size);
+}
+
+/* The end of a call that holds the lock. */
+static void range_end(struct netfs_vcall *v, int err)
+{
+	netfs_attr_resized(v->vnode, NULL, &v->asked);
+	netfs_vcall_ungate(v);
+	netfs_vcall_finish(v, err);
+}
+
+/* --------------------------------------------------------- fallocate */
+
+static void fallocate_asked_size(struct netfs_vcall *v, int err)
+{
+	if (err)
+		netfs_attr_expire(v->vnode);
+	else
+		netfs_inode_resized(&v->vnode->inode, v->ask.op.attr.size);
+	range_end(v, 0);
+}
+
+/* Everything behind start moved: only the server knows the size now. */
+static void fallocate_moved(struct netfs_vcall *v)
+{
+	struct netfs_ask *ask;
+
+	range_changed(v->vnode, v->start, UINT64_MAX, false);
+	ask = netfs_vcall_prepare(v, NETFS_ASK_GETATTR);
+	ask->node = netfs_vnode_node(v->vnode);
+	ask->handle = netfs_handle_get(v->handle);
+	atomic_store(&v->stubborn, true);
+	netfs_vcall_ask(v, fallocate_asked_size);
+}
+
+static void fallocate_answered(struct netfs_vcall *v, int err)
+{
+	uint64_t end = v->start + v->len;
+
+	if (err) {
+		range_end(v, err);
+		return;
+	}
+	if (v->mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) {
+		fallocate_moved(v);
+		return;
+	}
+	if (v->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		range_changed(v->vnode, v->start, end, true);
+	if (!(v->mode & FALLOC_FL_KEEP_SIZE))
+		grow_to(v->vnode, end);
+	range_end(v, 0);
+}
+
+static void fallocate_flushed(struct netfs_vcall *v, int err)
+{
+	struct netfs_ask *ask;
+
+	if (err) {
+		range_end(v, err);
+		return;
+	}
+	ask = netfs_vcall_prepare(v, NETFS_ASK_FALLOCATE);
+	ask->handle = netfs_handle_get(v->handle);
+	ask->mode = v->mode;
+	ask->start = v->start;
+	ask->len = v->len;
+	netfs_attr_ask(v->mount, v->vnode, &v->asked);
+	netfs_vcall_ask(v, fallocate_answered);
+}
+
+static void range_locked(struct netfs_vcall *v, int err)
+{
+	if (err) {
+		netfs_vcall_finish(v, err);
+		return;
+	}
+	netfs_attr_ask(v->mount, v->vnode, &v->asked);
+	netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, netfs_take(v->then));
+}
+
+static int range_check(const struct netfs_file *file, uint64_t start, uint64_t len)
+{
+	uint64_t end;
+
+	if (!netfs_vnode_regular(file->vnode))
+		return -EINVAL;
+	if (len == 0)
+		return -EINVAL;
+	if (!netfs_checked_add(start, len, &end) || end > INT64_MAX)
+		return -EFBIG;
+	return 0;
+}
+
+static void fallocate_start(struct netfs_vcall *v, int err)
+{
+	err = range_check(v->file, v->start, v->len);
+	if (!err && !v->file->writable)
+		err = -EBADF;
+	if (!err && !v->mount->be->ops->fallocate)
+		err = -EOPNOTSUPP;
+	if (err) {
+		netfs_vcall_finish(v, err);
+		return;
+	}
+	v->then = fallocate_flushed;
+	netfs_vcall_gate(v, v->vnode, range_locked);
+}
+
+static struct netfs_vcall *range_new(struct netfs_file *file, struct netfs_call *call)
+{
+	struct netfs_vcall *v = netfs_vcall_new(file->vnode->mount, call);
+
+	if (!v)
+		return NULL;
+	v->vnode = netfs_vnode_get(file->vnode);
+	v->handle = netfs_handle_get(file->handle);
+	v->file = file;
+	return v;
+}
+
+void netfs_fallocate(struct netfs_file *file, uint32_t mode, uint64_t start, uint64_t len,
+		     struct netfs_call *call)
+{
+	struct netfs_vcall *v = range_new(file, call);
+
+	if (!v)
+		return;
+	v->mode = mode;
+	v->start = start;
+	v->len = len;
+	netfs_vcall_start(v, fallocate_start);
+}
+
+/* -------------------------------------------------------- copy_range */
+
+static void copy_answered(struct netfs_vcall *v, int err)
+{
+	uint64_t count = v->ask.op.count;
+
+	if (!err && count > v->len)
+		err = -EIO;
+	if (!err && count) {
+		range_changed(v->vnode, v->start_to, v->start_to + count, false);
+		grow_to(v->vnode, v->start_to + count);
+	}
+	v->call->count = err ? 0 : count;
+	range_end(v, err);
+}
+
+static void copy_flushed(struct netfs_vcall *v, int err)
+{
+	struct netfs_ask *ask;
+
+	if (err) {
+		range_end(v, err);
+		return;
+	}
+	ask = netfs_vcall_prepare(v, NETFS_ASK_COPY_RANGE);
+	ask->handle = netfs_handle_get(v->file_from->handle);
+	ask->start = v->start;
+	ask->handle_to = netfs_handle_get(v->handle);
+	ask->start_to = v->start_to;
+	ask->len = v->len;
+	netfs_attr_ask(v->mount, v->vnode, &v->asked);
+	netfs_vcall_ask(v, copy_answered);
+}
+
+static void copy_source_flushed(struct netfs_vcall *v, int err)
+{
+	if (err) {
+		netfs_vcall_finish(v, err);
+		return;
+	}
+	v->then = copy_flushed;
+	netfs_vcall_gate(v, v->vnode, range_locked);
+}
+
+static int copy_check(const struct netfs_vcall *v)
+{
+	const struct netfs_file *from = v->file_from, *to = v->file;
+	int err = range_check(from, v->start, v->len);
+
+	if (!err)
+		err = range_check(to, v->start_to, v->len);
+	if (err)
+		return err;
+	if (from->vnode->mount != v->mount)
+		return -EXDEV;
+	if (!from->readable || !to->writable || (to->opener.flags & NETFS_OPENER_APPEND))
+		return -EBADF;
+	if (from->vnode == to->vnode && v->start < v->start_to + v->len &&
+	    v->start_to < v->start + v->len)
+		return -EINVAL;
+	/* The server may not let these handles do what their users may. */
+	if (!v->mount->be->ops->copy_range || !from->handle->readable || !to->handle->writable)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static void copy_start(struct netfs_vcall *v, int err)
+{
+	if (v->len == 0) {
+		netfs_vcall_finish(v, 0);
+		return;
+	}
+	err = copy_check(v);
+	if (err) {
+		netfs_vcall_finish(v, err);
+		return;
+	}
+	netfs_vcall_flush(v, v->target, v->start, v->start + v->len, copy_source_flushed);
+}
+
+void netfs_copy_range(struct netfs_file *from, uint64_t from_start, struct netfs_file *to,
+		      uint64_t to_start, uint64_t len, struct netfs_call *call)
+{
+	struct netfs_vcall *v = range_new(to, call);
+
+	if (!v)
+		return;
+	v->file_from = from;
+	v->target = netfs_vnode_get(from->vnode);
+	v->start = from_start;
+	v->start_to = to_start;
+	v->len = len;
+	netfs_vcall_start(v, copy_start);
+}
+
+/* -------------------------------------------------------------- seek */
+
+/* A server that cannot tell: all of the file is data. */
+static int seek_alone(struct netfs_vcall *v)
+{
+	uint64_t size = size_of(v->vnode);
+
+	if (v->start >= size)
+		return -ENXIO;
+	v->call->offset = v->flags == SEEK_DATA ? v->start : size;
+	return 0;
+}
+
+static void seek_answered(struct netfs_vcall *v, int err)
+{
+	if (err == -EOPNOTSUPP)
+		err = seek_alone(v);
+	else if (!err)
+		v->call->offset = v->ask.op.offset;
+	netfs_vcall_finish(v, err);
+}
+
+static void seek_flushed(struct netfs_vcall *v, int err)
+{
+	struct netfs_ask *ask;
+
+	/* What is not at the server is data only here. */
+	if (err == -EINTR) {
+		netfs_vcall_finish(v, err);
+		return;
+	}
+	if (err) {
+		netfs_vcall_finish(v, seek_alone(v));
+		return;
+	}
+	ask = netfs_vcall_prepare(v, NETFS_ASK_SEEK);
+	ask->handle = netfs_handle_get(v->handle);
+	ask->start = v->start;
+	ask->flags = v->flags;
+	netfs_vcall_ask(v, seek_answered);
+}
+
+static void seek_start(struct netfs_vcall *v, int err)
+{
+	if (!netfs_vnode_regular(v->vnode) || (v->flags != SEEK_DATA && v->flags != SEEK_HOLE))
+		netfs_vcall_finish(v, -EINVAL);
+	else if (v->start > INT64_MAX)
+		netfs_vcall_finish(v, -ENXIO);
+	else
+		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, seek_flushed);
+}
+
+void netfs_seek(struct netfs_file *file, uint64_t start, int whence, struct netfs_call *call)
+{
+	struct netfs_vcall *v = range_new(file, call);
+
+	if (!v)
+		return;
+	v->start = start;
+	v->flags = (uint32_t)whence;
+	netfs_vcall_start(v, seek_start);
+}
