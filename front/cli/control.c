@@ -259,13 +259,27 @@ static void answer_abort(struct netfs_cli_control *control, struct connection *c
 		say_line(connection, "dropping %llu", (unsigned long long)dropped);
 }
 
+/* The first figure comes at once, for those who will not wait. */
+static void answer_drain(struct netfs_cli_control *control, struct connection *connection)
+{
+	uint64_t dirty;
+
+	connection->state = CONNECTION_DRAINING;
+	pthread_mutex_unlock(&control->lock);
+	dirty = control->ops->dirty(control->user);
+	pthread_mutex_lock(&control->lock);
+	if (connection->state == CONNECTION_DRAINING)
+		say_line(connection, "left %llu", (unsigned long long)dirty);
+	if (connection->state == CONNECTION_DRAINING)
+		sync_begin_locked(control);
+}
+
 static void answer_locked(struct netfs_cli_control *control, struct connection *connection)
 {
 	if (strcmp(connection->request, "report") == 0) {
 		answer_report(control, connection);
 	} else if (strcmp(connection->request, "drain") == 0) {
-		connection->state = CONNECTION_DRAINING;
-		sync_begin_locked(control);
+		answer_drain(control, connection);
 	} else if (strcmp(connection->request, "abort") == 0) {
 		answer_abort(control, connection);
 	} else {

@@ -47,6 +47,8 @@
 #define RETRY_MS_MAX 30000
 /* How long processes may use a mount that was taken from under them by TERM. */
 #define LINGER_MS 3000
+/* Between two looks at the signals while requests end. */
+#define FINISH_MS 200
 
 struct daemon {
 	const struct netfs_cli_mount_request *request;
@@ -545,13 +547,36 @@ static void drain(struct daemon *daemon)
 	close_once(daemon, NETFS_CLOSE_FORCE, reason, sizeof(reason));
 }
 
+/* A connection that was aborted leaves a dead mount behind. */
+static void clear_mount_point(struct daemon *daemon)
+{
+	const char *mount_point = daemon->request->mount_point;
+	struct netfs_mountinfo info;
+
+	if (netfs_mountinfo_find(mount_point, &info) == 0 &&
+	    strcmp(info.type, NETFS_FUSE_TYPE) == 0 && info.minor == netfs_fuse_minor(daemon->fuse))
+		netfs_fuse_unmount(mount_point, MNT_DETACH);
+}
+
+/* What waits for the server is cancelled; where that does not help, giving up
+ * does. */
+static void finish(struct daemon *daemon)
+{
+	while (netfs_fuse_finish(daemon->fuse, FINISH_MS) < 0) {
+		pump(daemon, 0);
+		if (giving_up(daemon))
+			netfs_mount_abort(daemon->mount);
+	}
+}
+
 static void serve(struct daemon *daemon)
 {
 	while (!daemon->ended && daemon->stops == 0)
 		pump(daemon, -1);
 	if (!daemon->ended)
 		terminate(daemon);
-	netfs_fuse_finish(daemon->fuse);
+	clear_mount_point(daemon);
+	finish(daemon);
 	drain(daemon);
 	if (daemon->lost)
 		say(daemon, NETFS_LOG_ERROR, "%llu bytes were never sent and are lost",

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fuse/fuse_front.h>
 #include "cli.h"
 #include "report.h"
 
@@ -59,22 +60,30 @@ static void show_fact(void *user, const struct netfs_cli_fact *fact)
 				   fact->value[0] ? fact->value : "-");
 }
 
+/* Was left behind by a process that was killed, and is no mount any more? */
+static bool is_stale(const struct netfs_cli_record *record, int err)
+{
+	struct netfs_mountinfo info;
+
+	return (err == -ECONNREFUSED || err == -ENOENT) &&
+	       netfs_mountinfo_find(record->mount_point, &info) == -ENOENT;
+}
+
 /* A record whose process does not answer. */
 static void show_dead(struct view *view, const struct netfs_cli_record *record)
 {
+	const struct netfs_cli_fact name = {'s', "mount_point", record->mount_point, ""};
 	const struct netfs_cli_fact source = {'s', "source", record->source, ""};
 	const struct netfs_cli_fact state = {'s', "state", "dead: its process does not answer", ""};
 
+	show_fact(view, &name);
 	show_fact(view, &source);
 	show_fact(view, &state);
 }
 
-static bool show_mount(void *user, const struct netfs_cli_record *record)
+/* What comes before and after the facts of one mount. */
+static void open_mount(struct view *view, const struct netfs_cli_record *record)
 {
-	const struct netfs_cli_fact name = {'s', "mount_point", record->mount_point, ""};
-	struct view *view = user;
-	size_t before;
-
 	view->counters_open = false;
 	if (view->json) {
 		netfs_cli_json_next(&view->text);
@@ -83,17 +92,44 @@ static bool show_mount(void *user, const struct netfs_cli_record *record)
 		netfs_cli_text_add(&view->text, "%s%s\n", view->mounts ? "\n" : "",
 				   record->mount_point);
 	}
-	before = view->text.len;
-	if (netfs_cli_report(record, show_fact, view) < 0 || view->text.len == before) {
-		if (view->json && view->text.len == before)
-			netfs_cli_fact_json(&view->text, &name);
-		show_dead(view, record);
-	}
+	view->mounts++;
+}
+
+static void close_mount(struct view *view)
+{
 	if (view->counters_open)
 		netfs_cli_json_close(&view->text, '}');
 	if (view->json)
 		netfs_cli_json_close(&view->text, '}');
-	view->mounts++;
+}
+
+/* An answer is shown only when it is whole. */
+static bool show_mount(void *user, const struct netfs_cli_record *record)
+{
+	struct view *view = user, one = {.json = view->json, .mounts = view->mounts};
+	int err;
+
+	open_mount(&one, record);
+	err = netfs_cli_report(record, show_fact, &one);
+	if (is_stale(record, err)) {
+		netfs_cli_runtime_remove(record->socket);
+		netfs_cli_text_done(&one.text);
+		return true;
+	}
+	if (err < 0) {
+		netfs_cli_text_done(&one.text);
+		one.mounts = view->mounts;
+		open_mount(&one, record);
+		show_dead(&one, record);
+	}
+	close_mount(&one);
+	if (view->json)
+		netfs_cli_json_next(&view->text);
+	if (one.text.data)
+		netfs_cli_text_put(&view->text, one.text.data, one.text.len);
+	view->text.failed |= one.text.failed;
+	view->mounts = one.mounts;
+	netfs_cli_text_done(&one.text);
 	return true;
 }
 

@@ -32,6 +32,8 @@
 /* A process that is just ending may keep a mount busy for a moment. */
 #define BUSY_TRIES    4
 #define BUSY_PAUSE_MS 50
+/* A daemon that works answers in this time. */
+#define ANSWER_MS 300
 
 const struct netfs_cli_flag netfs_cli_umount_flags[] = {
 	{"-f", "force: give up what is unsent, say how much that was, and always end"},
@@ -45,8 +47,10 @@ struct umount {
 	struct netfs_mountinfo info;
 	struct netfs_cli_contact contact;
 	bool in_contact;
+	char stale[NETFS_CLI_SOCKET_SIZE]; /* socket of a dead process */
 	int pid_fd; /* of the daemon, or -1 */
 	uint64_t until; /* when to stop waiting; 0: never */
+	bool force;
 	bool tty;
 	bool shown; /* a line of progress stands on the terminal */
 };
@@ -101,8 +105,10 @@ static void contact(struct umount *umount, const char *request)
 
 	if (netfs_cli_runtime_find(umount->path, umount->info.minor, &record) < 0)
 		return;
-	if (netfs_cli_contact_open(record.socket, request, &umount->contact) < 0)
+	if (netfs_cli_contact_open(record.socket, request, &umount->contact) < 0) {
+		memcpy(umount->stale, record.socket, sizeof(umount->stale));
 		return;
+	}
 	umount->in_contact = true;
 	umount->pid_fd = pidfd_open(umount->contact.pid, 0);
 }
@@ -130,17 +136,27 @@ static int report_failed(struct umount *umount, const char *line)
 	return NETFS_CLI_FAILED;
 }
 
+/* Even who does not want to wait is told how much is left. */
+static int time_for_line(const struct umount *umount, bool first)
+{
+	int left = time_left(umount);
+
+	return first && left >= 0 && left < ANSWER_MS ? ANSWER_MS : left;
+}
+
 /* Until the daemon has sent everything. */
 static int drain(struct umount *umount)
 {
 	unsigned long long left = 0;
+	bool first = true;
 	char line[512];
 
 	contact(umount, "drain");
 	while (umount->in_contact) {
 		int n = netfs_cli_contact_line(&umount->contact, line, sizeof(line),
-					       time_left(umount));
+					       time_for_line(umount, first));
 
+		first = false;
 		if (n == -ETIMEDOUT)
 			return give_up_waiting(umount, left);
 		if (n <= 0) {
@@ -191,6 +207,17 @@ static int report_closed(struct umount *umount, const char *line)
 	return NETFS_CLI_FAILED;
 }
 
+/* With -f it is not left to linger. */
+static int report_lingering(struct umount *umount)
+{
+	break_line(umount);
+	if (umount->force && umount->pid_fd >= 0)
+		pidfd_send_signal(umount->pid_fd, SIGKILL, NULL, 0);
+	netfs_cli_error("%s is unmounted; process %d %s", umount->path, umount->contact.pid,
+			umount->force ? "did not end and was killed" : "has not ended yet");
+	return NETFS_CLI_FAILED;
+}
+
 /* After the unmount: what the daemon says last. */
 static int wait_end(struct umount *umount)
 {
@@ -201,12 +228,8 @@ static int wait_end(struct umount *umount)
 		int n = netfs_cli_contact_line(&umount->contact, line, sizeof(line),
 					       time_left(umount));
 
-		if (n == -ETIMEDOUT) {
-			break_line(umount);
-			netfs_cli_error("%s is unmounted; process %d has not ended yet",
-					umount->path, umount->contact.pid);
-			return NETFS_CLI_FAILED;
-		}
+		if (n == -ETIMEDOUT)
+			return report_lingering(umount);
 		if (n <= 0)
 			break;
 		if (strncmp(line, "kept", 4) == 0)
@@ -293,8 +316,8 @@ static int umount_force(struct umount *umount)
 		return report_refusal(umount, err);
 	umount->until = netfs_cli_now_ms() + FORCE_MS;
 	code = wait_end(umount);
-	if (umount->pid_fd >= 0 && !wait_process(umount, FORCE_MS))
-		pidfd_send_signal(umount->pid_fd, SIGKILL, NULL, 0);
+	if (!wait_process(umount, FORCE_MS))
+		code = report_lingering(umount);
 	return code;
 }
 
@@ -338,14 +361,14 @@ static int parse_seconds(const char *text, uint64_t *ret_until)
 int netfs_cli_umount(int argc, char **argv)
 {
 	static struct umount umount = {.pid_fd = -1};
-	bool force = false, lazy = false;
+	bool lazy = false;
 	int opt, code = NETFS_CLI_OK;
 
 	opterr = 0;
 	umount.tty = isatty(STDERR_FILENO);
 	while ((opt = getopt(argc, argv, "flt:")) != -1 && code == NETFS_CLI_OK) {
 		if (opt == 'f')
-			force = true;
+			umount.force = true;
 		else if (opt == 'l')
 			lazy = true;
 		else if (opt == 't')
@@ -355,13 +378,17 @@ int netfs_cli_umount(int argc, char **argv)
 	}
 	if (code == NETFS_CLI_OK && argc - optind != 1)
 		code = netfs_cli_usage("umount", "one directory is wanted");
-	if (code == NETFS_CLI_OK && force && lazy)
+	if (code == NETFS_CLI_OK && umount.force && lazy)
 		code = netfs_cli_usage("umount", "-f and -l exclude each other");
 	if (code == NETFS_CLI_OK)
 		code = find_mount(&umount, argv[optind]);
 	if (code != NETFS_CLI_OK)
 		return code;
-	if (force)
-		return umount_force(&umount);
-	return lazy ? umount_lazy(&umount) : umount_plain(&umount);
+	if (umount.force)
+		code = umount_force(&umount);
+	else
+		code = lazy ? umount_lazy(&umount) : umount_plain(&umount);
+	if (code == NETFS_CLI_OK && umount.stale[0])
+		netfs_cli_runtime_remove(umount.stale);
+	return code;
 }

@@ -43,8 +43,9 @@ struct netfs_fuse_config {
 int netfs_fuse_start(const struct netfs_fuse_config *config, struct netfs_mount *mount,
 		     char why[256], struct netfs_fuse_session **ret_session);
 /* After ended(): cancels what waits, until no request, file or vnode of the
- * mount is held here.  Blocking. */
-void netfs_fuse_finish(struct netfs_fuse_session *session);
+ * mount is held here.  -ETIMEDOUT where the library has not completed all
+ * after timeout_ms: call it again. */
+int netfs_fuse_finish(struct netfs_fuse_session *session, unsigned timeout_ms);
 /* After finish(), and after the mount was closed.  NULL is allowed. */
 void netfs_fuse_free(struct netfs_fuse_session *session);
 

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include "session.h"
 
 #define THREAD_FREE_MAX 64
@@ -379,21 +380,40 @@ static struct netfs_fuse_request *next_pending(struct netfs_fuse_session *sessio
 	return r;
 }
 
-void netfs_fuse_requests_drain(struct netfs_fuse_session *session)
+static void cancel_all(struct netfs_fuse_session *session)
 {
 	struct netfs_fuse_request *r;
 	struct netfs_list seen;
 
 	netfs_list_init(&seen);
-	atomic_store(&session->stopping, true);
 	while ((r = next_pending(session, &seen))) {
 		cancel(r);
 		unpin(r);
 	}
 	pthread_mutex_lock(&session->lock);
-	while (atomic_load(&session->inflight) > 0)
-		pthread_cond_wait(&session->cond, &session->lock);
+	netfs_list_splice_back(&session->pending, &seen);
 	pthread_mutex_unlock(&session->lock);
+}
+
+bool netfs_fuse_requests_drain(struct netfs_fuse_session *session, unsigned timeout_ms)
+{
+	struct timespec until;
+	int err = 0;
+
+	atomic_store(&session->stopping, true);
+	cancel_all(session);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_mutex_lock(&session->lock);
+	while (atomic_load(&session->inflight) > 0 && err == 0)
+		err = pthread_cond_timedwait(&session->cond, &session->lock, &until);
+	pthread_mutex_unlock(&session->lock);
+	return atomic_load(&session->inflight) == 0;
 }
 
 static void free_list(struct netfs_list *list)

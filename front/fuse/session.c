@@ -316,7 +316,8 @@ int netfs_fuse_start(const struct netfs_fuse_config *config, struct netfs_mount 
 	netfs_mount_set_notify(mount, &notify_ops, session);
 	err = attach(session, why);
 	if (err < 0) {
-		netfs_fuse_finish(session);
+		while (netfs_fuse_finish(session, READY_TIMEOUT_SEC * 1000) < 0)
+			netfs_mount_abort(mount);
 		netfs_mount_set_notify(mount, NULL, NULL);
 		netfs_fuse_free(session);
 		return err;
@@ -335,20 +336,29 @@ static void release_handles(struct netfs_fuse_session *session)
 	}
 }
 
-void netfs_fuse_finish(struct netfs_fuse_session *session)
+static void join_threads(struct netfs_fuse_session *session)
 {
 	for (unsigned i = 0; i < session->nthreads; i++)
 		pthread_join(session->threads[i].thread, NULL);
+	session->nthreads = 0;
 	netfs_notice_stop(&session->nodes.notices);
 	if (session->notifying)
 		pthread_join(session->notifier, NULL);
-	netfs_fuse_requests_drain(session);
+	session->notifying = false;
+}
+
+int netfs_fuse_finish(struct netfs_fuse_session *session, unsigned timeout_ms)
+{
+	join_threads(session);
+	if (!netfs_fuse_requests_drain(session, timeout_ms))
+		return -ETIMEDOUT;
 	release_handles(session);
 	netfs_fuse_nodes_clear(&session->nodes);
 	if (session->se)
 		fuse_session_destroy(session->se);
 	session->se = NULL;
 	netfs_fuse_requests_free(session);
+	return 0;
 }
 
 void netfs_fuse_free(struct netfs_fuse_session *session)

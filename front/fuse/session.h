@@ -166,8 +166,9 @@ void netfs_fuse_request_started(struct netfs_fuse_request *r);
 /* The same where the library reads from the received message: if it has not
  * completed, the buffer of this thread goes with the request. */
 void netfs_fuse_request_started_with_message(struct netfs_fuse_request *r);
-/* Asks everything pending to end, and waits until nothing is left. */
-void netfs_fuse_requests_drain(struct netfs_fuse_session *session);
+/* Asks everything pending to end, and waits until nothing is left; false:
+ * something still is after timeout_ms. */
+bool netfs_fuse_requests_drain(struct netfs_fuse_session *session, unsigned timeout_ms);
 /* Frees the memory of all requests and buffers. */
 void netfs_fuse_requests_free(struct netfs_fuse_session *session);
 

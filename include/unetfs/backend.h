@@ -76,7 +76,7 @@ struct netfs_op {
 	void (*done)(struct netfs_op *op, int err);
 	struct netfs_cred cred;
 	/* readdir: returns false when it can take no more; that entry was not
-	 * taken and the back end stops there. */
+	 * taken and the back end stops there.  Called with no lock held. */
 	bool (*fill)(struct netfs_op *op, const struct netfs_dirent *entry);
 	void *buf; /* readlink, getxattr, listxattr: room for the answer */
 	size_t buf_size;

@@ -19,7 +19,7 @@ struct netfs_hash_link {
 
 struct netfs_hash {
 	struct netfs_hash_link **slots; /* 1 << bits of them; NULL: only one */
-	struct netfs_hash_link *one;	/* the only chain while slots is NULL */
+	struct netfs_hash_link *one; /* the only chain while slots is NULL */
 	size_t count;
 	unsigned bits;
 };

@@ -7,7 +7,7 @@
 
 /* Executor threads.  They never block, so more than there are processors gain
  * nothing; posting compares against each of them. */
-#define NETFS_EXECUTOR_THREADS_MAX 64
+#define NETFS_EXECUTOR_THREADS_MAX     64
 #define NETFS_EXECUTOR_THREADS_DEFAULT 2
 /* Tasks a worker runs in a row while nobody looks at sockets and timers. */
 #define NETFS_EXECUTOR_BURST 16
@@ -49,7 +49,24 @@
 
 /* One request of the engine: enough to keep many slices in flight, small
  * enough that early folios are let go early. */
-#define NETFS_REQUEST_SEGS_MAX 512
+#define NETFS_REQUEST_SEGS_MAX	512
 #define NETFS_REQUEST_BYTES_MAX (8 << 20)
+
+/* Names remembered per mount: a large source tree, at some 200 bytes each. */
+#define NETFS_NAMES_MAX (1 << 16)
+/* Entries of a directory kept for a slow reader, and the room for their names;
+ * more than a readdir of the kernel takes at once. */
+#define NETFS_READDIR_BATCH 128
+#define NETFS_READDIR_TEXT  8192
+/* Lookups in flight for one listing with attributes: enough to hide the round
+ * trip, few enough to leave the connection to others. */
+#define NETFS_READDIR_PLUS 32
+/* A file that is neither there nor can be made: somebody plays with the name. */
+#define NETFS_CREATE_TRIES_MAX 4
+/* How often a server is asked again for a lock that somebody else holds. */
+#define NETFS_LOCK_PAUSE_MIN_MS 50
+#define NETFS_LOCK_PAUSE_MAX_MS 1000
+/* Files flushed at once by a sync or an unmount. */
+#define NETFS_EACH_WINDOW 64
 
 #endif

@@ -79,7 +79,7 @@ static inline void netfs_list_splice_back(struct netfs_list *list, struct netfs_
 #define netfs_list_for_each(pos, list) for (pos = (list)->next; pos != (list); pos = pos->next)
 
 /* pos may be removed from the list inside the loop. */
-#define netfs_list_for_each_safe(pos, tmp, list)                                                  \
+#define netfs_list_for_each_safe(pos, tmp, list)                                                   \
 	for (pos = (list)->next, tmp = pos->next; pos != (list); pos = tmp, tmp = pos->next)
 
 #endif

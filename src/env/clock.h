@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define NETFS_NS_PER_MS UINT64_C(1000000)
+#define NETFS_NS_PER_MS	 UINT64_C(1000000)
 #define NETFS_NS_PER_SEC UINT64_C(1000000000)
 
 /* Nanoseconds on a clock that never goes back; the only one for time-outs. */

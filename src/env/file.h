@@ -29,7 +29,7 @@ struct netfs_fio {
 	/* result: bytes moved or negative errno. */
 	void (*done)(struct netfs_fio *fio, ssize_t result);
 	struct netfs_job job; /* the environment's */
-	ssize_t result;	      /* the environment's */
+	ssize_t result; /* the environment's */
 };
 
 /* Never completes before it returns. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who this process is. */
+/* Who this process is, and on what. */
 #ifndef ENV_HOST_H
 #define ENV_HOST_H
 
@@ -7,5 +7,7 @@
 
 /* The effective user id; 0 in env/sim. */
 uint32_t netfs_host_uid(void);
+/* Bytes of memory the machine has; 1 GiB in env/sim. */
+uint64_t netfs_host_memory(void);
 
 #endif

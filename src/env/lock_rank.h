@@ -28,7 +28,7 @@ enum netfs_lock_rank {
 #define NETFS_RANK_ENUM(name, guards) NETFS_RANK_##name,
 	NETFS_LOCK_RANKS(NETFS_RANK_ENUM)
 #undef NETFS_RANK_ENUM
-		NETFS_RANK_COUNT
+	NETFS_RANK_COUNT
 };
 
 #endif

@@ -16,9 +16,9 @@
 struct netfs_socket;
 
 enum netfs_socket_kind {
-	NETFS_SOCKET_TCP,  /* host, port */
+	NETFS_SOCKET_TCP, /* host, port */
 	NETFS_SOCKET_UNIX, /* path */
-	NETFS_SOCKET_FD,   /* fds; 0 and 1 style pairs allowed */
+	NETFS_SOCKET_FD, /* fds; 0 and 1 style pairs allowed */
 };
 
 struct netfs_socket_address {

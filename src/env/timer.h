@@ -11,8 +11,8 @@
 
 struct netfs_timer {
 	struct netfs_task *task; /* posted when the time comes */
-	uint64_t when_ns;	 /* on netfs_clock_now() */
-	uint32_t slot;		 /* place in the heap + 1; 0: not armed */
+	uint64_t when_ns; /* on netfs_clock_now() */
+	uint32_t slot; /* place in the heap + 1; 0: not armed */
 };
 
 void netfs_timer_init(struct netfs_timer *timer, struct netfs_task *task);

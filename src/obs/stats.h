@@ -45,7 +45,7 @@ enum netfs_stat_id {
 #define NETFS_STAT_ENUM(name, meaning) NETFS_STAT_##name,
 	NETFS_STATS(NETFS_STAT_ENUM)
 #undef NETFS_STAT_ENUM
-		NETFS_STAT_COUNT
+	NETFS_STAT_COUNT
 };
 
 struct netfs_stats {
@@ -57,7 +57,7 @@ static inline void netfs_stats_add(struct netfs_stats *stats, enum netfs_stat_id
 	atomic_fetch_add_explicit(&stats->value[id], n, memory_order_relaxed);
 }
 
-#define netfs_count(stats, name) netfs_stats_add(stats, NETFS_STAT_##name, 1)
+#define netfs_count(stats, name)      netfs_stats_add(stats, NETFS_STAT_##name, 1)
 #define netfs_count_n(stats, name, n) netfs_stats_add(stats, NETFS_STAT_##name, n)
 
 /* Name and meaning of a counter; static. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <base/assert.h>
 #include <base/checked_math.h>
+#include <env/alloc.h>
 #include <env/clock.h>
 #include <vfs/file.h>
 #include <vfs/vcall.h>

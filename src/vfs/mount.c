@@ -201,7 +201,7 @@ void netfs_mount_hold_more(struct netfs_mount *mount)
 static struct netfs_vcall *drained_locked(struct netfs_mount *mount)
 {
 	netfs_assert_held(&mount->mutex);
-	if (mount->holds || atomic_load(&mount->busy))
+	if (mount->holds || (mount->drain_busy && atomic_load(&mount->busy)))
 		return NULL;
 	return netfs_take(mount->drain);
 }

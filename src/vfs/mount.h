@@ -47,7 +47,8 @@ struct netfs_mount {
 	uint32_t holds;		   /* m: what must end before the mount may */
 	uint32_t files_open;	   /* m */
 	bool closing;		   /* m: no new calls */
-	struct netfs_vcall *drain; /* m: the close that waits for holds or busy */
+	struct netfs_vcall *drain; /* m: the close that waits until holds is zero */
+	bool drain_busy;	   /* m: and busy too */
 	bool connected;		   /* m */
 	char state[128];	   /* m: for people */
 };

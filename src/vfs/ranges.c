@@ -15,6 +15,7 @@
 #include <linux/falloc.h>
 #include <unistd.h>
 #include <base/checked_math.h>
+#include <env/alloc.h>
 #include <vfs/file.h>
 #include <vfs/vcall.h>
 
@@ -45,7 +46,10 @@ static void grow_to(struct netfs_vnode *vnode, uint64_t size)
 /* The end of a call that holds the lock. */
 static void range_end(struct netfs_vcall *v, int err)
 {
-	netfs_attr_resized(v->vnode, NULL, &v->asked);
+	if (err)
+		netfs_attr_expire(v->vnode);
+	else
+		netfs_attr_resized(v->vnode, NULL, &v->asked);
 	netfs_vcall_ungate(v);
 	netfs_vcall_finish(v, err);
 }
@@ -54,9 +58,8 @@ static void range_end(struct netfs_vcall *v, int err)
 
 static void fallocate_asked_size(struct netfs_vcall *v, int err)
 {
-	if (err)
-		netfs_attr_expire(v->vnode);
-	else
+	/* Not knowing it now, the next question will tell. */
+	if (!err)
 		netfs_inode_resized(&v->vnode->inode, v->ask.op.attr.size);
 	range_end(v, 0);
 }

@@ -67,7 +67,7 @@ struct listing {
 	bool filled; /* the reader got something */
 	struct netfs_batch *batch;
 	_Atomic uint32_t pending; /* lookups, and the one that sends them */
-	struct plus lookups[NETFS_READDIR_PLUS];
+	struct plus lookups[]; /* NETFS_READDIR_PLUS of them where plus is set */
 };
 
 static void batch_clear(struct netfs_batch *batch)
@@ -425,7 +425,8 @@ void netfs_readdir(struct netfs_file *file, uint64_t cookie, bool plus, netfs_fi
 
 	if (!v)
 		return;
-	list = netfs_zalloc(sizeof(*list));
+	list = netfs_zalloc(sizeof(*list) +
+			    (plus ? NETFS_READDIR_PLUS * sizeof(struct plus) : 0));
 	v->scratch = list;
 	v->vnode = netfs_vnode_get(file->vnode);
 	v->handle = netfs_handle_get(file->handle);

@@ -91,6 +91,7 @@ struct netfs_vcall {
 	uint64_t start_to;
 	uint64_t len;
 	int first_err; /* told first, when all is done */
+	struct netfs_vcall *parent; /* a child's; see each.c */
 	void *scratch; /* of one family of calls; freed with the call */
 };
 

@@ -174,8 +174,9 @@ static void send_body(const struct p9_msg *ask)
 {
 	uint8_t len = fuzz_byte(server.input);
 	size_t part = len < server.input->left ? len : server.input->left;
-	uint8_t head[7] = {(uint8_t)(7 + part), (uint8_t)((7 + part) >> 8), 0, 0,
-			   (uint8_t)(ask->type + 1), (uint8_t)ask->tag, (uint8_t)(ask->tag >> 8)};
+	uint8_t head[7] = {
+		(uint8_t)(7 + part), (uint8_t)((7 + part) >> 8), 0, 0, (uint8_t)(ask->type + 1),
+		(uint8_t)ask->tag,   (uint8_t)(ask->tag >> 8)};
 
 	fuzz_replies[head[4]]++;
 	put_bytes(head, sizeof(head));
@@ -207,8 +208,7 @@ static void send_error(const struct p9_msg *ask)
 /* True: hang up. */
 static bool answer(struct p9_msg *ask)
 {
-	bool hello = ask->type == P9_TVERSION || ask->type == P9_TAUTH ||
-		     ask->type == P9_TATTACH ||
+	bool hello = ask->type == P9_TVERSION || ask->type == P9_TAUTH || ask->type == P9_TATTACH ||
 		     (ask->type == P9_TGETATTR && ask->tgetattr.fid == 0);
 	uint8_t control;
 
@@ -238,7 +238,7 @@ static bool answer(struct p9_msg *ask)
 	case FUZZ_CLOSE:
 		return true;
 	case FUZZ_TYPE:
-		ask->type = fuzz_byte(server.input) & 0x7e;
+		*ask = (struct p9_msg){.type = fuzz_byte(server.input) & 0x7e, .tag = ask->tag};
 		send_honest(ask, 0);
 		break;
 	}

@@ -21,11 +21,11 @@ uint8_t fuzz_byte(struct fuzz_input *input);
 
 /* What the first bits of a control byte ask for as an answer. */
 enum fuzz_answer {
-	FUZZ_HONEST,  /* a good reply */
+	FUZZ_HONEST, /* a good reply */
 	FUZZ_MUTATED, /* a good reply; next: count, then (place, xor) pairs */
-	FUZZ_ERROR,   /* Rlerror; next: the error */
-	FUZZ_BODY,    /* right header; next: length, then the body */
-	FUZZ_RAW,     /* next: length, then bytes as they are */
+	FUZZ_ERROR, /* Rlerror; next: the error */
+	FUZZ_BODY, /* right header; next: length, then the body */
+	FUZZ_RAW, /* next: length, then bytes as they are */
 	FUZZ_SILENCE,
 	FUZZ_CLOSE,
 	FUZZ_TYPE, /* a good reply to another request; next: its type */

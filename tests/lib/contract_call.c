@@ -14,6 +14,8 @@
 #include <contract_call.h>
 
 #define WAIT_MS 60000
+/* Slices in a row that may come back with nothing done. */
+#define IDLE_MAX 100
 
 static void call_done(struct netfs_op *op, int err)
 {
@@ -106,6 +108,8 @@ ssize_t c_slice_start(struct contract *c, struct netfs_handle *handle, enum netf
 	assert_true(took <= (ssize_t)whole.iov_len);
 	if (took < 0)
 		assert_int_equal(atomic_load(&slice->dones), 0);
+	else
+		assert_int_equal(took, slice->slice.len);
 	*ret_slice = slice;
 	return took;
 }
@@ -119,8 +123,11 @@ static ssize_t move(struct contract *c, struct netfs_handle *handle, enum netfs_
 		    uint64_t start, struct iovec whole)
 {
 	size_t moved = 0;
+	unsigned idle = 0;
 
-	while (moved < whole.iov_len) {
+	/* Progress, a reason why not, or a promise that it will be better: the
+	 * last not for ever. */
+	while (moved < whole.iov_len && idle < IDLE_MAX) {
 		struct iovec rest = {(char *)whole.iov_base + moved, whole.iov_len - moved};
 		struct c_slice *slice;
 		ssize_t took = c_slice_start(c, handle, kind, start + moved, rest, 1000, &slice);
@@ -133,11 +140,13 @@ static ssize_t move(struct contract *c, struct netfs_handle *handle, enum netfs_
 			slice->moved = took;
 		}
 		moved += slice->moved;
+		idle = slice->moved ? 0 : idle + 1;
 		if (slice->flags & NETFS_SLICE_EOF)
 			break;
 		if (slice->err && !(slice->flags & NETFS_SLICE_RETRY))
 			return slice->err;
 	}
+	assert_true(idle < IDLE_MAX);
 	return (ssize_t)moved;
 }
 

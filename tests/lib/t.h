@@ -47,8 +47,8 @@ int t_check_fds(unsigned before, int failed);
  */
 struct t_counter {
 	struct netfs_mutex mutex;
-	uint64_t value;		   /* guarded by mutex */
-	uint64_t target;	   /* of the waiter; guarded by mutex */
+	uint64_t value; /* guarded by mutex */
+	uint64_t target; /* of the waiter; guarded by mutex */
 	struct netfs_event *event; /* of the waiter; guarded by mutex */
 };
 

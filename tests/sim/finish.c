@@ -156,7 +156,7 @@ static void check_promise(struct slot *slot, const struct transfer *transfer)
 	for (unsigned i = 0; i < HANDLES_MAX; i++)
 		if (slot->handles[i].file == transfer->file)
 			flags = slot->handles[i].flags;
-	if (flags & (O_DSYNC | O_SYNC))
+	if (slot->world->sync || (flags & (O_DSYNC | O_SYNC)))
 		check_range(slot, transfer->start, transfer->len, true);
 	else if (!slot->world->cached || (flags & O_DIRECT))
 		check_range(slot, transfer->start, transfer->len, false);
@@ -239,7 +239,7 @@ static void finish_close(struct slot *slot)
 
 	if (slot->err)
 		require_excuse(slot, slot->err);
-	else if ((handle->flags & O_ACCMODE) != O_RDONLY)
+	else if (slot->world->close_writes && (handle->flags & O_ACCMODE) != O_RDONLY)
 		check_file(slot, false);
 	netfs_release(handle->file);
 	handle->file = NULL;

@@ -41,21 +41,40 @@ int world_call(struct world *world, struct netfs_call *call, const char *what,
 	return waiting.err;
 }
 
+static void add_option(struct world *world, const char *name, unsigned value)
+{
+	size_t len = strlen(world->mount_options);
+
+	snprintf(world->mount_options + len, sizeof(world->mount_options) - len, ",%s=%u", name,
+		 value);
+}
+
 void mount_draw_options(struct world *world)
 {
-	static const unsigned msizes[] = {8192, 16384, 65536, 262144};
+	static const char *const modes[] = {"none", "strict", "strict", "loose"};
+	static const unsigned msizes[] = {4096, 8192, 16384, 65536, 262144};
 	struct rng *rng = &world->rng;
-	size_t len;
+	unsigned mode = rng_below(rng, 4);
 
-	world->cached = !rng_one_in(rng, 3);
-	len = snprintf(world->mount_options, sizeof(world->mount_options), "cache=%s,msize=%u",
-		       world->cached ? "loose" : "none", msizes[rng_below(rng, 4)]);
+	world->cached = mode != 0;
+	world->close_writes = mode != 3;
+	world->sync = rng_one_in(rng, 12);
+	snprintf(world->mount_options, sizeof(world->mount_options), "cache=%s", modes[mode]);
+	add_option(world, "msize", msizes[rng_below(rng, 5)]);
+	if (world->sync)
+		strcat(world->mount_options, ",sync");
 	if (rng_one_in(rng, 3))
-		len += snprintf(world->mount_options + len, sizeof(world->mount_options) - len,
-				",rsize=%u", 4096U << rng_below(rng, 5));
+		add_option(world, "rsize", 4096U << rng_below(rng, 5));
 	if (rng_one_in(rng, 3))
-		snprintf(world->mount_options + len, sizeof(world->mount_options) - len,
-			 ",wsize=%u", 4096U << rng_below(rng, 5));
+		add_option(world, "wsize", 4096U << rng_below(rng, 5));
+	if (rng_one_in(rng, 3))
+		add_option(world, "rasize", 4096U << rng_below(rng, 10));
+	if (rng_one_in(rng, 3))
+		add_option(world, "dirtyage", rng_below(rng, 20));
+	if (rng_one_in(rng, 3))
+		add_option(world, "actimeo", rng_below(rng, 100));
+	if (rng_one_in(rng, 4))
+		add_option(world, "timeo", rng_between(rng, 10, 600));
 	netfs_sim_printf("mount options: %s", world->mount_options);
 }
 

@@ -213,8 +213,8 @@ static void make_client(struct world *world)
 		.struct_size = sizeof(config), .threads = 1, .log = log_line, .user = world};
 	int err;
 
-	config.memory_max = UINT64_C(64) * 1024 << rng_below(&world->rng, 8);
-	config.dirty_max = config.memory_max >> rng_between(&world->rng, 1, 3);
+	config.memory_max = UINT64_C(4) << 20 << rng_below(&world->rng, 2);
+	config.dirty_max = config.memory_max >> rng_between(&world->rng, 1, 6);
 	config.dirty_age_ms = rng_between(&world->rng, 10, 10000);
 	err = netfs_client_new(&config, &world->client);
 	if (err)
@@ -223,12 +223,12 @@ static void make_client(struct world *world)
 
 static void make_slots(struct world *world)
 {
-	static const uint64_t sizes[] = {9000, 40000, 200000, 600000};
+	static const uint64_t sizes[] = {9000, 40000, 200000, 600000, 2500000};
 
 	world->slot_count = rng_between(&world->rng, 2, SLOTS_MAX);
 	world->concurrency =
 		rng_one_in(&world->rng, 4) ? 1 : rng_between(&world->rng, 1, SLOTS_MAX);
-	world->file_max = sizes[rng_below(&world->rng, 4)];
+	world->file_max = sizes[rng_below(&world->rng, 5)];
 	world->op_max = world->file_max / rng_between(&world->rng, 1, 8);
 	for (unsigned i = 0; i < world->slot_count; i++) {
 		struct slot *slot = &world->slots[i];

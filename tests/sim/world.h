@@ -162,7 +162,9 @@ struct world {
 	struct netfs_client *client;
 	struct netfs_mount *mount;
 	char mount_options[256];
-	bool cached; /* cache=loose: writes are buffered */
+	bool cached; /* writes are buffered */
+	bool close_writes; /* close waits until they are at the server */
+	bool sync; /* every write is durable when it returns */
 	struct {
 		char name[FILE_NAME_MAX];
 		struct netfs_vnode *vnode;

@@ -45,8 +45,8 @@ static const struct {
 	{"ENOMEM", ENOMEM}, {"ETIMEDOUT", ETIMEDOUT}, {"EINTR", EINTR},
 };
 
-/* A decimal number from 1 to max; *ret_end is what follows it. */
-static bool parse_number(const char *text, uint64_t max, uint64_t *ret_value, const char **ret_end)
+/* A decimal number from min to max.  What follows it, or NULL. */
+static const char *parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value)
 {
 	uint64_t value = 0;
 	const char *at = text;
@@ -54,42 +54,44 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *ret_value, co
 	for (; *at >= '0' && *at <= '9'; at++) {
 		value = value * 10 + (uint64_t)(*at - '0');
 		if (value > max)
-			return false;
+			return NULL;
 	}
+	if (at == text || value < min)
+		return NULL;
 	*ret_value = value;
-	*ret_end = at;
-	return at != text && value > 0;
+	return at;
 }
 
 static bool parse_delay(struct dir_faults *faults, const char *text)
 {
-	const char *end;
-	uint64_t ms = 0;
+	const char *end = parse_number(text, 0, DELAY_MAX_MS, &faults->delay_ns);
 
-	if (!parse_number(text, DELAY_MAX_MS, &ms, &end) && strcmp(text, "0") != 0)
-		return false;
-	faults->delay_ns = ms * NETFS_NS_PER_MS;
-	return !*end;
+	faults->delay_ns *= NETFS_NS_PER_MS;
+	return end && !*end;
 }
 
 static bool parse_bw(struct dir_faults *faults, const char *text)
 {
 	static const char units[] = "kmg";
-	const char *end, *unit;
+	const char *end = parse_number(text, 1, BW_MAX, &faults->bytes_per_s);
+	const char *unit = end && *end ? strchr(units, *end | 0x20) : NULL;
 
-	if (!parse_number(text, BW_MAX, &faults->bytes_per_s, &end))
-		return false;
-	unit = *end ? strchr(units, *end | 0x20) : NULL;
-	if (unit)
-		faults->bytes_per_s <<= 10 * (unit - units + 1);
-	return faults->bytes_per_s <= BW_MAX && !end[unit ? 1 : 0];
+	if (unit) {
+		int shift = 10 * (int)(unit - units + 1);
+
+		if (faults->bytes_per_s > BW_MAX >> shift)
+			return false;
+		faults->bytes_per_s <<= shift;
+		end++;
+	}
+	return end && !*end;
 }
 
 static bool parse_errors(struct dir_faults *faults, const char *text)
 {
-	const char *end;
+	const char *end = parse_number(text, 1, ONE_IN_MAX, &faults->one_in);
 
-	if (!parse_number(text, ONE_IN_MAX, &faults->one_in, &end))
+	if (!end)
 		return false;
 	faults->heals = !*end;
 	faults->err = -EIO;

@@ -14,7 +14,8 @@
 
 const struct netfs_be_ops netfs_p9_ops = {
 	.scheme = "9p",
-	.summary = "9P2000.L servers (diod, QEMU and others) over TCP, a unix socket or a descriptor",
+	.summary =
+		"9P2000.L servers (diod, QEMU and others) over TCP, a unix socket or a descriptor",
 	.options = p9_options,
 	.connect = p9_connect,
 	.disconnect = p9_disconnect,

@@ -42,21 +42,21 @@
 #include <env/timer.h>
 #include "p9_msg.h"
 
-#define P9_MSIZE_WANT  (1u << 20) /* offered by default */
-#define P9_MSIZE_MIN   4096u	  /* a server below that is refused */
-#define P9_MSIZE_MAX   (16u << 20)
-#define P9_TAGS	       1024u /* requests in flight; more wait for a tag */
-#define P9_TAG_FLUSH   0x4000u /* tag of the Tflush for tag t is this + t */
-#define P9_ROOT_FID    0u
-#define P9_TAG_PROBE   0x7fffu /* is the server still there? */
-#define P9_SLICES_MAX  32u	 /* slices in flight, then -EAGAIN */
-#define P9_REPLY_MAX   8192u	 /* longest reply apart from Rread and Rreaddir */
-#define P9_HEAD_INLINE 64u	 /* encoded requests up to this need no memory */
-#define P9_RESTARTS_MAX 8u	 /* of a call that met a moving directory */
-#define P9_IOV_MAX     64u	 /* pieces per send or receive */
+#define P9_MSIZE_WANT	(1u << 20) /* offered by default */
+#define P9_MSIZE_MIN	4096u /* a server below that is refused */
+#define P9_MSIZE_MAX	(16u << 20)
+#define P9_TAGS		1024u /* requests in flight; more wait for a tag */
+#define P9_TAG_FLUSH	0x4000u /* tag of the Tflush for tag t is this + t */
+#define P9_ROOT_FID	0u
+#define P9_TAG_PROBE	0x7fffu /* is the server still there? */
+#define P9_SLICES_MAX	32u /* slices in flight, then -EAGAIN */
+#define P9_REPLY_MAX	8192u /* longest reply apart from Rread and Rreaddir */
+#define P9_HEAD_INLINE	64u /* encoded requests up to this need no memory */
+#define P9_RESTARTS_MAX 8u /* of a call that met a moving directory */
+#define P9_IOV_MAX	64u /* pieces per send or receive */
 
-#define P9_TIMEO_DEFAULT_DS 600u			   /* a minute, as nfs has it */
-#define P9_CONNECT_NS	    (20 * NETFS_NS_PER_SEC)	   /* connect and attach */
+#define P9_TIMEO_DEFAULT_DS 600u /* a minute, as nfs has it */
+#define P9_CONNECT_NS	    (20 * NETFS_NS_PER_SEC) /* connect and attach */
 #define P9_BACKOFF_MIN_NS   (100 * NETFS_NS_PER_MS)
 #define P9_BACKOFF_MAX_NS   (5 * NETFS_NS_PER_SEC)
 
@@ -71,20 +71,20 @@ enum p9_end {
 	P9_REPLIED, /* reply is valid until done() returns */
 	P9_REFUSED, /* Rlerror: req->err says why */
 	P9_FLUSHED, /* Rflush came first: as if it had never been sent */
-	P9_LOST,    /* the connection went; req->sent: it may have been executed */
-	P9_BROKEN,  /* its reply broke the protocol */
+	P9_LOST, /* the connection went; req->sent: it may have been executed */
+	P9_BROKEN, /* its reply broke the protocol */
 };
 
 /* Bytes on their way into the socket: a head, then the caller's data. */
 struct p9_frame {
-	struct netfs_list link;	  /* s conn->send_queue */
-	const uint8_t *head;	  /* I */
-	size_t head_len;	  /* I */
+	struct netfs_list link; /* s conn->send_queue */
+	const uint8_t *head; /* I */
+	size_t head_len; /* I */
 	const struct iovec *data; /* I may be NULL */
-	unsigned ndata;		  /* I */
-	size_t length;		  /* I of head and data together */
-	size_t done;		  /* s bytes the socket took */
-	struct p9_req *req;	  /* I NULL: heap memory, freed when sent */
+	unsigned ndata; /* I */
+	size_t length; /* I of head and data together */
+	size_t done; /* s bytes the socket took */
+	struct p9_req *req; /* I NULL: heap memory, freed when sent */
 };
 
 /*
@@ -96,11 +96,11 @@ struct p9_req {
 	struct netfs_list pending; /* c conn->pending while there is no tag */
 	uint8_t inline_head[P9_HEAD_INLINE];
 	uint8_t *heap_head; /* p where the encoding is longer */
-	uint16_t tag;	    /* c */
-	uint8_t type;	    /* I */
-	bool in_flight;	    /* c between send and end: has a tag or is pending */
-	bool sent;	    /* s all of it went into the socket */
-	uint32_t count;	    /* I most bytes a read may bring, a write may take */
+	uint16_t tag; /* c */
+	uint8_t type; /* I */
+	bool in_flight; /* c between send and end: has a tag or is pending */
+	bool sent; /* s all of it went into the socket */
+	uint32_t count; /* I most bytes a read may bring, a write may take */
 	/* Where the data of Rread and Rreaddir goes. */
 	const struct iovec *into;
 	unsigned ninto;
@@ -119,25 +119,42 @@ struct p9_req {
 struct p9_fid {
 	struct p9_conn *conn;
 	_Atomic uint32_t refs; /* a */
-	uint32_t num;	       /* I */
-	uint64_t session;      /* I conn->session it was made in */
-	bool known;	       /* p the server may know it: clunk it */
+	uint32_t num; /* I */
+	uint64_t session; /* I conn->session it was made in */
+	bool known; /* p the server may know it: clunk it */
 	struct p9_req clunk;
 };
 
 /* ------------------------------------------------------------ nodes, handles */
 
-/* An object by its path.  The fid is good while epoch is the connection's. */
+/* A name of an object: in parent, under name. */
+struct p9_place {
+	struct p9_node *parent; /* a reference */
+	char *name;
+};
+
+#define P9_PLACES_MAX 8	   /* names remembered of one file */
+#define P9_NODE_BUCKETS 1024u /* of the table of nodes */
+
+/*
+ * An object and the names it is known by, the likeliest first.  There is one
+ * node for each qid path, so that a file found under a second name is still
+ * found when the first is gone.  The fid is good while epoch is the
+ * connection's.  A node that is somebody's parent has exactly one place: so the
+ * way to the root is one, and no circle can arise that was not looked for.
+ */
 struct p9_node {
 	struct netfs_node base;
-	struct p9_node *parent;	 /* c a reference; NULL: the root or an orphan */
-	char *name;		 /* c in parent */
-	struct p9_fid *fid;	 /* c NULL before the first walk */
-	uint64_t epoch;		 /* c conn->epoch when fid was walked; 0: walk again */
-	uint64_t qid_path;	 /* I what the server must still say it is */
-	uint32_t moves;		 /* c times it was renamed */
-	uint8_t qid_type;	 /* I */
-	bool is_root;		 /* I */
+	struct netfs_list link; /* c conn->nodes */
+	struct p9_place places[P9_PLACES_MAX]; /* c */
+	unsigned nplaces; /* c 0: the root or an orphan */
+	bool has_children; /* c somebody's parent */
+	struct p9_fid *fid; /* c NULL before the first walk */
+	uint64_t epoch; /* c conn->epoch when fid was walked; 0: walk again */
+	uint64_t qid_path; /* I what the server must still say it is */
+	uint32_t moves; /* c times it was renamed */
+	uint8_t qid_type; /* I */
+	bool is_root; /* I */
 };
 
 /* A lock granted through a handle. */
@@ -150,18 +167,18 @@ struct p9_held {
 struct p9_handle {
 	struct netfs_handle base;
 	struct netfs_list link; /* c conn->handles */
-	struct p9_node *node;	/* I a reference */
-	uint32_t flags;		/* I what a re-open passes to Tlopen */
-	struct p9_fid *fid;	/* c */
-	uint32_t iounit;	/* c 0: none given */
-	uint64_t epoch;		/* c conn->epoch when it was opened */
-	uint32_t moves;		/* c node->moves then */
-	bool reopening;		/* c a call is at it; others wait in: */
+	struct p9_node *node; /* I a reference */
+	uint32_t flags; /* I what a re-open passes to Tlopen */
+	struct p9_fid *fid; /* c */
+	uint32_t iounit; /* c 0: none given */
+	uint64_t epoch; /* c conn->epoch when it was opened */
+	uint32_t moves; /* c node->moves then */
+	bool reopening; /* c a call is at it; others wait in: */
 	struct netfs_list waiting; /* c calls by park */
-	int err;		/* c it could not be opened again: for good */
-	struct p9_held *held;	/* c locks to set again */
+	int err; /* c it could not be opened again: for good */
+	struct p9_held *held; /* c locks to set again */
 	unsigned nheld, held_room; /* c */
-	bool held_lost;		/* c held is not all: memory was short */
+	bool held_lost; /* c held is not all: memory was short */
 };
 
 /* ------------------------------------------------------------ calls */
@@ -178,40 +195,42 @@ typedef void p9_step_fn(struct p9_call *call);
  */
 struct p9_call {
 	struct p9_req req;
-	struct p9_conn *conn;	 /* I */
-	struct netfs_list all;	 /* c conn->calls */
-	struct netfs_list park;	 /* c conn->parked, conn->moving or handle->waiting */
-	struct netfs_op *op;	 /* I one of the two, or neither for our own */
+	struct p9_conn *conn; /* I */
+	struct netfs_list all; /* c conn->calls */
+	struct netfs_list park; /* c conn->parked, conn->moving or handle->waiting */
+	struct netfs_op *op; /* I one of the two, or neither for our own */
 	struct netfs_slice *slice; /* I */
-	uint64_t deadline_ns;	 /* I 0: waits for ever */
-	bool parked;		 /* c */
-	bool cancelled;		 /* c */
-	bool counted;		 /* I one of conn->slices */
-	bool moves_dir;		 /* p one of conn->dir_renames */
+	uint64_t deadline_ns; /* I 0: waits for ever */
+	bool parked; /* c */
+	bool cancelled; /* c */
+	bool counted; /* I one of conn->slices */
+	bool moves_dir; /* p one of conn->dir_renames */
 
-	p9_step_fn *body;  /* I */
-	p9_step_fn *next;  /* p after the reply */
+	p9_step_fn *body; /* I */
+	p9_step_fn *next; /* p after the reply */
 	p9_step_fn *after; /* p after a walk by one name */
-	p9_step_fn *end;   /* I told the result in err, for calls without op; or NULL */
-	bool try;	  /* p next also sees a refusal, in err */
-	bool changing;	  /* p the request in flight changes something */
-	bool changed;	  /* p the change was made: do not ask for it again */
-	bool resent;	  /* p an earlier try may have made the change */
-	int err;	  /* p of the last request */
+	p9_step_fn *end; /* I told the result in err, for calls without op; or NULL */
+	bool try; /* p next also sees a refusal, in err */
+	bool changing; /* p the request in flight changes something */
+	bool changed; /* p the change was made: do not ask for it again */
+	bool resent; /* p an earlier try may have made the change */
+	int err; /* p of the last request */
 	const struct p9_msg *reply; /* p during next */
-	uint64_t epoch;	  /* p conn->epoch at the start */
+	uint64_t epoch; /* p conn->epoch at the start */
 	uint64_t session; /* p conn->session then: its fids are good in no other */
 	uint32_t restarts; /* p */
 
 	struct p9_node *node[P9_CALL_NODES]; /* I caller's references */
-	struct p9_fid *fid[P9_CALL_NODES];   /* p theirs, a reference each */
-	struct p9_handle *handle;	     /* I */
-	struct netfs_handle *opened;	     /* I what a call of our own opens again */
-	struct p9_fid *hfid;		     /* p the handle's, a reference */
-	struct p9_fid *tmp[2];		     /* p fids this call made itself */
-	char *path;			     /* p names of a walk, each with its NUL */
-	unsigned path_count, path_pos;	     /* p */
-	unsigned walk_tmp, walk_names;	     /* p which tmp a walk makes, by how many names */
+	struct p9_fid *fid[P9_CALL_NODES]; /* p theirs, a reference each */
+	struct p9_handle *handle; /* I */
+	struct netfs_handle *opened; /* I what a call of our own opens again */
+	struct p9_fid *hfid; /* p the handle's, a reference */
+	struct p9_fid *tmp[2]; /* p fids this call made itself */
+	char *path; /* p names of a walk, each with its NUL */
+	unsigned path_count, path_pos; /* p */
+	unsigned place; /* p which name of the node is tried */
+	bool looked_again; /* p its nodes were found stale once and walked again */
+	unsigned walk_tmp, walk_names; /* p which tmp a walk makes, by how many names */
 
 	/* Arguments and scratch of the operation. */
 	const char *name, *name2;
@@ -221,102 +240,103 @@ struct p9_call {
 	uint32_t flags, mode, major, minor;
 	uint64_t cookie, moved, size;
 	unsigned index, slice_flags;
-	bool is_dir;	  /* unlink: rmdir; open and create: of a directory */
-	bool owner;	  /* what is made belongs to op->cred */
-	bool creates;	  /* tmp[0] becomes op->handle */
+	bool is_dir; /* unlink: rmdir; open and create: of a directory */
+	bool owner; /* what is made belongs to op->cred */
+	bool creates; /* tmp[0] becomes op->handle */
 	struct p9_node *moving; /* I rename: what moves */
 	struct p9_qid qid; /* p what the last walk by a name came to */
-	uint32_t iounit;  /* p */
-	uint8_t *buf;	  /* p heap, freed at the end */
+	uint32_t iounit; /* p */
+	uint8_t *buf; /* p heap, freed at the end */
 	struct iovec iov; /* p */
 };
 
 /* ------------------------------------------------------------ connection */
 
 enum p9_state {
-	P9_DOWN,       /* no socket; tries again at retry_ns */
+	P9_DOWN, /* no socket; tries again at retry_ns */
 	P9_CONNECTING, /* socket on its way */
-	P9_HELLO,      /* version and attach on their way */
-	P9_READY,      /* requests go out */
-	P9_GONE,       /* no socket and none to come: an inherited fd was lost */
+	P9_HELLO, /* version and attach on their way */
+	P9_READY, /* requests go out */
+	P9_GONE, /* no socket and none to come: an inherited fd was lost */
 };
 
 struct p9_tag {
 	struct p9_req *req; /* NULL: done, but its Rflush is still to come */
-	bool flushing;	    /* a Tflush is out */
+	bool flushing; /* a Tflush is out */
 };
 
 struct p9_conn {
 	struct netfs_be be;
-	struct netfs_be_host *host;	     /* I */
+	struct netfs_be_host *host; /* I */
 	struct netfs_socket_address address; /* I points into strings */
-	char *strings[6];		     /* I owned copies */
-	const char *aname, *uname;	     /* I */
-	char client_id[32];		     /* I of our locks, the same for ever */
-	uint32_t uid;			     /* I who we attach as */
-	uint32_t msize_want;		     /* I */
-	bool hard;			     /* I */
-	uint64_t soft_ns;		     /* I a soft call fails after this */
-	uint64_t silent_ns;		     /* I a silent server is dead after this */
+	char *strings[6]; /* I owned copies */
+	const char *aname, *uname; /* I */
+	char client_id[32]; /* I of our locks, the same for ever */
+	uint32_t uid; /* I who we attach as */
+	uint32_t msize_want; /* I */
+	bool hard; /* I */
+	uint64_t soft_ns; /* I a soft call fails after this */
+	uint64_t silent_ns; /* I a silent server is dead after this */
 
-	struct netfs_task task;	  /* everything that happens by itself */
+	struct netfs_task task; /* everything that happens by itself */
 	struct netfs_timer timer; /* posts task */
-	_Atomic uint32_t busy;	  /* a threads that may still touch conn */
+	_Atomic uint32_t busy; /* a threads that may still touch conn */
 
 	struct netfs_mutex lock;
-	enum p9_state state;	   /* c written by o */
-	uint64_t session;	   /* c one more with every attach */
-	uint64_t epoch;		   /* c one more with every attach or moved directory */
-	uint32_t msize;		   /* c negotiated */
+	enum p9_state state; /* c written by o */
+	uint64_t session; /* c one more with every attach */
+	uint64_t epoch; /* c one more with every attach or moved directory */
+	uint32_t msize; /* c negotiated */
 	struct p9_tag tags[P9_TAGS]; /* c */
 	uint16_t free_tags[P9_TAGS]; /* c stack */
-	uint32_t nfree_tags;	   /* c */
+	uint32_t nfree_tags; /* c */
 	struct netfs_list pending; /* c requests without a tag */
-	uint32_t outstanding;	   /* c tags in use */
-	uint64_t heard_ns;	   /* c last sign of life, or first request after idling */
-	bool timer_on;		   /* c */
-	uint32_t *free_fids;	   /* c stack of numbers */
+	uint32_t outstanding; /* c tags in use */
+	uint64_t heard_ns; /* c last sign of life, or first request after idling */
+	bool timer_on; /* c */
+	uint32_t *free_fids; /* c stack of numbers */
 	uint32_t nfree_fids, free_fids_room; /* c */
-	uint32_t next_fid;	   /* c */
-	uint32_t clunks;	   /* c fids being given back */
-	struct netfs_list calls;   /* c all of them */
-	struct netfs_list parked;  /* c calls waiting for the connection */
-	struct netfs_list moving;  /* c calls waiting for dir_renames to end */
+	uint32_t next_fid; /* c */
+	uint32_t clunks; /* c fids being given back */
+	struct netfs_list calls; /* c all of them */
+	struct netfs_list parked; /* c calls waiting for the connection */
+	struct netfs_list moving; /* c calls waiting for dir_renames to end */
 	struct netfs_list handles; /* c */
-	uint32_t dir_renames;	   /* c in flight */
-	_Atomic uint32_t slices;   /* a in flight; changed with lock held */
-	bool starved;		   /* c a slice was refused; host->ready() is due */
+	struct netfs_list nodes[P9_NODE_BUCKETS]; /* c by qid_path; not the root */
+	uint32_t dir_renames; /* c in flight */
+	_Atomic uint32_t slices; /* a in flight; changed with lock held */
+	bool starved; /* c a slice was refused; host->ready() is due */
 	bool no_renameat, no_unlinkat; /* c the server has no such message */
-	struct p9_fid root_fid;	   /* I number P9_ROOT_FID, attached anew each session */
-	struct netfs_op *end_op;   /* c disconnect, or the connect that failed */
-	bool closing;		   /* c disconnect was asked for */
-	uint64_t close_ns;	   /* c and waits for clunks no longer than this */
+	struct p9_fid root_fid; /* I number P9_ROOT_FID, attached anew each session */
+	struct netfs_op *end_op; /* c disconnect, or the connect that failed */
+	bool closing; /* c disconnect was asked for */
+	uint64_t close_ns; /* c and waits for clunks no longer than this */
 
 	struct netfs_mutex send_lock;
-	struct netfs_socket *socket;  /* s changed by o */
+	struct netfs_socket *socket; /* s changed by o */
 	struct netfs_list send_queue; /* s frames */
-	bool send_failed;	      /* s the socket broke while sending */
+	bool send_failed; /* s the socket broke while sending */
 
 	/* Owned by the task. */
 	struct netfs_op *connect_op; /* o until the first attach */
-	int end_err;		     /* o result for end_op */
-	bool ending;		     /* o socket and timer are gone: free next time */
-	bool was_ready;		     /* o the host was told "connected" */
-	uint32_t attempts;	     /* o since the last good reply */
-	uint64_t retry_ns;	     /* o */
-	uint64_t deadline_ns;	     /* o of connect and hello */
-	int fault;		     /* o why the connection has to go */
-	char fault_text[160];	     /* o */
-	struct p9_req hello;	     /* o version, auth, attach, first getattr */
-	struct p9_qid root_qid;	     /* o from the first attach */
-	uint32_t hello_msize;	     /* o */
-	bool probing;		     /* o a probe is out */
+	int end_err; /* o result for end_op */
+	bool ending; /* o socket and timer are gone: free next time */
+	bool was_ready; /* o the host was told "connected" */
+	uint32_t attempts; /* o since the last good reply */
+	uint64_t retry_ns; /* o */
+	uint64_t deadline_ns; /* o of connect and hello */
+	int fault; /* o why the connection has to go */
+	char fault_text[160]; /* o */
+	struct p9_req hello; /* o version, auth, attach, first getattr */
+	struct p9_qid root_qid; /* o from the first attach */
+	uint32_t hello_msize; /* o */
+	bool probing; /* o a probe is out */
 
 	/* Receiving: bytes of the message being read, or its data. */
 	uint8_t stage[P9_REPLY_MAX]; /* o */
-	size_t have;		     /* o bytes in stage */
-	size_t skip;		     /* o bytes of an unwanted message to drop */
-	struct p9_req *data_req;     /* o whose data is being received */
+	size_t have; /* o bytes in stage */
+	size_t skip; /* o bytes of an unwanted message to drop */
+	struct p9_req *data_req; /* o whose data is being received */
 	size_t data_done, data_left; /* o */
 };
 
@@ -403,13 +423,26 @@ struct p9_fid *p9_fid_get(struct p9_fid *fid);
 void p9_fid_put(struct p9_fid *fid);
 
 /* --- p9_node.c */
-struct p9_node *p9_node_new(struct p9_conn *conn, struct p9_node *parent, const char *name,
-			    const struct p9_qid *qid);
+void p9_node_table_init(struct p9_conn *conn);
+/* The node of that object, with one reference and fid (which is taken over) as
+ * its fid.  NULL: no memory, fid is not taken. */
+struct p9_node *p9_node_found(struct p9_call *call, const struct p9_qid *qid, struct p9_fid *fid);
+struct p9_node *p9_node_root(struct p9_conn *conn, const struct p9_qid *qid);
 void p9_node_free(struct netfs_node *node);
-/* Makes call->fid[i] current for all nodes, then goes on with call->next. */
+/* Makes call->fid[i] current for all nodes, then goes on with call->body. */
 void p9_node_ensure(struct p9_call *call);
 /* Is a the same as or above b?  Lock held. */
 bool p9_node_above_locked(const struct p9_node *a, const struct p9_node *b);
+/* The object has this name now, or no more.  Adding takes name over (heap). */
+void p9_node_add_place(struct p9_conn *conn, struct p9_node *node, struct p9_node *parent,
+		       char *name);
+void p9_node_drop_place(struct p9_conn *conn, struct p9_node *node, struct p9_node *parent,
+			const char *name);
+/* The same for whatever node has that qid path, if there is one. */
+void p9_node_unlinked(struct p9_conn *conn, const struct p9_qid *qid, struct p9_node *parent,
+		      const char *name);
+/* A call met err: are there nodes of it worth walking to again? */
+bool p9_node_doubt(struct p9_call *call, int err);
 
 /* --- p9_call.c */
 /* A call with its arguments empty; NULL (and op completed) without memory. */
@@ -492,8 +525,7 @@ void p9_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32_
 void p9_mkdir(struct netfs_node *dir, const char *name, uint32_t mode, struct netfs_op *op);
 void p9_mknod(struct netfs_node *dir, const char *name, uint32_t mode, uint32_t rdev_major,
 	      uint32_t rdev_minor, struct netfs_op *op);
-void p9_symlink(struct netfs_node *dir, const char *name, const char *target,
-		struct netfs_op *op);
+void p9_symlink(struct netfs_node *dir, const char *name, const char *target, struct netfs_op *op);
 
 /* --- p9_name.c */
 void p9_readlink(struct netfs_node *node, struct netfs_op *op);

@@ -58,6 +58,11 @@ static void got_attr(struct p9_call *call)
 		p9_call_finish(call, call->err);
 		return;
 	}
+	if (call->reply->rgetattr.qid.path != call->node[0]->qid_path) {
+		/* A path server, and something else has the path now. */
+		p9_call_finish(call, -ESTALE);
+		return;
+	}
 	p9_attr_read(&call->reply->rgetattr, &call->op->attr);
 	p9_call_finish(call, 0);
 }

@@ -23,7 +23,9 @@
  *    else made or removed in that moment is taken for ours.
  *
  * A call that met -ENOENT or -ESTALE while a directory was being renamed runs
- * again after the rename: its paths may just have been between two places.
+ * again after the rename: its paths may just have been between two places.  One
+ * that met them otherwise may have an outdated name of a file, and looks once
+ * more under its other names (p9_node.c).
  *
  * Locks: conn->lock for the lists, the parking and the cancelling.
  */
@@ -156,6 +158,8 @@ static bool run_again(struct p9_call *call, int err)
 	wait = conn->dir_renames > 0 && !call->moves_dir;
 	again = wait || call->epoch != conn->epoch;
 	netfs_mutex_unlock(&conn->lock);
+	if (p9_node_doubt(call, err))
+		again = true;
 	if (!again)
 		return false;
 	call->restarts++;
@@ -179,7 +183,7 @@ static void rename_ended(struct p9_conn *conn)
 	netfs_mutex_lock(&conn->lock);
 	if (--conn->dir_renames == 0)
 		netfs_list_splice_back(&list, &conn->moving);
-	netfs_list_for_each(pos, &list)
+	netfs_list_for_each (pos, &list)
 		netfs_container_of(pos, struct p9_call, park)->parked = false;
 	netfs_mutex_unlock(&conn->lock);
 	p9_call_start_all(&list);
@@ -333,7 +337,7 @@ static void cancel(struct netfs_be *be, const struct netfs_op *op, const struct 
 
 	p9_conn_enter(conn);
 	netfs_mutex_lock(&conn->lock);
-	netfs_list_for_each(pos, &conn->calls) {
+	netfs_list_for_each (pos, &conn->calls) {
 		struct p9_call *call = netfs_container_of(pos, struct p9_call, all);
 
 		if ((op && call->op == op) || (slice && call->slice == slice)) {
@@ -377,7 +381,7 @@ uint64_t p9_call_expire(struct p9_conn *conn, uint64_t now)
 
 	netfs_list_init(&over);
 	netfs_mutex_lock(&conn->lock);
-	netfs_list_for_each(pos, &conn->calls) {
+	netfs_list_for_each (pos, &conn->calls) {
 		struct p9_call *call = netfs_container_of(pos, struct p9_call, all);
 
 		if (!call->parked || !call->deadline_ns)
@@ -400,7 +404,7 @@ void p9_call_fail_parked(struct p9_conn *conn, int err)
 
 	netfs_list_init(&over);
 	netfs_mutex_lock(&conn->lock);
-	netfs_list_for_each(pos, &conn->calls) {
+	netfs_list_for_each (pos, &conn->calls) {
 		struct p9_call *call = netfs_container_of(pos, struct p9_call, all);
 
 		if (call->parked) {

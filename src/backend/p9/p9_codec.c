@@ -181,8 +181,7 @@ ssize_t p9_encode(const struct p9_msg *msg, void *buf, size_t size)
 	netfs_writer_u8(&w, msg->type);
 	netfs_writer_u16(&w, msg->tag);
 	for (unsigned i = 0; layout->field[i].kind != P9_END; i++)
-		put_field(&w, layout->field[i].kind,
-			  (const char *)msg + layout->field[i].offset);
+		put_field(&w, layout->field[i].kind, (const char *)msg + layout->field[i].offset);
 	if (w.bad)
 		return -EMSGSIZE;
 	length = w.pos;

@@ -37,8 +37,7 @@ struct reading {
 	unsigned nstrings;
 };
 
-static __attribute__((format(printf, 2, 3))) int refuse(struct reading *rd, const char *format,
-							 ...)
+static __attribute__((format(printf, 2, 3))) int refuse(struct reading *rd, const char *format, ...)
 {
 	va_list args;
 

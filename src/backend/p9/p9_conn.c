@@ -234,8 +234,7 @@ static void check_connected(struct p9_conn *conn)
 	if (err && why) {
 		p9_conn_fault(conn, err, "%s %s", why, where);
 	} else if (err) {
-		p9_conn_fault(conn, err, "cannot connect to %s: %s", where,
-			      strerrordesc_np(-err));
+		p9_conn_fault(conn, err, "cannot connect to %s: %s", where, strerrordesc_np(-err));
 	} else {
 		set_state(conn, P9_HELLO);
 		p9_hello_start(conn);
@@ -266,7 +265,7 @@ void p9_conn_ready(struct p9_conn *conn, struct netfs_node *root, const struct n
 	conn->state = P9_READY;
 	conn->epoch++;
 	netfs_list_splice_back(&list, &conn->parked);
-	netfs_list_for_each(pos, &list)
+	netfs_list_for_each (pos, &list)
 		netfs_container_of(pos, struct p9_call, park)->parked = false;
 	starved = conn->starved;
 	conn->starved = false;
@@ -417,6 +416,7 @@ static void conn_init(struct p9_conn *conn)
 	netfs_list_init(&conn->parked);
 	netfs_list_init(&conn->moving);
 	netfs_list_init(&conn->handles);
+	p9_node_table_init(conn);
 	netfs_list_init(&conn->send_queue);
 	conn->be.ops = &netfs_p9_ops;
 	netfs_task_init(&conn->task, run);

@@ -85,7 +85,7 @@ static void reopen_ended(struct p9_call *call)
 	if (err && err != -ENOMEM && err != -ENOTCONN)
 		handle->err = err == -ENOENT ? -ESTALE : err;
 	netfs_list_splice_back(&list, &handle->waiting);
-	netfs_list_for_each(pos, &list)
+	netfs_list_for_each (pos, &list)
 		netfs_container_of(pos, struct p9_call, park)->parked = false;
 	netfs_mutex_unlock(&conn->lock);
 	p9_call_start_all(&list);
@@ -135,6 +135,10 @@ static void relock_next(struct p9_call *call)
 
 static void reopened(struct p9_call *call)
 {
+	if (call->reply->rlopen.qid.path != call->node[0]->qid_path) {
+		p9_call_finish(call, -ESTALE);
+		return;
+	}
 	call->iounit = call->reply->rlopen.iounit;
 	call->cookie = 0;
 	relock_next(call);
@@ -167,7 +171,7 @@ static void reopen_failed(struct p9_conn *conn, struct p9_handle *handle)
 	netfs_mutex_lock(&conn->lock);
 	handle->reopening = false;
 	netfs_list_splice_back(&list, &handle->waiting);
-	netfs_list_for_each(pos, &list)
+	netfs_list_for_each (pos, &list)
 		netfs_container_of(pos, struct p9_call, park)->parked = false;
 	netfs_mutex_unlock(&conn->lock);
 	while ((elem = netfs_list_pop_front(&list)))
@@ -241,11 +245,11 @@ static struct p9_handle *reclaimable(struct p9_conn *conn)
 	struct netfs_list *pos;
 
 	netfs_mutex_lock(&conn->lock);
-	netfs_list_for_each(pos, &conn->handles) {
+	netfs_list_for_each (pos, &conn->handles) {
 		struct p9_handle *handle = netfs_container_of(pos, struct p9_handle, link);
 
-		if ((handle->nheld == 0 && !handle->held_lost) || handle->err || handle->reopening ||
-		    handle->fid->session == conn->session || !try_get(handle))
+		if ((handle->nheld == 0 && !handle->held_lost) || handle->err ||
+		    handle->reopening || handle->fid->session == conn->session || !try_get(handle))
 			continue;
 		handle->reopening = true;
 		found = handle;
@@ -267,8 +271,14 @@ void p9_handle_reclaim(struct p9_conn *conn)
 
 static void opened(struct p9_call *call)
 {
-	struct p9_handle *handle = p9_handle_new(call->conn, call->node[0], call->flags);
+	struct p9_handle *handle;
 
+	if (call->reply->rlopen.qid.path != call->node[0]->qid_path) {
+		/* A path server, and something else has the path now. */
+		p9_call_finish(call, -ESTALE);
+		return;
+	}
+	handle = p9_handle_new(call->conn, call->node[0], call->flags);
 	if (!handle) {
 		p9_call_finish(call, -ENOMEM);
 		return;

@@ -38,8 +38,8 @@ static bool replied(struct p9_conn *conn, enum p9_end end, const char *what)
 {
 	p9_req_done(&conn->hello);
 	if (end == P9_REFUSED)
-		p9_conn_fault(conn, conn->hello.err, "%s refused by %s: %s", what,
-			      conn->be.address, strerrordesc_np(-conn->hello.err));
+		p9_conn_fault(conn, conn->hello.err, "%s refused by %s: %s", what, conn->be.address,
+			      strerrordesc_np(-conn->hello.err));
 	return end == P9_REPLIED;
 }
 
@@ -51,7 +51,7 @@ static void got_root(struct p9_req *req, enum p9_end end, const struct p9_msg *r
 
 	if (!replied(conn, end, "reading the root"))
 		return;
-	root = p9_node_new(conn, NULL, "", &reply->rgetattr.qid);
+	root = p9_node_root(conn, &reply->rgetattr.qid);
 	if (!root) {
 		p9_conn_fault(conn, -ENOMEM, "no memory for the root");
 		return;

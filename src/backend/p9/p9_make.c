@@ -89,12 +89,12 @@ static void created(struct p9_call *call)
 
 static void create_cloned(struct p9_call *call)
 {
-	struct p9_msg msg = {.type = P9_TLCREATE,
-			     .tlcreate = {.name = p9_str(call->name),
-					  .flags = (call->flags & O_ACCMODE) | P9_O_CREAT |
-						   P9_O_EXCL,
-					  .mode = call->mode & 07777,
-					  .gid = call->op->cred.gid}};
+	struct p9_msg msg = {
+		.type = P9_TLCREATE,
+		.tlcreate = {.name = p9_str(call->name),
+			     .flags = (call->flags & O_ACCMODE) | P9_O_CREAT | P9_O_EXCL,
+			     .mode = call->mode & 07777,
+			     .gid = call->op->cred.gid}};
 
 	if (call->err) {
 		p9_call_finish(call, call->err);
@@ -196,8 +196,7 @@ static void symlink_body(struct p9_call *call)
 		p9_call_change(call, &msg, made);
 }
 
-void p9_symlink(struct netfs_node *dir, const char *name, const char *target,
-		struct netfs_op *op)
+void p9_symlink(struct netfs_node *dir, const char *name, const char *target, struct netfs_op *op)
 {
 	struct p9_call *call = new_call(dir, name, op, symlink_body);
 

@@ -11,15 +11,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define P9_VERSION    "9P2000.L"
-#define P9_HEADER     7u /* size[4] type[1] tag[2] */
-#define P9_READ_HEAD  11u /* Rread and Rreaddir before their data */
+#define P9_VERSION   "9P2000.L"
+#define P9_HEADER    7u /* size[4] type[1] tag[2] */
+#define P9_READ_HEAD 11u /* Rread and Rreaddir before their data */
 /* What a message with data may not use of msize, in both directions: Rread needs
  * only 11 bytes, but diod refuses a Tread for more than msize - 24. */
-#define P9_IO_HEAD    24u
-#define P9_WALK_MAX   16u /* names in one Twalk */
-#define P9_NOTAG      0xffffu
-#define P9_NOFID      0xffffffffu
+#define P9_IO_HEAD  24u
+#define P9_WALK_MAX 16u /* names in one Twalk */
+#define P9_NOTAG    0xffffu
+#define P9_NOFID    0xffffffffu
 
 /* Message numbers; the answer to type T is T + 1. */
 enum p9_type {

@@ -59,6 +59,8 @@ void p9_readlink(struct netfs_node *node, struct netfs_op *op)
 
 static void link_attr(struct p9_call *call)
 {
+	p9_node_add_place(call->conn, call->node[1], call->node[0],
+			  (char *)netfs_take(call->buf));
 	p9_attr_read(&call->reply->rgetattr, &call->op->attr);
 	p9_call_finish(call, 0);
 }
@@ -85,14 +87,17 @@ static void link_body(struct p9_call *call)
 				       .fid = call->fid[1]->num,
 				       .name = p9_str(call->name)}};
 
-	if (call->changed)
+	/* Room for the new name now: afterwards nothing may fail. */
+	call->buf = (uint8_t *)netfs_strdup(call->name);
+	if (!call->buf)
+		p9_call_finish(call, -ENOMEM);
+	else if (call->changed)
 		linked(call);
 	else
 		p9_call_change(call, &msg, linked);
 }
 
-void p9_link(struct netfs_node *node, struct netfs_node *dir, const char *name,
-	     struct netfs_op *op)
+void p9_link(struct netfs_node *node, struct netfs_node *dir, const char *name, struct netfs_op *op)
 {
 	struct p9_call *call;
 
@@ -120,6 +125,8 @@ static void removed_fid(struct p9_call *call)
 {
 	/* Tremove clunks the fid, whatever it answers. */
 	call->tmp[0]->known = false;
+	if (!call->err)
+		p9_node_unlinked(call->conn, &call->qid, call->node[0], call->name);
 	removed(call);
 }
 
@@ -171,8 +178,7 @@ static void unlink_body(struct p9_call *call)
 		p9_call_change(call, &msg, unlinked);
 }
 
-static void start_unlink(struct netfs_node *dir, const char *name, bool is_dir,
-			 struct netfs_op *op)
+static void start_unlink(struct netfs_node *dir, const char *name, bool is_dir, struct netfs_op *op)
 {
 	struct p9_call *call;
 
@@ -202,42 +208,25 @@ void p9_rmdir(struct netfs_node *dir, const char *name, struct netfs_op *op)
 /* node[0] is the old directory, node[1] the new one.  What moves is kept apart,
  * in call->moving: its fid is not needed, only its place is updated. */
 
-/* The node is in its new place.  A directory put below itself by a server that
- * lies would make a circle: that node becomes an orphan. */
-static void move_node(struct p9_call *call, char *name)
-{
-	struct p9_conn *conn = call->conn;
-	struct p9_node *node = call->moving, *to = call->node[1], *old_parent;
-	bool circle;
-
-	netfs_mutex_lock(&conn->lock);
-	circle = p9_node_above_locked(node, to);
-	old_parent = node->parent;
-	node->parent = circle ? NULL : to;
-	if (!circle)
-		netfs_node_get(&to->base);
-	char *old_name = node->name;
-	node->name = name;
-	node->epoch = 0;
-	node->moves++;
-	if (node->qid_type & P9_QID_DIR)
-		conn->epoch++;
-	netfs_mutex_unlock(&conn->lock);
-	netfs_free(old_name);
-	if (old_parent)
-		netfs_node_put(&old_parent->base);
-}
-
+/* The node is in its new place.  Where a server that lies put a directory below
+ * itself, the node gets no new place and is an orphan. */
 static void renamed(struct p9_call *call)
 {
-	char *name;
+	struct p9_conn *conn = call->conn;
+	struct p9_node *node = call->moving;
 
 	if (call->err) {
 		p9_call_finish(call, call->err);
 		return;
 	}
-	name = (char *)netfs_take(call->buf);
-	move_node(call, name);
+	p9_node_drop_place(conn, node, call->node[0], call->name);
+	p9_node_add_place(conn, node, call->node[1], (char *)netfs_take(call->buf));
+	netfs_mutex_lock(&conn->lock);
+	node->epoch = 0;
+	node->moves++;
+	if (node->qid_type & P9_QID_DIR)
+		conn->epoch++;
+	netfs_mutex_unlock(&conn->lock);
 	p9_call_finish(call, 0);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nodes: objects by their place in the tree, with a fid that is good for a
+ * Nodes: objects by their places in the tree, with a fid that is good for a
  * while.
  *
  * Two things make fids stale: a new session, which knows none, and on servers
@@ -10,86 +10,306 @@
  * its parents before its next use; if what is there now is not the object it
  * was (by qid.path) the answer is -ESTALE, never another file's data.
  *
+ * A file with several names is one node with several places; the walk tries one
+ * after the other.  Places are learnt from lookups, links and renames, and
+ * forgotten when a walk finds something else there, which costs nothing until
+ * somebody wants the file.  Answers of path servers about another object than
+ * the node's (by qid.path) count as -ESTALE and lead to such a walk, once.
+ *
  * Two calls may walk the same node at once; the later one's fid stays and the
  * earlier one's is given back when its last user is done.
  *
- * Locks: conn->lock guards parent, name, fid and epoch.
+ * Locks: conn->lock guards places, fid and epoch.
  */
 #include <string.h>
 #include "p9.h"
 
 #define DEPTH_MAX 4096 /* directories above a node; PATH_MAX allows no more */
 
-struct p9_node *p9_node_new(struct p9_conn *conn, struct p9_node *parent, const char *name,
-			    const struct p9_qid *qid)
+void p9_node_table_init(struct p9_conn *conn)
+{
+	for (unsigned i = 0; i < P9_NODE_BUCKETS; i++)
+		netfs_list_init(&conn->nodes[i]);
+}
+
+static struct netfs_list *bucket(struct p9_conn *conn, uint64_t qid_path)
+{
+	return &conn->nodes[(qid_path * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (P9_NODE_BUCKETS - 1)];
+}
+
+static bool try_get(struct p9_node *node)
+{
+	uint32_t refs = atomic_load_explicit(&node->base.refs, memory_order_relaxed);
+
+	while (refs > 0) {
+		if (atomic_compare_exchange_weak_explicit(&node->base.refs, &refs, refs + 1,
+							  memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
+/* The living node of an object, with a reference. */
+static struct p9_node *find_locked(struct p9_conn *conn, const struct p9_qid *qid)
+{
+	struct netfs_list *head = bucket(conn, qid->path), *pos;
+
+	netfs_list_for_each(pos, head) {
+		struct p9_node *node = netfs_container_of(pos, struct p9_node, link);
+
+		if (node->qid_path == qid->path && node->qid_type == qid->type && try_get(node))
+			return node;
+	}
+	return NULL;
+}
+
+static struct p9_node *node_new(struct p9_conn *conn, const struct p9_qid *qid)
 {
 	struct p9_node *node = netfs_zalloc(sizeof(*node));
 
 	if (!node)
 		return NULL;
-	node->name = netfs_strdup(name);
-	if (!node->name) {
-		netfs_free(node);
-		return NULL;
-	}
 	atomic_init(&node->base.refs, 1);
 	node->base.be = &conn->be;
 	node->qid_path = qid->path;
 	node->qid_type = qid->type;
-	node->is_root = !parent;
-	if (parent) {
-		netfs_node_get(&parent->base);
-		node->parent = parent;
-	}
+	netfs_list_init(&node->link);
 	return node;
+}
+
+struct p9_node *p9_node_root(struct p9_conn *conn, const struct p9_qid *qid)
+{
+	struct p9_node *node = node_new(conn, qid);
+
+	if (node)
+		node->is_root = true;
+	return node;
+}
+
+static void place_free(struct p9_place *place)
+{
+	netfs_free(place->name);
+	if (place->parent)
+		netfs_node_put(&place->parent->base);
 }
 
 void p9_node_free(struct netfs_node *base)
 {
 	struct p9_node *node = p9_node_of(base);
-	struct p9_node *parent = node->parent;
+	struct p9_conn *conn = p9_conn_of(base->be);
 
+	netfs_mutex_lock(&conn->lock);
+	netfs_list_remove(&node->link);
+	netfs_mutex_unlock(&conn->lock);
 	p9_fid_put(node->fid);
-	netfs_free(node->name);
+	for (unsigned i = 0; i < node->nplaces; i++)
+		place_free(&node->places[i]);
 	netfs_free(node);
-	if (parent)
-		netfs_node_put(&parent->base);
 }
 
 bool p9_node_above_locked(const struct p9_node *a, const struct p9_node *b)
 {
-	for (; b; b = b->parent) {
+	for (; b; b = b->nplaces > 0 ? b->places[0].parent : NULL) {
 		if (a == b)
 			return true;
 	}
 	return false;
 }
 
+/* ------------------------------------------------------- places */
+
+/* Takes place i out; the caller frees it without the lock. */
+static struct p9_place take_place_locked(struct p9_node *node, unsigned i)
+{
+	struct p9_place place = node->places[i];
+
+	node->nplaces--;
+	memmove(&node->places[i], &node->places[i + 1], (node->nplaces - i) * sizeof(place));
+	return place;
+}
+
+static unsigned place_of_locked(const struct p9_node *node, const struct p9_node *parent,
+				const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < node->nplaces; i++) {
+		if (node->places[i].parent == parent && strcmp(node->places[i].name, name) == 0)
+			break;
+	}
+	return i;
+}
+
+void p9_node_add_place(struct p9_conn *conn, struct p9_node *node, struct p9_node *parent,
+		       char *name)
+{
+	struct p9_place unwanted[2] = {{.name = name}};
+	unsigned i;
+
+	netfs_mutex_lock(&conn->lock);
+	i = place_of_locked(node, parent, name);
+	if (i < node->nplaces) {
+		struct p9_place known = node->places[i];
+
+		memmove(&node->places[1], &node->places[0], i * sizeof(known));
+		node->places[0] = known;
+	} else if (!node->is_root && !p9_node_above_locked(node, parent)) {
+		bool only = node->has_children || (node->qid_type & P9_QID_DIR);
+
+		if (node->nplaces > 0 && (only || node->nplaces == P9_PLACES_MAX))
+			unwanted[1] = take_place_locked(node, node->nplaces - 1);
+		memmove(&node->places[1], &node->places[0],
+			node->nplaces * sizeof(node->places[0]));
+		netfs_node_get(&parent->base);
+		node->places[0] = (struct p9_place){.parent = parent, .name = name};
+		node->nplaces++;
+		unwanted[0].name = NULL;
+		parent->has_children = true;
+		while (parent->nplaces > 1 && !unwanted[0].parent)
+			unwanted[0] = take_place_locked(parent, parent->nplaces - 1);
+	}
+	netfs_mutex_unlock(&conn->lock);
+	place_free(&unwanted[0]);
+	place_free(&unwanted[1]);
+}
+
+void p9_node_drop_place(struct p9_conn *conn, struct p9_node *node, struct p9_node *parent,
+			const char *name)
+{
+	struct p9_place unwanted = {0};
+	unsigned i;
+
+	netfs_mutex_lock(&conn->lock);
+	i = place_of_locked(node, parent, name);
+	if (i < node->nplaces) {
+		unwanted = take_place_locked(node, i);
+		node->epoch = 0;
+	}
+	netfs_mutex_unlock(&conn->lock);
+	place_free(&unwanted);
+}
+
+void p9_node_unlinked(struct p9_conn *conn, const struct p9_qid *qid, struct p9_node *parent,
+		      const char *name)
+{
+	struct p9_node *node;
+
+	netfs_mutex_lock(&conn->lock);
+	node = find_locked(conn, qid);
+	netfs_mutex_unlock(&conn->lock);
+	if (!node)
+		return;
+	p9_node_drop_place(conn, node, parent, name);
+	netfs_node_put(&node->base);
+}
+
+bool p9_node_doubt(struct p9_call *call, int err)
+{
+	struct p9_conn *conn = call->conn;
+	bool doubt = false;
+
+	if ((err != -ENOENT && err != -ESTALE) || call->looked_again)
+		return false;
+	netfs_mutex_lock(&conn->lock);
+	for (unsigned i = 0; i < P9_CALL_NODES; i++) {
+		struct p9_node *node = call->node[i];
+
+		if (!node || node->is_root || !call->fid[i])
+			continue;
+		/* A directory without the name asked for is the usual -ENOENT. */
+		if (err == -ESTALE || node->nplaces > 1 || !(node->qid_type & P9_QID_DIR)) {
+			node->epoch = 0;
+			doubt = true;
+		}
+	}
+	netfs_mutex_unlock(&conn->lock);
+	call->looked_again = doubt;
+	return doubt;
+}
+
+/* The fid a walk made becomes the node's.  Takes fid over. */
+static void set_fid(struct p9_call *call, struct p9_node *node, struct p9_fid *fid)
+{
+	struct p9_conn *conn = call->conn;
+	struct p9_fid *old;
+
+	netfs_mutex_lock(&conn->lock);
+	old = node->fid;
+	node->fid = fid;
+	node->epoch = call->epoch;
+	netfs_mutex_unlock(&conn->lock);
+	p9_fid_put(old);
+}
+
+/* Is the living node of the object fit to be found at parent? */
+static bool fits_locked(const struct p9_node *node, const struct p9_node *parent)
+{
+	return !p9_node_above_locked(node, parent);
+}
+
+struct p9_node *p9_node_found(struct p9_call *call, const struct p9_qid *qid, struct p9_fid *fid)
+{
+	struct p9_conn *conn = call->conn;
+	struct p9_node *parent = call->node[0], *unfit = NULL, *node;
+	char *name = netfs_strdup(call->name);
+	struct p9_node *fresh = node_new(conn, qid);
+
+	if (!name || !fresh) {
+		netfs_free(name);
+		netfs_free(fresh);
+		return NULL;
+	}
+	netfs_mutex_lock(&conn->lock);
+	node = find_locked(conn, qid);
+	if (node && !fits_locked(node, parent))
+		unfit = netfs_take(node);
+	if (!node) {
+		node = netfs_take(fresh);
+		netfs_list_push_front(bucket(conn, qid->path), &node->link);
+	}
+	netfs_mutex_unlock(&conn->lock);
+	netfs_free(fresh);
+	if (unfit)
+		netfs_node_put(&unfit->base);
+	p9_node_add_place(conn, node, parent, name);
+	set_fid(call, node, fid);
+	return node;
+}
+
+/* ------------------------------------------------------- walking again */
+
 /* The names from the root to node, one after the other. */
 static int build_path_locked(struct p9_call *call, const struct p9_node *node)
 {
-	const struct p9_node *above;
+	const struct p9_place *place = &node->places[call->place];
+	const struct p9_place *last = place;
 	size_t length = 0;
 	unsigned count = 0;
 	char *pos;
 
-	for (above = node; above && !above->is_root; above = above->parent) {
-		length += strlen(above->name) + 1;
+	if (call->place >= node->nplaces)
+		return -ESTALE;
+	for (;; last = &last->parent->places[0]) {
+		length += strlen(last->name) + 1;
 		if (++count > DEPTH_MAX)
 			return -ENAMETOOLONG;
+		if (last->parent->is_root)
+			break;
+		if (last->parent->nplaces == 0)
+			return -ESTALE;
 	}
-	if (!above)
-		return -ESTALE;
 	netfs_free(call->path);
 	call->path = netfs_alloc(length);
 	if (!call->path)
 		return -ENOMEM;
 	pos = call->path + length;
-	for (above = node; !above->is_root; above = above->parent) {
-		size_t size = strlen(above->name) + 1;
+	for (unsigned i = 0; i < count; i++) {
+		size_t size = strlen(place->name) + 1;
 
 		pos -= size;
-		memcpy(pos, above->name, size);
+		memcpy(pos, place->name, size);
+		place = &place->parent->places[0];
 	}
 	call->path_count = count;
 	call->path_pos = 0;
@@ -105,48 +325,65 @@ static const char *path_name(const struct p9_call *call, unsigned i)
 	return name;
 }
 
-/* The fid a finished walk made becomes the node's. */
-static void install(struct p9_call *call, struct p9_node *node, unsigned i)
+static void walk_more(struct p9_call *call);
+
+/* Not there: by its next name, or it is gone. */
+static void walk_elsewhere(struct p9_call *call, int err)
 {
 	struct p9_conn *conn = call->conn;
-	struct p9_fid *old;
+	struct p9_node *node = call->node[call->index];
 
-	call->fid[i] = p9_fid_get(call->tmp[0]);
-	netfs_mutex_lock(&conn->lock);
-	old = node->fid;
-	node->fid = netfs_take(call->tmp[0]);
-	node->epoch = call->epoch;
-	netfs_mutex_unlock(&conn->lock);
-	p9_fid_put(old);
+	p9_call_drop_tmp(call, 0);
+	if (err == -ENOENT || err == -ESTALE || err == -ENOTDIR) {
+		call->place++;
+		netfs_mutex_lock(&conn->lock);
+		err = build_path_locked(call, node);
+		netfs_mutex_unlock(&conn->lock);
+	}
+	if (err)
+		p9_call_finish(call, err);
+	else
+		walk_more(call);
 }
 
-static void walk_more(struct p9_call *call);
+/* The node was found by one of its names, which is now the first to try. */
+static void walk_arrived(struct p9_call *call)
+{
+	struct p9_conn *conn = call->conn;
+	struct p9_node *node = call->node[call->index];
+
+	netfs_mutex_lock(&conn->lock);
+	if (call->place > 0 && call->place < node->nplaces) {
+		struct p9_place place = node->places[call->place];
+
+		memmove(&node->places[1], &node->places[0], call->place * sizeof(place));
+		node->places[0] = place;
+	}
+	netfs_mutex_unlock(&conn->lock);
+	call->fid[call->index] = p9_fid_get(call->tmp[0]);
+	set_fid(call, node, netfs_take(call->tmp[0]));
+	p9_node_ensure(call);
+}
 
 static void walked(struct p9_call *call)
 {
 	struct p9_node *node = call->node[call->index];
 	const struct p9_qids *qids = &call->reply->rwalk.qids;
 
-	if (call->err && call->path_pos == 0)
-		call->tmp[0]->known = false;
 	if (call->err || qids->count != call->walk_names) {
 		/* A walk that stopped early made no fid. */
 		if (call->path_pos == 0)
 			call->tmp[0]->known = false;
-		p9_call_finish(call, call->err && call->err != -ENOENT ? call->err : -ESTALE);
+		walk_elsewhere(call, call->err ? call->err : -ESTALE);
 		return;
 	}
 	call->path_pos += call->walk_names;
-	if (call->path_pos < call->path_count) {
+	if (call->path_pos < call->path_count)
 		walk_more(call);
-		return;
-	}
-	if (qids->count == 0 || qids->v[qids->count - 1].path != node->qid_path) {
-		p9_call_finish(call, -ESTALE);
-		return;
-	}
-	install(call, node, call->index);
-	p9_node_ensure(call);
+	else if (qids->count == 0 || qids->v[qids->count - 1].path != node->qid_path)
+		walk_elsewhere(call, -ESTALE);
+	else
+		walk_arrived(call);
 }
 
 /* Up to 16 names further, as many as msize has room for. */
@@ -190,6 +427,7 @@ static bool current(struct p9_call *call, unsigned i, int *ret_err)
 		call->fid[i] = p9_fid_get(node->fid);
 	} else {
 		good = false;
+		call->place = 0;
 		*ret_err = build_path_locked(call, node);
 	}
 	netfs_mutex_unlock(&conn->lock);

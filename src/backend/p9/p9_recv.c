@@ -22,7 +22,7 @@
 #include "p9.h"
 
 #define STAGE_LITTLE 256 /* staged at once while data is expected */
-#define TURNS_MAX    16	 /* receives before others get the thread */
+#define TURNS_MAX    16 /* receives before others get the thread */
 
 void p9_recv_reset(struct p9_conn *conn)
 {
@@ -67,7 +67,8 @@ unsigned p9_recv_iov(struct p9_conn *conn, struct iovec iov[P9_IOV_MAX])
 		if (n == P9_IOV_MAX - 1)
 			return n;
 	}
-	if (atomic_load_explicit(&conn->slices, memory_order_relaxed) > 0 && conn->have < STAGE_LITTLE)
+	if (atomic_load_explicit(&conn->slices, memory_order_relaxed) > 0 &&
+	    conn->have < STAGE_LITTLE)
 		room = STAGE_LITTLE - conn->have;
 	iov[n].iov_base = conn->stage + conn->have;
 	iov[n++].iov_len = room;

@@ -155,7 +155,7 @@ static unsigned gather(struct p9_conn *conn, struct iovec *iov)
 	struct netfs_list *pos;
 	unsigned n = 0;
 
-	netfs_list_for_each(pos, &conn->send_queue) {
+	netfs_list_for_each (pos, &conn->send_queue) {
 		if (n == P9_IOV_MAX)
 			break;
 		n += gather_frame(netfs_container_of(pos, struct p9_frame, link), iov + n,

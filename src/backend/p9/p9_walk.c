@@ -74,7 +74,9 @@ static void result_attr(struct p9_call *call)
 		p9_call_finish(call, -ESTALE);
 		return;
 	}
-	node = p9_node_new(call->conn, call->node[0], call->name, &attr->qid);
+	node = p9_node_found(call, &attr->qid, call->tmp[1]);
+	if (node)
+		call->tmp[1] = NULL;
 	if (node && call->creates)
 		handle = p9_handle_new(call->conn, node, call->flags);
 	if (!node || (call->creates && !handle)) {
@@ -83,10 +85,6 @@ static void result_attr(struct p9_call *call)
 		p9_call_finish(call, -ENOMEM);
 		return;
 	}
-	netfs_mutex_lock(&call->conn->lock);
-	node->fid = netfs_take(call->tmp[1]);
-	node->epoch = call->epoch;
-	netfs_mutex_unlock(&call->conn->lock);
 	if (handle) {
 		p9_handle_install(handle, netfs_take(call->tmp[0]), call->iounit);
 		op->handle = &handle->base;

@@ -30,9 +30,9 @@
 #include <base/round.h>
 #include <env/alloc.h>
 
-#define CHUNK_SIZE ((size_t)NETFS_BLOCK_MAX)
+#define CHUNK_SIZE  ((size_t)NETFS_BLOCK_MAX)
 #define CHUNK_PAGES (NETFS_BLOCK_MAX / NETFS_BLOCK_MIN)
-#define ORDER_MAX 9
+#define ORDER_MAX   9
 
 _Static_assert(CHUNK_PAGES == 1 << ORDER_MAX, "the largest order is a chunk");
 
@@ -47,8 +47,8 @@ struct chunk {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct netfs_hash chunks;
 static struct netfs_list free_blocks[ORDER_MAX + 1]; /* next NULL before first use */
-static unsigned spare;				     /* blocks in the last list */
-static size_t living;				     /* bytes handed out */
+static unsigned spare; /* blocks in the last list */
+static size_t living; /* bytes handed out */
 
 static size_t order_size(unsigned order)
 {

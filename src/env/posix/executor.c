@@ -64,7 +64,7 @@ struct worker {
 	pthread_cond_t cond; /* woken is true, or the end has come */
 	struct netfs_list idle_link;
 	struct netfs_task *current; /* what it runs; an address, not a reference */
-	bool rerun;		    /* current was posted while it runs */
+	bool rerun; /* current was posted while it runs */
 	bool woken;
 	uint32_t number;
 };
@@ -84,7 +84,7 @@ static bool polling; /* a worker is in netfs_poller_wait() */
 static uint64_t poll_until;
 static bool kicked; /* it was already told to come back */
 static bool waking; /* a worker was woken and has not looked yet */
-static bool ended;  /* stopping, and nothing is left to do */
+static bool ended; /* stopping, and nothing is left to do */
 static struct worker workers[NETFS_EXECUTOR_THREADS_MAX];
 static uint32_t worker_count;
 
@@ -224,7 +224,7 @@ static void run_one_locked(struct worker *worker)
 {
 	struct netfs_list *link = netfs_list_pop_front(&queue);
 	struct netfs_task *task = netfs_container_of(link, struct netfs_task, link);
-	void (*fn)(struct netfs_task *task) = task->fn;
+	void (*fn)(struct netfs_task * task) = task->fn;
 	bool kick;
 
 	queued--;

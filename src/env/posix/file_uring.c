@@ -35,7 +35,7 @@
 #include <env/posix/exec.h>
 
 #define REAP_BATCH 64
-#define RETRY_NS NETFS_NS_PER_MS
+#define RETRY_NS   NETFS_NS_PER_MS
 
 struct ring {
 	struct io_uring uring;
@@ -47,8 +47,8 @@ struct ring {
 	pthread_mutex_t lock;
 	/* Guarded by lock. */
 	struct netfs_list waiting; /* of fios by job.link */
-	uint32_t in_flight;	   /* entered and not yet reaped */
-	uint32_t unsubmitted;	   /* of these, not yet taken by the kernel */
+	uint32_t in_flight; /* entered and not yet reaped */
+	uint32_t unsubmitted; /* of these, not yet taken by the kernel */
 };
 
 static struct ring rings[NETFS_URING_RINGS];

@@ -8,3 +8,10 @@ uint32_t netfs_host_uid(void)
 {
 	return geteuid();
 }
+
+uint64_t netfs_host_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : UINT64_C(1) << 30;
+}

@@ -73,30 +73,36 @@ static int open_part(int dir_fd, const char *path, int flags)
 	return fd;
 }
 
-/* Longer paths are taken in parts, each ending at a slash. */
-int netfs_hostfs_open_beneath(int dir_fd, const char *path, int flags)
+/* Opens as much of *path as the kernel takes at once, up to a slash, and moves
+ * *path behind it. */
+static int open_front(int dir_fd, const char **path)
 {
 	char part[PATH_MAX];
+	const char *slash = memrchr(*path, '/', sizeof(part) - 1);
+	size_t len;
+
+	if (!slash || slash == *path)
+		return -ENAMETOOLONG;
+	len = (size_t)(slash - *path);
+	memcpy(part, *path, len);
+	part[len] = '\0';
+	*path = slash + 1;
+	return open_part(dir_fd, part, O_PATH | O_DIRECTORY);
+}
+
+int netfs_hostfs_open_beneath(int dir_fd, const char *path, int flags)
+{
 	int from = dir_fd;
-	int fd;
+	int fd = 0;
 
-	while (strlen(path) >= sizeof(part)) {
-		const char *slash = memrchr(path, '/', sizeof(part) - 1);
-		size_t len = slash ? (size_t)(slash - path) : 0;
-
-		fd = -ENAMETOOLONG;
-		if (len) {
-			memcpy(part, path, len);
-			part[len] = '\0';
-			fd = open_part(from, part, O_PATH | O_DIRECTORY);
-		}
+	while (fd >= 0 && strlen(path) >= PATH_MAX) {
+		fd = open_front(from, &path);
 		if (from != dir_fd)
 			close(from);
-		if (fd < 0)
-			return fd;
 		from = fd;
-		path = slash + 1;
 	}
+	if (fd < 0)
+		return fd;
 	fd = open_part(from, *path ? path : ".", flags);
 	if (from != dir_fd)
 		close(from);
@@ -116,8 +122,7 @@ static struct timespec time_of(struct statx_timestamp time)
 	return (struct timespec){.tv_sec = time.tv_sec, .tv_nsec = time.tv_nsec};
 }
 
-int netfs_hostfs_stat(int dir_fd, const char *name, struct stat *ret_st,
-		      struct timespec *ret_btime)
+int netfs_hostfs_stat(int dir_fd, const char *name, struct stat *ret_st, struct timespec *ret_btime)
 {
 	struct statx stx;
 	int err = RETRY(statx(dir_fd, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,

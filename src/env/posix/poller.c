@@ -27,7 +27,7 @@
 #include <env/clock.h>
 #include <env/posix/exec.h>
 
-#define KICK_KEY UINT64_MAX
+#define KICK_KEY  UINT64_MAX
 #define SLOTS_MIN 16
 
 struct slot {

@@ -11,11 +11,11 @@
 #include <env/posix/exec.h>
 
 enum socket_state {
-	SOCKET_RESOLVING,  /* a job looks the name up, or connects a unix socket */
+	SOCKET_RESOLVING, /* a job looks the name up, or connects a unix socket */
 	SOCKET_CONNECTING, /* the descriptor waits for the peer's answer */
-	SOCKET_UP,	   /* bytes can move, or have ended */
-	SOCKET_FAILED,	   /* err says why there will be no connection */
-	SOCKET_CLOSED,	   /* the owner has left; others may still let go */
+	SOCKET_UP, /* bytes can move, or have ended */
+	SOCKET_FAILED, /* err says why there will be no connection */
+	SOCKET_CLOSED, /* the owner has left; others may still let go */
 };
 
 /*
@@ -28,24 +28,24 @@ enum socket_state {
 struct netfs_socket {
 	_Atomic uint32_t refs;
 	_Atomic uint32_t state; /* a: enum socket_state; written under lock */
-	_Atomic int err;	/* a: negative errno once FAILED */
+	_Atomic int err; /* a: negative errno once FAILED */
 	struct netfs_task *readable; /* I */
 	struct netfs_task *writable; /* I */
 
-	int rfd;			   /* U: -1 where there is none */
-	int wfd;			   /* U: often the same as rfd */
-	bool rfd_socket;		   /* U: it is a socket, not a pipe */
-	bool wfd_socket;		   /* U */
-	struct netfs_poll_source both;	   /* rfd, or rfd and wfd where they are one */
+	int rfd; /* U: -1 where there is none */
+	int wfd; /* U: often the same as rfd */
+	bool rfd_socket; /* U: it is a socket, not a pipe */
+	bool wfd_socket; /* U */
+	struct netfs_poll_source both; /* rfd, or rfd and wfd where they are one */
 	struct netfs_poll_source writing; /* wfd where it is another */
-	_Atomic bool want_read;		   /* a: the next edge posts readable */
-	_Atomic bool want_write;	   /* a: the next edge posts writable */
-	_Atomic bool ended;		   /* a: shut down by us */
+	_Atomic bool want_read; /* a: the next edge posts readable */
+	_Atomic bool want_write; /* a: the next edge posts writable */
+	_Atomic bool ended; /* a: shut down by us */
 
 	pthread_mutex_t lock;
-	struct addrinfo *addresses;    /* L: all that the name stands for */
+	struct addrinfo *addresses; /* L: all that the name stands for */
 	struct addrinfo *next_address; /* L: the one to try next */
-	_Atomic bool connect_posted;   /* a: the connect task holds a reference */
+	_Atomic bool connect_posted; /* a: the connect task holds a reference */
 	struct netfs_task connect;
 	struct netfs_job resolve;
 	char *host; /* I: copies of the address */

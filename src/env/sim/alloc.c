@@ -15,9 +15,9 @@
 #include <env/sim/sim.h>
 #include <env/sim/world.h>
 
-static uint64_t living;	     /* allocations, since the world began */
+static uint64_t living; /* allocations, since the world began */
 static size_t living_blocks; /* bytes */
-static uint64_t fail_in;     /* requests until one fails, 0: none will */
+static uint64_t fail_in; /* requests until one fails, 0: none will */
 
 /* Is this the request that is to fail? */
 static bool refused(void)

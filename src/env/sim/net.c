@@ -28,7 +28,7 @@
 #include <env/sim/net_impl.h>
 #include <env/sim/world.h>
 
-#define WINDOW (256 * 1024)
+#define WINDOW	(256 * 1024)
 #define MILLION 1000000
 
 static const struct netfs_sim_net calm = {
@@ -75,8 +75,7 @@ static struct netfs_socket *sender(const struct wire *wire)
 
 static struct segment *first_of(struct netfs_list *list)
 {
-	return netfs_list_empty(list) ? NULL
-				      : netfs_container_of(list->next, struct segment, link);
+	return netfs_list_empty(list) ? NULL : netfs_container_of(list->next, struct segment, link);
 }
 
 static void drop_segment(struct wire *wire, struct segment *segment)

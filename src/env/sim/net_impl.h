@@ -23,11 +23,11 @@ struct netfs_socket {
 	int err;
 	struct netfs_task *readable; /* NULL until a listener's end is adopted */
 	struct netfs_task *writable;
-	bool want_read;	 /* the last recv found nothing */
+	bool want_read; /* the last recv found nothing */
 	bool want_write; /* the last send found no room */
-	bool ended;	 /* shut down by its owner */
+	bool ended; /* shut down by its owner */
 	bool peer_ended; /* the peer's end of stream has arrived */
-	bool counted;	 /* memory of the product, not of the world around it */
+	bool counted; /* memory of the product, not of the world around it */
 
 	/* CONNECTING: the answer.  UP: the news that the connection is cut. */
 	struct netfs_timer timer;
@@ -36,7 +36,7 @@ struct netfs_socket {
 	char *port;
 
 	struct connection *connection; /* from UP on */
-	unsigned side;		       /* which end of it */
+	unsigned side; /* which end of it */
 };
 
 /* Bytes under way together. */
@@ -45,7 +45,7 @@ struct segment {
 	uint64_t arrive_ns;
 	size_t len;
 	size_t used; /* bytes already read from the front */
-	bool end;    /* of the stream; has no bytes */
+	bool end; /* of the stream; has no bytes */
 	char data[];
 };
 
@@ -53,8 +53,8 @@ struct segment {
 struct wire {
 	struct connection *connection;
 	struct netfs_list travelling; /* segments, in order of sending */
-	struct netfs_list arrived;    /* segments not read yet */
-	size_t filled;		      /* bytes in both */
+	struct netfs_list arrived; /* segments not read yet */
+	size_t filled; /* bytes in both */
 	uint64_t last_arrive_ns;
 	bool end_sent;
 	struct netfs_timer timer; /* arrival of the first travelling one */

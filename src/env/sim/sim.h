@@ -39,11 +39,11 @@ uint64_t netfs_sim_digest(void);
 struct netfs_sim_net {
 	uint64_t latency_min_ns;
 	uint64_t latency_max_ns;
-	uint32_t segment_max;	  /* at most so many bytes arrive at once; 0: all */
+	uint32_t segment_max; /* at most so many bytes arrive at once; 0: all */
 	uint32_t cut_per_million; /* chance per arriving segment that the
 				   * connection dies after a random part of it */
-	bool refuse;		  /* new connections are refused */
-	bool blackhole;		  /* nothing arrives any more, nobody is told; what
+	bool refuse; /* new connections are refused */
+	bool blackhole; /* nothing arrives any more, nobody is told; what
 				   * was sent arrives when it is lifted */
 };
 

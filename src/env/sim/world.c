@@ -52,7 +52,7 @@ struct frame {
 	bool rerun;
 };
 
-#define START_NS NETFS_NS_PER_SEC
+#define START_NS      NETFS_NS_PER_SEC
 #define START_REAL_NS (UINT64_C(1700000000) * NETFS_NS_PER_SEC)
 /* Somebody who waits so long waits for ever, whatever still ticks. */
 #define PATIENCE_NS (UINT64_C(7) * 24 * 3600 * NETFS_NS_PER_SEC)
@@ -81,9 +81,9 @@ _Noreturn void netfs_sim_die(const char *format, ...)
 {
 	va_list args;
 
-	fprintf(stderr, "unetfs-sim: seed %llu, step %llu, time %.9f: ",
-		(unsigned long long)world_seed, (unsigned long long)steps,
-		(double)(now_ns - START_NS) / 1e9);
+	fprintf(stderr,
+		"unetfs-sim: seed %llu, step %llu, time %.9f: ", (unsigned long long)world_seed,
+		(unsigned long long)steps, (double)(now_ns - START_NS) / 1e9);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);

@@ -12,7 +12,7 @@
 #include <t.h>
 
 #define POSITIONS 10
-#define SETS (1u << POSITIONS)
+#define SETS	  (1u << POSITIONS)
 
 static bool refuse;
 static unsigned refused;
@@ -88,7 +88,7 @@ static void make(struct netfs_ranges *set, unsigned bits)
 /* One change, first without memory and, if that was too little, with it. */
 static void check_change(unsigned bits, unsigned from, unsigned to, bool add)
 {
-	int (*change)(struct netfs_ranges *set, uint64_t a, uint64_t b) =
+	int (*change)(struct netfs_ranges * set, uint64_t a, uint64_t b) =
 		add ? netfs_ranges_add : netfs_ranges_remove;
 	unsigned want = add ? bits | mask(from, to) : bits & ~mask(from, to);
 	struct netfs_ranges set;

@@ -71,9 +71,17 @@ static void keeps_the_contract_in_trouble(void **state)
 
 static void refuses_bad_options_and_places(void **state)
 {
-	static const char *const bad[] = {
-		"delay=x",  "delay=",	 "bw=0",	   "bw=5x",    "bw=1kk",
-		"errors=0", "errors=5:", "errors=5:EWHAT", "delay=-1", "bw=99999999999999999999"};
+	static const char *const bad[] = {"delay=x",
+					  "delay=",
+					  "bw=0",
+					  "bw=5x",
+					  "bw=1kk",
+					  "errors=0",
+					  "errors=5:",
+					  "errors=5:EWHAT",
+					  "delay=-1",
+					  "bw=9999999999g",
+					  "bw=99999999999999999999"};
 	struct place place;
 	int fd;
 

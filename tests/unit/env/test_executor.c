@@ -13,17 +13,17 @@
 #include <env/executor.h>
 #include <t.h>
 
-#define POSTERS 3
-#define POSTS 3000
-#define TASKS 4
+#define POSTERS	   3
+#define POSTS	   3000
+#define TASKS	   4
 #define TIMEOUT_MS 30000
 
 struct work {
 	struct netfs_task task;
 	_Atomic uint32_t inside;
 	_Atomic uint64_t asked; /* raised before each post */
-	uint64_t seen;		/* asked, as of the last run; the task's only */
-	uint64_t runs;		/* the task's only */
+	uint64_t seen; /* asked, as of the last run; the task's only */
+	uint64_t runs; /* the task's only */
 	struct t_counter *done; /* raised by what is newly seen */
 };
 

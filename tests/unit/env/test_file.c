@@ -16,8 +16,8 @@
 #include <env/file.h>
 #include <t.h>
 
-#define PIECE 4096
-#define MANY (6 * NETFS_URING_DEPTH)
+#define PIECE	   4096
+#define MANY	   (6 * NETFS_URING_DEPTH)
 #define TIMEOUT_MS 30000
 
 struct transfer {
@@ -77,9 +77,12 @@ static void prepare(struct transfer *transfer, enum netfs_fio_kind kind, int fd,
 	transfer->completed = 0;
 	transfer->iov[0] = (struct iovec){buf, PIECE / 4};
 	transfer->iov[1] = (struct iovec){(char *)buf + PIECE / 4, PIECE - PIECE / 4};
-	transfer->fio = (struct netfs_fio){
-		.kind = kind, .fd = fd, .start = start, .iov = transfer->iov, .niov = 2,
-		.done = done};
+	transfer->fio = (struct netfs_fio){.kind = kind,
+					   .fd = fd,
+					   .start = start,
+					   .iov = transfer->iov,
+					   .niov = 2,
+					   .done = done};
 	if (kind != NETFS_FIO_READ && kind != NETFS_FIO_WRITE)
 		transfer->fio.niov = 0;
 }

@@ -117,7 +117,7 @@ static void note_c(struct netfs_task *task)
 
 static void the_seed_chooses_among_what_can_run(void **state)
 {
-	void (*const notes[3])(struct netfs_task *task) = {note_a, note_b, note_c};
+	void (*const notes[3])(struct netfs_task * task) = {note_a, note_b, note_c};
 	bool seen[64] = {false};
 	unsigned orders = 0;
 

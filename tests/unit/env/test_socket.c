@@ -22,8 +22,8 @@
 #include <t.h>
 
 #define STREAM_BYTES (3u << 20)
-#define CHUNK 70000
-#define TIMEOUT_MS 30000
+#define CHUNK	     70000
+#define TIMEOUT_MS   30000
 
 struct end {
 	struct netfs_socket *socket;
@@ -32,7 +32,7 @@ struct end {
 	unsigned char salt_out;
 	unsigned char salt_in;
 	uint64_t to_send;
-	uint64_t sent;	   /* the writable task's */
+	uint64_t sent; /* the writable task's */
 	uint64_t received; /* the readable task's */
 	bool sender_done;
 	bool receiver_done;
@@ -312,8 +312,7 @@ static void connections_that_fail_say_why(void **state)
 		      -ENOENT);
 	memset(long_path, 'x', sizeof(long_path) - 1);
 	long_path[sizeof(long_path) - 1] = '\0';
-	check_failure(&(struct netfs_socket_address){.kind = NETFS_SOCKET_UNIX,
-						     .path = long_path},
+	check_failure(&(struct netfs_socket_address){.kind = NETFS_SOCKET_UNIX, .path = long_path},
 		      -ENAMETOOLONG);
 	t_temp_dir_remove(dir);
 }

@@ -12,7 +12,7 @@
 #include <env/timer.h>
 #include <t.h>
 
-#define TIMERS 200
+#define TIMERS	   200
 #define TIMEOUT_MS 30000
 
 struct alarm_clock {

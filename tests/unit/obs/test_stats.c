@@ -25,7 +25,9 @@ static void counting_changes_one_counter(void **state)
 	netfs_count_n(&stats, read_bytes, 4096);
 	netfs_count_n(&stats, read_bytes, 1);
 	for (unsigned i = 0; i < NETFS_STAT_COUNT; i++) {
-		uint64_t want = i == NETFS_STAT_read_calls ? 1 : i == NETFS_STAT_read_bytes ? 4097 : 0;
+		uint64_t want = i == NETFS_STAT_read_calls   ? 1
+				: i == NETFS_STAT_read_bytes ? 4097
+							     : 0;
 
 		assert_int_equal(atomic_load(&stats.value[i]), want);
 	}

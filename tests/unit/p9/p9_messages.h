@@ -9,7 +9,10 @@
 
 #include <backend/p9/p9_msg.h>
 
-#define S(text) {text, sizeof(text) - 1}
+#define S(text)                                                                                    \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
 
 /* clang-format off */
 static const struct {

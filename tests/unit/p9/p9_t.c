@@ -215,8 +215,8 @@ int t_getattr(struct netfs_node *node, struct netfs_handle *handle, struct netfs
 	return err;
 }
 
-int t_setattr(struct netfs_node *node, struct netfs_handle *handle,
-	      const struct netfs_setattr *set, struct netfs_attr *ret_attr)
+int t_setattr(struct netfs_node *node, struct netfs_handle *handle, const struct netfs_setattr *set,
+	      struct netfs_attr *ret_attr)
 {
 	struct top t;
 	int err;
@@ -228,8 +228,8 @@ int t_setattr(struct netfs_node *node, struct netfs_handle *handle,
 	return err;
 }
 
-int t_create(struct netfs_node *dir, const char *name, uint32_t flags,
-	     struct netfs_node **ret_node, struct netfs_handle **ret_handle)
+int t_create(struct netfs_node *dir, const char *name, uint32_t flags, struct netfs_node **ret_node,
+	     struct netfs_handle **ret_handle)
 {
 	struct top t;
 	int err;
@@ -343,7 +343,9 @@ ssize_t tslice_start(struct tslice *t, struct netfs_handle *handle, enum netfs_s
 			  .iov = t->iov,
 			  .niov = 3,
 			  .done = tslice_done},
-		.iov = {{buf, part}, {(char *)buf + part, 1}, {(char *)buf + part + 1, len - part - 1}},
+		.iov = {{buf, part},
+			{(char *)buf + part, 1},
+			{(char *)buf + part + 1, len - part - 1}},
 	};
 	if (part == 0) {
 		t->iov[0].iov_len = len;
@@ -372,8 +374,8 @@ ssize_t t_io(struct netfs_handle *handle, enum netfs_slice_kind kind, uint64_t s
 
 	while (pos < len) {
 		struct tslice t;
-		ssize_t taken = tslice_start(&t, handle, kind, start + pos, (char *)buf + pos,
-					     len - pos);
+		ssize_t taken =
+			tslice_start(&t, handle, kind, start + pos, (char *)buf + pos, len - pos);
 
 		if (taken < 0)
 			return taken;
@@ -412,7 +414,7 @@ int t_list(struct netfs_node *dir, void (*each)(void *user, const char *name, si
 	   void *user)
 {
 	struct listing l = {.each = each, .user = user};
-	struct netfs_handle *handle;
+	struct netfs_handle *handle = NULL;
 	bool eof = false;
 	int err = t_open(dir, O_RDONLY, &handle);
 

@@ -12,16 +12,16 @@
 
 /* A diod and the client connected to it. */
 struct server {
-	char dir[64];	  /* temporary folder: "x" is exported, "s" the socket */
+	char dir[64]; /* temporary folder: "x" is exported, "s" the socket */
 	char export[80];
 	char socket[80];
-	pid_t pid;	  /* 0: not running */
+	pid_t pid; /* 0: not running */
 	struct netfs_be_host host;
 	struct netfs_be *be;
 	struct netfs_node *root;
-	_Atomic unsigned ready;	  /* calls of host->ready */
-	_Atomic unsigned lost;	  /* calls of host->state(false) */
-	_Atomic unsigned back;	  /* calls of host->state(true) */
+	_Atomic unsigned ready; /* calls of host->ready */
+	_Atomic unsigned lost; /* calls of host->state(false) */
+	_Atomic unsigned back; /* calls of host->state(true) */
 	struct netfs_option options[8];
 	unsigned noptions;
 	bool hard;
@@ -50,10 +50,10 @@ int top_wait(struct top *t);
 int t_lookup(struct netfs_node *dir, const char *name, struct netfs_node **ret_node,
 	     struct netfs_attr *ret_attr);
 int t_getattr(struct netfs_node *node, struct netfs_handle *handle, struct netfs_attr *ret_attr);
-int t_setattr(struct netfs_node *node, struct netfs_handle *handle,
-	      const struct netfs_setattr *set, struct netfs_attr *ret_attr);
-int t_create(struct netfs_node *dir, const char *name, uint32_t flags,
-	     struct netfs_node **ret_node, struct netfs_handle **ret_handle);
+int t_setattr(struct netfs_node *node, struct netfs_handle *handle, const struct netfs_setattr *set,
+	      struct netfs_attr *ret_attr);
+int t_create(struct netfs_node *dir, const char *name, uint32_t flags, struct netfs_node **ret_node,
+	     struct netfs_handle **ret_handle);
 int t_open(struct netfs_node *node, uint32_t flags, struct netfs_handle **ret_handle);
 int t_mkdir(struct netfs_node *dir, const char *name, struct netfs_node **ret_node);
 int t_unlink(struct netfs_node *dir, const char *name);

@@ -18,6 +18,8 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <backend/backends.h>
+#include <contract.h>
 #include <env/executor.h>
 
 static int setup(void **state)
@@ -78,6 +80,16 @@ static void expect_file(const struct server *s, const char *name, const void *da
 }
 
 /* ------------------------------------------------------- single operations */
+
+static void the_contract_holds(void **state)
+{
+	struct server *s = *state;
+	struct netfs_source source = {.scheme = "9p", .host = "", .port = "", .path = s->socket};
+	char options[160];
+
+	snprintf(options, sizeof(options), "trans=unix,aname=%s", s->export);
+	contract_run(&netfs_p9_ops, &source, options, 0);
+}
 
 static void connect_reports_limits_and_address(void **state)
 {
@@ -291,9 +303,10 @@ static void big_directory_is_listed_once(void **state)
 
 	for (unsigned i = 0; i < 5000; i++) {
 		/* Lengths vary, so that pieces end anywhere. */
-		snprintf(name, sizeof(name), "entry-%u-%.*s", i, (int)(i % 97),
-			 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-			 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+		snprintf(
+			name, sizeof(name), "entry-%u-%.*s", i, (int)(i % 97),
+			"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+			"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
 		path_in(s, name, path, sizeof(path));
 		close(open(path, O_CREAT | O_WRONLY, 0600));
 	}
@@ -366,9 +379,8 @@ static void locks_exclude_another_client(void **state)
 	assert_int_equal(t_lock(theirs, NETFS_LOCK_WRITE, 2, &result), 0);
 	assert_int_equal(result, NETFS_LOCK_BLOCKED);
 	top_init(&t);
-	s->be->ops->getlock(theirs,
-			    &(struct netfs_lock){.type = NETFS_LOCK_WRITE, .end = UINT64_MAX},
-			    &t.op);
+	s->be->ops->getlock(
+		theirs, &(struct netfs_lock){.type = NETFS_LOCK_WRITE, .end = UINT64_MAX}, &t.op);
 	assert_int_equal(top_wait(&t), 0);
 	assert_int_equal(t.op.lock.type, NETFS_LOCK_WRITE);
 	assert_int_equal(t_lock(mine, NETFS_LOCK_UNLOCK, 1, &result), 0);
@@ -565,11 +577,11 @@ static void kill_in_the_middle_loses_nothing(void **state)
 		/* Stopped first, so that all of them are in flight when it dies. */
 		kill(s->pid, SIGSTOP);
 		for (unsigned i = 0; i < 32; i++)
-			assert_int_equal(tslice_start(&slices[i], handle, kind, i * part,
-						      (kind == NETFS_SLICE_READ ? in : out) +
-							      i * part,
-						      part),
-					 part);
+			assert_int_equal(
+				tslice_start(&slices[i], handle, kind, i * part,
+					     (kind == NETFS_SLICE_READ ? in : out) + i * part,
+					     part),
+				part);
 		server_kill(s);
 		server_start(s);
 		for (unsigned i = 0; i < 32; i++) {
@@ -704,6 +716,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		T(the_contract_holds),
 		T(connect_reports_limits_and_address),
 		T(data_goes_there_and_back),
 		T(names_are_made_and_removed),

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The assembler: a source and options become a mount.
+ *
+ * Options are read and checked before anything is sent.  The back end connects
+ * with the mount's host table; when the connection stands, core and vfs are put
+ * on top of it and the caller gets the mount.  On failure everything is taken
+ * down again, in the opposite order, before the caller is told.
+ *
+ * Locks: none.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <base/assert.h>
+#include <base/checked_math.h>
+#include <base/list.h>
+#include <client/client.h>
+#include <client/client_private.h>
+#include <client/options.h>
+#include <client/source.h>
+#include <env/alloc.h>
+#include <vfs/vfs.h>
+
+#define READ_AHEAD_DEFAULT (4 << 20)
+#define TIMEO_DEFAULT 600
+#define RETRANS_DEFAULT 2
+
+/* A mount being opened.  Owns itself; the op ends it. */
+struct opening {
+	struct netfs_op op;
+	struct netfs_client *client;
+	struct netfs_call *call;
+	struct netfs_mount *mount;
+	struct netfs_mount_options options;
+	struct netfs_source_parts source;
+	struct netfs_be_config config;
+	int err; /* why it is taken down */
+};
+
+static void opening_free(struct opening *opening)
+{
+	netfs_options_done(&opening->options);
+	netfs_source_done(&opening->source);
+	netfs_free(opening);
+}
+
+static void opening_fail(struct opening *opening, int err)
+{
+	struct netfs_client *client = opening->client;
+	struct netfs_call *call = opening->call;
+
+	if (!call->message[0])
+		snprintf(call->message, sizeof(call->message), "cannot mount: %s",
+			 strerrordesc_np(-err));
+	if (opening->mount)
+		netfs_mount_free(opening->mount);
+	opening_free(opening);
+	atomic_fetch_sub(&client->mounts, 1);
+	netfs_call_complete(call, err);
+}
+
+static void disconnected(struct netfs_op *op, int err)
+{
+	struct opening *opening = netfs_container_of(op, struct opening, op);
+
+	opening_fail(opening, opening->err);
+}
+
+static void connected(struct netfs_op *op, int err)
+{
+	struct opening *opening = netfs_container_of(op, struct opening, op);
+	struct netfs_call *call = opening->call;
+	struct netfs_be *be = op->be;
+
+	if (err) {
+		opening_fail(opening, err > 0 ? -EIO : err);
+		return;
+	}
+	err = netfs_mount_start(opening->mount, be, op->node, &op->attr);
+	if (err) {
+		snprintf(call->message, sizeof(call->message), "%s",
+			 err == -ENOTDIR ? "the source is not a directory" : "");
+		netfs_node_put(op->node);
+		opening->err = err;
+		memset(op, 0, sizeof(*op));
+		op->done = disconnected;
+		be->ops->disconnect(be, op);
+		return;
+	}
+	call->mount = opening->mount;
+	call->message[0] = 0;
+	opening_free(opening);
+	netfs_call_complete(call, 0);
+}
+
+static void mount_closed(void *user)
+{
+	struct netfs_client *client = user;
+
+	atomic_fetch_sub(&client->mounts, 1);
+}
+
+static void mount_log(void *user, int level, const char *line)
+{
+	struct netfs_client *client = user;
+
+	if (client->config.log)
+		client->config.log(client->config.user, level, line);
+}
+
+static uint32_t given(uint64_t number, uint32_t otherwise)
+{
+	return number == NETFS_OPTION_UNSET ? otherwise : (uint32_t)number;
+}
+
+/* One request's patience, in milliseconds. */
+static uint32_t timeout_ms(const struct netfs_mount_options *options)
+{
+	uint64_t ms = (uint64_t)given(options->timeo, TIMEO_DEFAULT) * 100;
+
+	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+static uint32_t retry_ms(const struct netfs_mount_options *options)
+{
+	uint64_t ms = (uint64_t)timeout_ms(options) *
+		      ((uint64_t)given(options->retrans, RETRANS_DEFAULT) + 1);
+
+	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+static int make_mount(struct opening *opening, const char *source)
+{
+	const struct netfs_mount_options *options = &opening->options;
+	struct netfs_client *client = opening->client;
+	struct netfs_vfs_config config = {
+		.budget = client->budget,
+		.call_mutex = &client->call_mutex,
+		.source = source,
+		.cache_mode = options->mode->name,
+		.attr_ttl_ms = netfs_options_attr_ttl(options),
+		.dir_ttl_ms = netfs_options_dir_ttl(options),
+		.entry_ttl_ms = netfs_options_entry_ttl(options),
+		.negative_ttl_ms = netfs_options_negative_ttl(options),
+		.read_only = options->read_only,
+		.unbuffered = options->mode->unbuffered,
+		.revalidate = options->mode->revalidate,
+		.close_writes = options->mode->close_writes,
+		.sync = options->sync,
+		.server_locks = !options->local_locks,
+		.dirty_age_ms = given(options->dirtyage, client->config.dirty_age_ms),
+		.rasize = given(options->rasize, READ_AHEAD_DEFAULT),
+		.rsize = given(options->rsize, 0),
+		.wsize = given(options->wsize, 0),
+		.hard = !options->soft,
+		.retry_ms = retry_ms(options),
+		.log = mount_log,
+		.closed = mount_closed,
+		.user = client,
+	};
+
+	return netfs_mount_new(&config, &opening->mount);
+}
+
+static void opening_start(struct opening *opening, const struct netfs_be_ops *ops,
+			  const char *source)
+{
+	struct netfs_call *call = opening->call;
+	int err = make_mount(opening, source);
+
+	if (err) {
+		opening_fail(opening, err);
+		return;
+	}
+	opening->config = (struct netfs_be_config){
+		.source = &opening->source.source,
+		.options = opening->options.backend,
+		.noptions = opening->options.nbackend,
+		.hard = !opening->options.soft,
+		.timeout_ms = timeout_ms(&opening->options),
+	};
+	opening->op.done = connected;
+	opening->op.cred = call->cred;
+	opening->op.buf = call->message;
+	opening->op.buf_size = sizeof(call->message);
+	ops->connect(&opening->config, netfs_mount_host(opening->mount), &opening->op);
+}
+
+void netfs_mount_open_with(struct netfs_client *client, const struct netfs_be_ops *ops,
+			   const char *source, const char *options, struct netfs_call *call)
+{
+	struct opening *opening = netfs_zalloc(sizeof(*opening));
+	int err;
+
+	if (!opening) {
+		netfs_call_complete(call, -ENOMEM);
+		return;
+	}
+	atomic_fetch_add(&client->mounts, 1);
+	opening->client = client;
+	opening->call = call;
+	call->message[0] = 0;
+	err = netfs_source_parse(source, &opening->source, call->message, sizeof(call->message));
+	if (!err)
+		err = netfs_options_parse(options, ops, &opening->options, call->message,
+					  sizeof(call->message));
+	if (err)
+		opening_fail(opening, err);
+	else
+		opening_start(opening, ops, source);
+}
