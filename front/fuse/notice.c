@@ -3,7 +3,7 @@
  * The queue between those who notice a change and the notifier.
  *
  * One lock guards everything and is held for a few instructions; it is taken
- * inside the lock of a node table shard and never the other way round.
+ * inside the lock of the node table and never the other way round.
  *
  * Two data notices of one node are joined to the smallest range that holds
  * both.  That may invalidate bytes in between, which is right and only costs

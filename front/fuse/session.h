@@ -3,7 +3,7 @@
  * What the files of the FUSE front end share: the session, its threads, the
  * nodes the kernel knows, and the requests it waits for.
  *
- * Locks, in order of acquisition: a shard of the node table, the notice queue;
+ * Locks, in order of acquisition: the node table, the notice queue;
  * the session's lock stands alone.  None is held while the library or libfuse
  * is called.
  */
@@ -29,31 +29,30 @@
 /* A name with its end. */
 #define NETFS_FUSE_NAME_SIZE   256
 #define NETFS_FUSE_THREADS_MAX 4
-#define NETFS_FUSE_SHARDS      16
 
 /* ------------------------------------------------------------- nodes */
 
-/* One vnode the kernel holds references to.  Guarded by its shard. */
+/* One vnode the kernel holds references to.  Guarded by the table's lock. */
 struct netfs_fuse_node {
-	struct netfs_list link; /* in the shard's bucket */
-	uint64_t nodeid;
+	struct netfs_list id_link;
+	struct netfs_list ino_link;
+	uint64_t nodeid; /* what the kernel calls it */
+	uint64_t ino; /* what the library calls it; not always unique */
 	struct netfs_vnode *vnode; /* count references of ours */
 	uint64_t count; /* lookups the kernel has not forgotten */
 	struct netfs_notice notice;
 };
 
-struct netfs_fuse_shard {
-	pthread_mutex_t lock;
-	struct netfs_list *buckets;
-	size_t nbuckets; /* a power of two */
-	size_t nnodes;
-};
-
-/* Node numbers are vnode numbers, except that the root is FUSE_ROOT_ID. */
 struct netfs_fuse_nodes {
 	uint64_t root_ino;
-	struct netfs_fuse_shard shards[NETFS_FUSE_SHARDS];
 	struct netfs_notice_queue notices;
+
+	pthread_mutex_t lock; /* guards the rest */
+	struct netfs_list *by_id;
+	struct netfs_list *by_ino;
+	size_t nbuckets; /* of each; a power of two */
+	size_t nnodes;
+	uint64_t last_spare; /* the last number given where the own was taken */
 };
 
 /* root: one reference, which the table takes.  -ENOMEM. */
@@ -63,7 +62,7 @@ void netfs_fuse_nodes_clear(struct netfs_fuse_nodes *nodes);
 /* After clear, when nobody can give notice any more. */
 void netfs_fuse_nodes_done(struct netfs_fuse_nodes *nodes);
 /* Takes the reference of vnode over for one more lookup by the kernel; on
- * failure it is put.  -ENOMEM, -EIO where the number cannot be shown. */
+ * failure it is put.  -ENOMEM. */
 int netfs_fuse_node_enter(struct netfs_fuse_nodes *nodes, struct netfs_vnode *vnode,
 			  uint64_t *ret_nodeid);
 /* The kernel drops count lookups. */

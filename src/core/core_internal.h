@@ -117,6 +117,8 @@ void netfs_read_wake(struct netfs_inode *inode, struct netfs_news *news);
 void netfs_flush_wake(struct netfs_inode *inode, struct netfs_news *news);
 /* All flushes go to news with an error. */
 void netfs_flush_fail(struct netfs_inode *inode, int err, struct netfs_news *news);
+/* The lock is given back: flushes its holder left behind are like any other. */
+void netfs_flush_unlocked(struct netfs_inode *inode);
 /* A flush under the inode's mutex; ends through news. */
 void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 		       struct netfs_completion *done, struct netfs_news *news);

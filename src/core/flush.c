@@ -127,6 +127,15 @@ static void end_flush(struct netfs_inode *inode, struct netfs_completion *done,
 	netfs_list_push_back(&news->done, &done->link);
 }
 
+void netfs_flush_unlocked(struct netfs_inode *inode)
+{
+	struct netfs_list *link;
+
+	inode->upload_locked = false;
+	netfs_list_for_each (link, &inode->flushers)
+		netfs_container_of(link, struct netfs_completion, link)->locked = false;
+}
+
 void netfs_flush_wake(struct netfs_inode *inode, struct netfs_news *news)
 {
 	struct netfs_list *link, *tmp;
@@ -135,8 +144,15 @@ void netfs_flush_wake(struct netfs_inode *inode, struct netfs_news *news)
 		struct netfs_completion *done =
 			netfs_container_of(link, struct netfs_completion, link);
 
-		if (done->err || done->todo.count == 0)
-			end_flush(inode, done, news);
+		if (!done->err && done->todo.count)
+			continue;
+		/* Whoever holds the lock goes on to change the file, so
+		 * nothing may be on its way any more. */
+		if (done->locked && inode->uploads) {
+			inode->upload_locked = false;
+			continue;
+		}
+		end_flush(inode, done, news);
 	}
 }
 

@@ -76,6 +76,7 @@ void netfs_inode_unlock(struct netfs_inode *inode)
 	netfs_news_init(&news);
 	netfs_mutex_lock(&inode->mutex);
 	netfs_assert(inode->gate.class == NETFS_GATE_EXCLUSIVE);
+	netfs_flush_unlocked(inode);
 	netfs_gate_leave(&inode->gate, &news.admitted);
 	netfs_upload_consider(inode, &news);
 	netfs_inode_settle(inode, &news);

@@ -113,7 +113,7 @@ static void fsync_sent(struct netfs_vcall *v, int err)
 {
 	struct netfs_ask *ask;
 
-	if (err || (v->mount->be->caps & NETFS_BE_STABLE_WRITES) || !v->handle->writable) {
+	if (err || (v->mount->be->caps & NETFS_BE_STABLE_WRITES) || v->mount->config.read_only) {
 		fsync_durable(v, err);
 		return;
 	}

@@ -392,13 +392,20 @@ void netfs_vcall_flush(struct netfs_vcall *v, struct netfs_vnode *vnode, uint64_
 	v->flush = wait;
 	netfs_mutex_unlock(v->mount->config.call_mutex);
 	netfs_vcall_await(v, next, flush_interrupt);
-	netfs_inode_flush(&vnode->inode, start, end, &wait->done);
+	/* Under our own lock nobody else's flush would be let through. */
+	if (v->gated && vnode == v->gate_vnode)
+		netfs_inode_flush_locked(&vnode->inode, start, end, &wait->done);
+	else
+		netfs_inode_flush(&vnode->inode, start, end, &wait->done);
 	netfs_vcall_armed(v);
 }
 
 static void gate_over(struct netfs_completion *done, int err)
 {
-	netfs_vcall_resume(netfs_container_of(done, struct netfs_vcall, gate), err);
+	struct netfs_vcall *v = netfs_container_of(done, struct netfs_vcall, gate);
+
+	v->gated = err == 0;
+	netfs_vcall_resume(v, err);
 }
 
 static void gate_interrupt(struct netfs_vcall *v)
@@ -420,6 +427,7 @@ void netfs_vcall_gate(struct netfs_vcall *v, struct netfs_vnode *vnode, netfs_st
 
 void netfs_vcall_ungate(struct netfs_vcall *v)
 {
+	v->gated = false;
 	netfs_inode_unlock(&v->gate_vnode->inode);
 }
 

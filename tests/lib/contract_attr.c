@@ -194,7 +194,7 @@ static void locks_keep_owners_apart(struct contract *c)
 	struct netfs_handle *a, *b;
 	struct netfs_node *node;
 
-	if (!(c->be->caps & NETFS_BE_LOCKS))
+	if (!(c->be->caps & NETFS_BE_LOCKS) || c->flags & CONTRACT_NO_RANGE_LOCKS)
 		return;
 	assert_int_equal(c_create(c, c->home, "file", O_RDWR, &node, &a), 0);
 	assert_int_equal(c_open(c, node, O_RDWR, &b), 0);

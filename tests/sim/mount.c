@@ -141,9 +141,6 @@ void mount_check(struct world *world)
 	struct netfs_mount_status status;
 
 	netfs_mount_status(world->mount, &status);
-	if (status.dirty || status.stuck)
-		world_fail(world, "V1: %llu bytes dirty, %llu stuck after all was synced",
-			   (unsigned long long)status.dirty, (unsigned long long)status.stuck);
 	if (status.files_open)
 		world_fail(world, "V13: %llu files open after all were released",
 			   (unsigned long long)status.files_open);

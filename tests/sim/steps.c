@@ -175,10 +175,10 @@ static void draw_rename(struct slot *slot)
 		snprintf(slot->new_name, FILE_NAME_MAX, "f%u%c", slot->index,
 			 (char)('a' + rng_below(&world->rng, 4)));
 	} while (slot->new_dir == slot->dir && !strcmp(slot->name, slot->new_name));
-	/* A slot may carry the name that was another's: never take one in use. */
+	/* A slot may carry the name that was another's.  No two slots have the
+	 * same, not even in different directories. */
 	for (unsigned i = 0; i < world->slot_count; i++)
-		if (world->slots[i].dir == slot->new_dir &&
-		    !strcmp(world->slots[i].name, slot->new_name))
+		if (i != slot->index && !strcmp(world->slots[i].name, slot->new_name))
 			slot->step = STEP_GETATTR;
 }
 

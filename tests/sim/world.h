@@ -199,7 +199,7 @@ void world_wait(struct world *world, bool (*cond)(void *user), void *user, const
 /* mount.c */
 void mount_start(struct world *world);
 void mount_again(struct world *world);
-/* Everything is synced and closed: nothing may be dirty. */
+/* Everything is synced and closed. */
 void mount_check(struct world *world);
 void mount_end(struct world *world);
 void mount_draw_options(struct world *world);

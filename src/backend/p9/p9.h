@@ -134,7 +134,7 @@ struct p9_place {
 };
 
 #define P9_PLACES_MAX 8	   /* names remembered of one file */
-#define P9_NODE_BUCKETS 1024u /* of the table of nodes */
+#define P9_NODE_BUCKETS 256u /* of the table of nodes */
 
 /*
  * An object and the names it is known by, the likeliest first.  There is one

@@ -141,10 +141,32 @@ static unsigned place_of_locked(const struct p9_node *node, const struct p9_node
 	return i;
 }
 
+/* A name nobody knew; what it pushes out goes to unwanted.  False: it would
+ * make a circle. */
+static bool new_place_locked(struct p9_node *node, struct p9_node *parent, char *name,
+			     struct p9_place *unwanted)
+{
+	bool only = node->has_children || (node->qid_type & P9_QID_DIR);
+
+	if (node->is_root || p9_node_above_locked(node, parent))
+		return false;
+	if (node->nplaces > 0 && (only || node->nplaces == P9_PLACES_MAX))
+		*unwanted++ = take_place_locked(node, node->nplaces - 1);
+	memmove(&node->places[1], &node->places[0], node->nplaces * sizeof(node->places[0]));
+	netfs_node_get(&parent->base);
+	node->places[0] = (struct p9_place){.parent = parent, .name = name};
+	node->nplaces++;
+	parent->has_children = true;
+	while (parent->nplaces > 1)
+		*unwanted++ = take_place_locked(parent, parent->nplaces - 1);
+	return true;
+}
+
 void p9_node_add_place(struct p9_conn *conn, struct p9_node *node, struct p9_node *parent,
 		       char *name)
 {
-	struct p9_place unwanted[2] = {{.name = name}};
+	struct p9_place unwanted[P9_PLACES_MAX + 1] = {0};
+	bool taken = false;
 	unsigned i;
 
 	netfs_mutex_lock(&conn->lock);
@@ -154,24 +176,14 @@ void p9_node_add_place(struct p9_conn *conn, struct p9_node *node, struct p9_nod
 
 		memmove(&node->places[1], &node->places[0], i * sizeof(known));
 		node->places[0] = known;
-	} else if (!node->is_root && !p9_node_above_locked(node, parent)) {
-		bool only = node->has_children || (node->qid_type & P9_QID_DIR);
-
-		if (node->nplaces > 0 && (only || node->nplaces == P9_PLACES_MAX))
-			unwanted[1] = take_place_locked(node, node->nplaces - 1);
-		memmove(&node->places[1], &node->places[0],
-			node->nplaces * sizeof(node->places[0]));
-		netfs_node_get(&parent->base);
-		node->places[0] = (struct p9_place){.parent = parent, .name = name};
-		node->nplaces++;
-		unwanted[0].name = NULL;
-		parent->has_children = true;
-		while (parent->nplaces > 1 && !unwanted[0].parent)
-			unwanted[0] = take_place_locked(parent, parent->nplaces - 1);
+	} else {
+		taken = new_place_locked(node, parent, name, unwanted);
 	}
 	netfs_mutex_unlock(&conn->lock);
-	place_free(&unwanted[0]);
-	place_free(&unwanted[1]);
+	if (!taken)
+		netfs_free(name);
+	for (i = 0; i <= P9_PLACES_MAX; i++)
+		place_free(&unwanted[i]);
 }
 
 void p9_node_drop_place(struct p9_conn *conn, struct p9_node *node, struct p9_node *parent,
