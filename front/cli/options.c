@@ -30,7 +30,6 @@ enum kind {
 	KIND_RASIZE,
 	KIND_MEMORY,
 	KIND_DIRTY_MAX,
-	KIND_DIRTY_AGE,
 	KIND_THREADS,
 	KIND_SECRET,
 };
@@ -65,7 +64,6 @@ static const struct word words[] = {
 	{"rasize", KIND_RASIZE, 0},
 	{"memory", KIND_MEMORY, 0},
 	{"dirtymax", KIND_DIRTY_MAX, 0},
-	{"dirtyage", KIND_DIRTY_AGE, 0},
 	{"threads", KIND_THREADS, 0},
 	{"password", KIND_SECRET, 0},
 	{"password2", KIND_SECRET, 0},
@@ -96,10 +94,8 @@ const struct netfs_cli_option_help netfs_cli_option_help[] = {
 	{"allow_other", "users other than the one who mounts may use it; root's default"},
 	{"kcache=writeback", "let the kernel gather small writes: for shares that no other client "
 			     "changes; the default is kcache=writethrough"},
-	{"rasize=BYTES", "how far the kernel reads ahead, up to 4M; the default is 1M"},
 	{"memory=BYTES", "file data kept in memory; the default is a quarter of it, at most 4G"},
 	{"dirtymax=BYTES", "writers wait when so much is unsent; the default is half of memory="},
-	{"dirtyage=SECONDS", "unsent data is sent after this time at the latest; the default is 5"},
 	{"threads=N", "threads that do the library's work; the default is 2"},
 	{NULL, NULL},
 };
@@ -234,8 +230,6 @@ static int take_value(struct netfs_cli_options *options, const struct word *word
 		options->client.memory_max = n;
 	else if (word->kind == KIND_DIRTY_MAX)
 		options->client.dirty_max = n;
-	else if (word->kind == KIND_DIRTY_AGE)
-		options->client.dirty_age_ms = n > 86400 ? 86400000 : (uint32_t)n * 1000;
 	else if (word->kind == KIND_THREADS)
 		options->client.threads = n > 64 ? 64 : (uint32_t)n;
 	else if (n / 1024 > READAHEAD_KB_MAX)

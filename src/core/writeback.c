@@ -22,6 +22,9 @@
 #include <env/clock.h>
 #include <errno.h>
 
+/* However short the age is, the timer must not keep a thread busy. */
+#define AGE_TICK_MIN_NS (10 * NETFS_NS_PER_MS)
+
 /* What the request under construction covers. */
 struct build {
 	struct netfs_inode *inode;
@@ -224,7 +227,7 @@ void netfs_core_age(struct netfs_task *task)
 	if (!netfs_list_empty(&core->dirty_inodes)) {
 		core->age_armed = true;
 		core->refs++;
-		netfs_timer_start(&core->age_timer, core->dirty_age_ns / 4 + 1);
+		netfs_timer_start(&core->age_timer, core->dirty_age_ns / 4 + AGE_TICK_MIN_NS);
 	}
 	netfs_mutex_unlock(&core->wb_mutex);
 	netfs_core_put(core);

@@ -21,8 +21,8 @@
  * then looks at cancelled (both sequentially consistent): one of them sees the
  * other.
  *
- * A flush cannot be called back from the core.  Its completion therefore lives
- * in a struct of its own, which a cancelled call leaves behind.
+ * The completion of a flush lives in a struct of its own, which a cancelled
+ * call leaves behind: whoever asked for it need not be there when it ends.
  *
  * Locks: the call mutex (rank CALL), below everything of vfs; never held while
  * anything else is called.
@@ -396,6 +396,9 @@ void netfs_vcall_flush(struct netfs_vcall *v, struct netfs_vnode *vnode, uint64_
 	if (v->gated && vnode == v->gate_vnode)
 		netfs_inode_flush_locked(&vnode->inode, start, end, &wait->done);
 	else
+		if (v->gated && v->gate_vnode == vnode)
+		netfs_inode_flush_locked(&vnode->inode, start, end, &wait->done);
+	else
 		netfs_inode_flush(&vnode->inode, start, end, &wait->done);
 	netfs_vcall_armed(v);
 }
@@ -427,6 +430,7 @@ void netfs_vcall_gate(struct netfs_vcall *v, struct netfs_vnode *vnode, netfs_st
 
 void netfs_vcall_ungate(struct netfs_vcall *v)
 {
+	v->gated = false;
 	v->gated = false;
 	netfs_inode_unlock(&v->gate_vnode->inode);
 }

@@ -53,6 +53,7 @@ struct netfs_vcall {
 	/* What it may wait for. */
 	struct netfs_flush_wait *flush; /* c */
 	struct netfs_completion gate;	/* the lock of an inode */
+	bool gated;			/* it is held */
 	struct netfs_vnode *gate_vnode; /* whose, until the end; a reference */
 	bool gated;			/* the call holds its lock */
 	struct netfs_timer timer;

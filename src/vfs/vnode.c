@@ -30,7 +30,7 @@ static void vnode_busy(struct netfs_inode *inode)
 
 	atomic_fetch_add_explicit(&vnode->refs, 1, memory_order_relaxed);
 	atomic_fetch_add(&vnode->mount->busy, 1);
-	atomic_store(&vnode->busy, true);
+	atomic_fetch_add(&vnode->busy, 1);
 }
 
 static void vnode_idle(struct netfs_inode *inode)
@@ -41,6 +41,8 @@ static void vnode_idle(struct netfs_inode *inode)
 	netfs_mutex_lock(&vnode->mutex);
 	vnode->changed_stamp = netfs_mount_stamp(mount);
 	netfs_mutex_unlock(&vnode->mutex);
+	/* The next busy may already have come. */
+	atomic_fetch_sub(&vnode->busy, 1);
 	netfs_vnode_put(vnode);
 	netfs_mount_busy_end(mount);
 }

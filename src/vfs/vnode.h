@@ -37,7 +37,7 @@ struct netfs_vnode {
 	uint64_t gen;		   /* I */
 	uint32_t type;		   /* I: S_IFMT bits */
 	_Atomic uint64_t refs;	   /* a; to zero under m */
-	_Atomic bool busy;	   /* a: the core works on it */
+	_Atomic uint32_t busy;	   /* a: how often the core is busy with it: 0, 1, for a moment 2 */
 
 	struct netfs_hash_link hash_link; /* m */
 	bool hashed;			  /* m: can be found */

@@ -413,7 +413,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef FUZZ_STANDALONE
 
 #define INPUT_MAX 400
-#define CORPUS	  64
+#define CORPUS	  512
 
 static struct {
 	uint8_t bytes[INPUT_MAX];
@@ -421,26 +421,37 @@ static struct {
 } corpus[CORPUS];
 static unsigned ncorpus;
 
-/* Honest sessions: each operation alone, then all of them in a row. */
+/* An open file, then four times the operation; the i-th answer of the i-th of
+ * them is of that kind, all others are honest. */
+static void add_session(unsigned code, unsigned kind)
+{
+	uint8_t *bytes = corpus[ncorpus].bytes;
+	size_t size = 0;
+
+	bytes[size++] = (uint8_t)(code % 4 << 1);
+	bytes[size++] = 1;
+	bytes[size++] = 2;
+	for (unsigned i = 0; i < 4; i++)
+		bytes[size++] = FUZZ_HONEST;
+	for (unsigned i = 0; i < 4; i++) {
+		bytes[size++] = (uint8_t)code;
+		bytes[size++] = (uint8_t)(i * 9 + 5);
+		for (unsigned k = 0; k < i; k++)
+			bytes[size++] = FUZZ_HONEST;
+		bytes[size++] = (uint8_t)kind;
+		bytes[size++] = 3;
+		for (unsigned k = 0; k < 8; k++)
+			bytes[size++] = FUZZ_HONEST;
+	}
+	corpus[ncorpus++].size = size;
+}
+
+/* Each operation with each kind of answer, then all of them in a row. */
 static void make_corpus(void)
 {
 	for (unsigned code = 0; code < 31; code++) {
-		uint8_t *bytes = corpus[ncorpus].bytes;
-		size_t size = 0;
-
-		bytes[size++] = (uint8_t)(code % 4 << 1);
-		/* A file that is open, for what needs one. */
-		bytes[size++] = 1;
-		bytes[size++] = 2;
-		for (unsigned i = 0; i < 6; i++)
-			bytes[size++] = FUZZ_HONEST;
-		for (unsigned i = 0; i < 4; i++) {
-			bytes[size++] = (uint8_t)code;
-			bytes[size++] = (uint8_t)(i * 37 + 5);
-			for (unsigned k = 0; k < 6; k++)
-				bytes[size++] = k == i ? FUZZ_MUTATED : FUZZ_HONEST;
-		}
-		corpus[ncorpus++].size = size;
+		for (unsigned kind = 0; kind < FUZZ_ANSWERS; kind++)
+			add_session(code, kind);
 	}
 	for (unsigned flags = 0; flags < 16; flags++) {
 		uint8_t *bytes = corpus[ncorpus].bytes;

@@ -20,6 +20,7 @@ static struct {
 	struct fuzz_input *input;
 	bool hello_honest;
 	unsigned connects;
+	uint8_t longer; /* bytes more than asked */
 	struct netfs_socket *socket;
 	struct netfs_task task;
 	uint8_t *request;
@@ -82,7 +83,7 @@ static void honest_data(const struct p9_msg *ask, struct p9_msg *msg, uint8_t *d
 		msg->rreaddir.data.p = data;
 		return;
 	}
-	count = count < 3000 ? count : 3000;
+	count = server.longer ? count + server.longer : count < 3000 ? count : 3000;
 	memset(data, 'd', count);
 	msg->rread.data.count = ask->tread.offset > 100000 ? 0 : count;
 	msg->rread.data.p = data;
@@ -237,6 +238,11 @@ static bool answer(struct p9_msg *ask)
 		break;
 	case FUZZ_CLOSE:
 		return true;
+	case FUZZ_LONG:
+		server.longer = fuzz_byte(server.input);
+		send_honest(ask, 0);
+		server.longer = 0;
+		break;
 	case FUZZ_TYPE:
 		*ask = (struct p9_msg){.type = fuzz_byte(server.input) & 0x7e, .tag = ask->tag};
 		send_honest(ask, 0);

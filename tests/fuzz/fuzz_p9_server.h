@@ -29,6 +29,7 @@ enum fuzz_answer {
 	FUZZ_SILENCE,
 	FUZZ_CLOSE,
 	FUZZ_TYPE, /* a good reply to another request; next: its type */
+	FUZZ_LONG, /* a good reply with more data than was asked for; next: how much */
 	FUZZ_ANSWERS,
 };
 

@@ -157,10 +157,16 @@ socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$1"
 start_diod() {
 	requires diod
 	rm -f "$2"
-	diod -f -n -N -c /dev/null -l "$2" -e "$1" -L stderr --nwthreads 16 >>"$tmp/diod.log" 2>&1 &
+	# Where it may leave the memory it dies with: it insists on doing that.
+	(
+		cd "$tmp" &&
+			exec diod -f -n -N -c /dev/null -l "$2" -e "$1" -L stderr --nwthreads 16
+	) >>"$tmp/diod.log" 2>&1 &
 	diod_pid=$!
 	pids+=("$diod_pid")
-	wait_for "$patience" socket_answers "$2" || die "diod does not answer on $2"
+	wait_for "$patience" socket_answers "$2" && return
+	tail -n 5 "$tmp/diod.log" | sed 's/^/# /'
+	die "diod does not answer on $2"
 }
 
 # ------------------------------------------------------------- mounts

@@ -56,6 +56,14 @@ static void draw_net(struct netfs_sim_net *net, struct rng *rng)
 			rng_one_in(rng, 4) ? rng_between(rng, 1, 50) : rng_between(rng, 50, 20000);
 }
 
+/* Connections that die after a few kilobytes each leave no time for work: half
+ * a megabyte must get through in the mean. */
+static void limit_cuts(struct netfs_sim_net *net)
+{
+	if (net->segment_max && net->cut_per_million > 2 * net->segment_max)
+		net->cut_per_million = 2 * net->segment_max;
+}
+
 /* The next shot: mean as drawn while all is well, short while it is not. */
 static void timer_set(struct faults *faults, uint64_t mean_ns)
 {
@@ -135,6 +143,7 @@ void faults_init(struct faults *faults, struct server9 *server, uint64_t seed, b
 	if (!calm)
 		draw_mix(&faults->mix, &faults->rng);
 	draw_net(&faults->mix.net, &faults->rng);
+	limit_cuts(&faults->mix.net);
 	netfs_task_init(&faults->task, shot);
 	netfs_timer_init(&faults->timer, &faults->task);
 }

@@ -73,8 +73,8 @@ void step_retry(struct slot *slot)
 	slot->failures++;
 	if (slot->failures > FAILURES_MAX)
 		slot_fail(slot,
-			  "V7: failed %u times in a row, long without any error of the server",
-			  slot->failures);
+			  "V7: failed %u times, long without an error of the server (%s, %zd)",
+			  slot->failures, strerror(-slot->err), slot->batch[0].result);
 	slot->not_before =
 		netfs_clock_now() + rng_between(&world->rng, 100, 3000) * NETFS_NS_PER_MS;
 	grace_update(world);

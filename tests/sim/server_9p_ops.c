@@ -651,6 +651,9 @@ void server9_execute(struct conn9 *conn, struct request9 *request)
 	call.in = (struct in9){request->body, request->body + request->len, false};
 	out->len = HEADER_LEN;
 	err = faults_error(server->faults, request->type);
+	/* It costs the fid in any case. */
+	if (err && request->type == T_REMOVE)
+		on_clunk(&call);
 	if (!err)
 		err = handler ? handler(&call) : -EOPNOTSUPP;
 	if (call.in.bad)

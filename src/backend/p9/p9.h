@@ -133,7 +133,7 @@ struct p9_place {
 	char *name;
 };
 
-#define P9_PLACES_MAX 8	   /* names remembered of one file */
+#define P9_PLACES_MAX	8 /* names remembered of one file */
 #define P9_NODE_BUCKETS 256u /* of the table of nodes */
 
 /*
@@ -153,6 +153,7 @@ struct p9_node {
 	uint64_t epoch; /* c conn->epoch when fid was walked; 0: walk again */
 	uint64_t qid_path; /* I what the server must still say it is */
 	uint32_t moves; /* c times it was renamed */
+	uint32_t renaming; /* c renames in flight that move it */
 	uint8_t qid_type; /* I */
 	bool is_root; /* I */
 };
@@ -205,6 +206,8 @@ struct p9_call {
 	bool cancelled; /* c */
 	bool counted; /* I one of conn->slices */
 	bool moves_dir; /* p one of conn->dir_renames */
+	bool moves_node; /* p one of moving->renaming */
+	uint32_t moves;	 /* p of all its nodes together, at the start */
 
 	p9_step_fn *body; /* I */
 	p9_step_fn *next; /* p after the reply */
@@ -301,6 +304,7 @@ struct p9_conn {
 	struct netfs_list calls; /* c all of them */
 	struct netfs_list parked; /* c calls waiting for the connection */
 	struct netfs_list moving; /* c calls waiting for dir_renames to end */
+	struct netfs_list moved;  /* c calls waiting for a rename of their node */
 	struct netfs_list handles; /* c */
 	struct netfs_list nodes[P9_NODE_BUCKETS]; /* c by qid_path; not the root */
 	uint32_t dir_renames; /* c in flight */

@@ -101,6 +101,25 @@ static void unpark_locked(struct p9_call *call)
 	call->parked = false;
 }
 
+/* How often the objects it is about were renamed so far. */
+static uint32_t moves_locked(const struct p9_call *call)
+{
+	uint32_t moves = 0;
+
+	for (unsigned i = 0; i < P9_CALL_NODES; i++)
+		moves += call->node[i] ? call->node[i]->moves : 0;
+	return moves;
+}
+
+/* Is one of them being renamed, by another call? */
+static bool is_moving_locked(const struct p9_call *call)
+{
+	for (unsigned i = 0; i < P9_CALL_NODES; i++)
+		if (call->node[i] && call->node[i]->renaming > 0 && !call->moves_node)
+			return true;
+	return false;
+}
+
 /* May it run now?  0, or why it ends; parks it where it has to wait. */
 static int admit(struct p9_call *call, bool *ret_parked)
 {
@@ -111,6 +130,7 @@ static int admit(struct p9_call *call, bool *ret_parked)
 	netfs_mutex_lock(&conn->lock);
 	call->epoch = conn->epoch;
 	call->session = conn->session;
+	call->moves = moves_locked(call);
 	if (call->cancelled && !call->changed) {
 		err = -EINTR;
 	} else if (conn->state == P9_GONE || conn->closing) {
@@ -152,11 +172,12 @@ static bool run_again(struct p9_call *call, int err)
 	struct p9_conn *conn = call->conn;
 	bool again = false, wait = false;
 
-	if ((err != -ENOENT && err != -ESTALE) || !call->op || call->restarts >= P9_RESTARTS_MAX)
+	if ((err != -ENOENT && err != -ESTALE) || (!call->op && !call->opened) ||
+	    call->restarts >= P9_RESTARTS_MAX)
 		return false;
 	netfs_mutex_lock(&conn->lock);
-	wait = conn->dir_renames > 0 && !call->moves_dir;
-	again = wait || call->epoch != conn->epoch;
+	wait = (conn->dir_renames > 0 && !call->moves_dir) || is_moving_locked(call);
+	again = wait || call->epoch != conn->epoch || call->moves != moves_locked(call);
 	netfs_mutex_unlock(&conn->lock);
 	if (p9_node_doubt(call, err))
 		again = true;
@@ -165,23 +186,29 @@ static bool run_again(struct p9_call *call, int err)
 	call->restarts++;
 	drop_run(call);
 	netfs_mutex_lock(&conn->lock);
-	wait = wait && conn->dir_renames > 0;
-	if (wait)
+	if (wait && is_moving_locked(call))
+		p9_call_park_locked(call, &conn->moved);
+	else if (wait && conn->dir_renames > 0)
 		p9_call_park_locked(call, &conn->moving);
+	else
+		wait = false;
 	netfs_mutex_unlock(&conn->lock);
 	if (!wait)
 		p9_call_start(call);
 	return true;
 }
 
-/* A directory's rename is over: those who waited for it go on. */
-static void rename_ended(struct p9_conn *conn)
+/* A rename is over: those who waited for it go on. */
+static void rename_ended(struct p9_call *call)
 {
+	struct p9_conn *conn = call->conn;
 	struct netfs_list list, *pos;
 
 	netfs_list_init(&list);
 	netfs_mutex_lock(&conn->lock);
-	if (--conn->dir_renames == 0)
+	if (call->moves_node && --call->moving->renaming == 0)
+		netfs_list_splice_back(&list, &conn->moved);
+	if (call->moves_dir && --conn->dir_renames == 0)
 		netfs_list_splice_back(&list, &conn->moving);
 	netfs_list_for_each (pos, &list)
 		netfs_container_of(pos, struct p9_call, park)->parked = false;
@@ -202,8 +229,8 @@ void p9_call_finish(struct p9_call *call, int err)
 	if (run_again(call, err))
 		return;
 	drop_run(call);
-	if (call->moves_dir)
-		rename_ended(conn);
+	if (call->moves_dir || call->moves_node)
+		rename_ended(call);
 	call->err = err;
 	if (call->end)
 		call->end(call);

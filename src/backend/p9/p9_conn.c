@@ -415,6 +415,7 @@ static void conn_init(struct p9_conn *conn)
 	netfs_list_init(&conn->calls);
 	netfs_list_init(&conn->parked);
 	netfs_list_init(&conn->moving);
+	netfs_list_init(&conn->moved);
 	netfs_list_init(&conn->handles);
 	p9_node_table_init(conn);
 	netfs_list_init(&conn->send_queue);

@@ -70,26 +70,64 @@ void p9_handle_free(struct netfs_handle *base)
 
 /* ------------------------------------------------------- open again */
 
-/* The re-opening is over, well or not: those who waited go on. */
+/* Does the failure say something about the file, and not only about the server's
+ * day?  What may heal is tried again at the next use. */
+static bool is_final(int err)
+{
+	switch (err) {
+	case -EIO:
+	case -EAGAIN:
+	case -EBUSY:
+	case -EDQUOT:
+	case -EINTR:
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
+	case -ENOSPC:
+	case -ENOTCONN:
+	case -ETIMEDOUT:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* The re-opening is over, well or not: those who waited go on, or are told
+ * where it failed this time. */
 static void reopen_ended(struct p9_call *call)
 {
 	struct p9_handle *handle = p9_handle_of(call->opened);
 	struct p9_conn *conn = call->conn;
-	struct netfs_list list, *pos;
+	struct netfs_list list, *elem, *pos;
 	int err = call->err;
 
 	netfs_list_init(&list);
 	netfs_mutex_lock(&conn->lock);
 	handle->reopening = false;
-	/* Want of memory and the end of the mount say nothing about the file. */
-	if (err && err != -ENOMEM && err != -ENOTCONN)
+	if (err && !handle->err && is_final(err))
 		handle->err = err == -ENOENT ? -ESTALE : err;
 	netfs_list_splice_back(&list, &handle->waiting);
 	netfs_list_for_each (pos, &list)
 		netfs_container_of(pos, struct p9_call, park)->parked = false;
 	netfs_mutex_unlock(&conn->lock);
-	p9_call_start_all(&list);
+	if (!err)
+		p9_call_start_all(&list);
+	while ((elem = netfs_list_pop_front(&list)))
+		p9_call_finish(netfs_container_of(elem, struct p9_call, park),
+			       err == -ENOENT ? -ESTALE : err);
 	netfs_handle_put(&handle->base);
+}
+
+/* Somebody else had a lock meanwhile: what it guarded is void, for good. */
+static void lock_lost(struct p9_call *call)
+{
+	struct p9_handle *handle = p9_handle_of(call->opened);
+	struct p9_conn *conn = call->conn;
+
+	netfs_mutex_lock(&conn->lock);
+	handle->err = -EIO;
+	netfs_mutex_unlock(&conn->lock);
+	p9_call_finish(call, -EIO);
 }
 
 static void relock_next(struct p9_call *call);
@@ -97,8 +135,7 @@ static void relock_next(struct p9_call *call);
 static void relocked(struct p9_call *call)
 {
 	if (call->err || call->reply->rlock.status != P9_LOCK_SUCCESS) {
-		/* Somebody else had it meanwhile: what it guarded is void. */
-		p9_call_finish(call, -EIO);
+		lock_lost(call);
 		return;
 	}
 	call->cookie++;
@@ -120,7 +157,7 @@ static void relock_next(struct p9_call *call)
 		held = handle->held[call->cookie];
 	netfs_mutex_unlock(&conn->lock);
 	if (lost) {
-		p9_call_finish(call, -EIO);
+		lock_lost(call);
 		return;
 	}
 	if (!more) {

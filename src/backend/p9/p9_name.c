@@ -59,8 +59,7 @@ void p9_readlink(struct netfs_node *node, struct netfs_op *op)
 
 static void link_attr(struct p9_call *call)
 {
-	p9_node_add_place(call->conn, call->node[1], call->node[0],
-			  (char *)netfs_take(call->buf));
+	p9_node_add_place(call->conn, call->node[1], call->node[0], (char *)netfs_take(call->buf));
 	p9_attr_read(&call->reply->rgetattr, &call->op->attr);
 	p9_call_finish(call, 0);
 }
@@ -303,6 +302,10 @@ static void rename_body(struct p9_call *call)
 	netfs_mutex_lock(&conn->lock);
 	below = p9_node_above_locked(call->moving, call->node[1]);
 	by_fid = conn->no_renameat;
+	if (!call->moves_node) {
+		call->moves_node = true;
+		call->moving->renaming++;
+	}
 	if ((call->moving->qid_type & P9_QID_DIR) && !call->moves_dir) {
 		call->moves_dir = true;
 		conn->dir_renames++;

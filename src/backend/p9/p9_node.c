@@ -34,7 +34,8 @@ void p9_node_table_init(struct p9_conn *conn)
 
 static struct netfs_list *bucket(struct p9_conn *conn, uint64_t qid_path)
 {
-	return &conn->nodes[(qid_path * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (P9_NODE_BUCKETS - 1)];
+	return &conn->nodes[(qid_path * UINT64_C(0x9e3779b97f4a7c15)) >> 32 &
+			    (P9_NODE_BUCKETS - 1)];
 }
 
 static bool try_get(struct p9_node *node)
@@ -55,7 +56,7 @@ static struct p9_node *find_locked(struct p9_conn *conn, const struct p9_qid *qi
 {
 	struct netfs_list *head = bucket(conn, qid->path), *pos;
 
-	netfs_list_for_each(pos, head) {
+	netfs_list_for_each (pos, head) {
 		struct p9_node *node = netfs_container_of(pos, struct p9_node, link);
 
 		if (node->qid_path == qid->path && node->qid_type == qid->type && try_get(node))

@@ -290,7 +290,6 @@ int p9_recv(struct p9_conn *conn)
 		netfs_mutex_lock(&conn->lock);
 		conn->heard_ns = netfs_clock_now();
 		netfs_mutex_unlock(&conn->lock);
-		conn->probing = false;
 	}
 	return err ? err : turn == TURNS_MAX;
 }

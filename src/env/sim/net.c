@@ -6,9 +6,9 @@
  *      send --> travelling [seg][seg][end] --timer, task--> arrived --> recv
  *               <------------- filled: at most WINDOW -------------->
  *
- * A send is cut into segments of random length; each gets a random delay but
- * never overtakes the one before it.  The timer of a wire stands on its first
- * travelling segment, and the task it posts lets exactly one arrive, so that
+ * A send is cut into segments of random length, each with a random delay.  The
+ * timer of a wire stands on its first travelling segment only, so that none
+ * overtakes another, and the task it posts lets exactly one arrive, so that
  * arrivals on different wires mix with everything else in an order the
  * scheduler draws.
  *
@@ -107,9 +107,7 @@ static void launch(struct wire *wire, struct segment *segment)
 {
 	bool first = netfs_list_empty(&wire->travelling);
 
-	segment->arrive_ns =
-		netfs_max(wire->last_arrive_ns, netfs_clock_now() + netfs_sim_net_delay());
-	wire->last_arrive_ns = segment->arrive_ns;
+	segment->arrive_ns = netfs_clock_now() + netfs_sim_net_delay();
 	netfs_list_push_back(&wire->travelling, &segment->link);
 	if (first)
 		arm(wire);

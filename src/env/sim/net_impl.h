@@ -55,7 +55,6 @@ struct wire {
 	struct netfs_list travelling; /* segments, in order of sending */
 	struct netfs_list arrived; /* segments not read yet */
 	size_t filled; /* bytes in both */
-	uint64_t last_arrive_ns;
 	bool end_sent;
 	struct netfs_timer timer; /* arrival of the first travelling one */
 	struct netfs_task deliver;

@@ -7,6 +7,7 @@
  * company and compares what was posted with what it saw.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <base/limits.h>
@@ -48,6 +49,9 @@ static void look(struct netfs_task *task)
 	if (atomic_fetch_add(&work->inside, 1))
 		abort();
 	asked = atomic_load(&work->asked);
+	/* An invitation to others to come in. */
+	if (asked % 16 == 0)
+		sched_yield();
 	fresh = asked - work->seen;
 	work->seen = asked;
 	work->runs++;
@@ -92,6 +96,57 @@ static void every_post_is_followed_by_a_run_and_runs_never_meet(void **state)
 		assert_in_range(works[i].runs, 1, works[i].seen);
 	assert_int_equal(netfs_executor_start(3), 0);
 	t_counter_done(&done);
+}
+
+/* A task that stays inside until it is let go. */
+struct guest {
+	struct netfs_task task;
+	pthread_barrier_t *leave;
+	struct t_counter entered;
+};
+
+static void stay(struct netfs_task *task)
+{
+	struct guest *guest = netfs_container_of(task, struct guest, task);
+
+	t_counter_add(&guest->entered, 1);
+	/* Against the rules, to see what the other workers do meanwhile. */
+	pthread_barrier_wait(guest->leave);
+}
+
+static void pass_by(struct netfs_task *task)
+{
+	t_counter_add(&netfs_container_of(task, struct guest, task)->entered, 1);
+}
+
+static void a_task_posted_while_it_runs_waits_for_its_own_end(void **state)
+{
+	struct guest guest;
+	struct guest other;
+	pthread_barrier_t leave;
+
+	pthread_barrier_init(&leave, NULL, 2);
+	guest.leave = &leave;
+	t_counter_init(&guest.entered);
+	t_counter_init(&other.entered);
+	netfs_task_init(&guest.task, stay);
+	netfs_task_init(&other.task, pass_by);
+	netfs_task_post(&guest.task);
+	assert_true(t_counter_wait(&guest.entered, 1, TIMEOUT_MS));
+	netfs_task_post(&guest.task);
+	/* Who runs this one would have run the guest before it. */
+	netfs_task_post(&other.task);
+	assert_true(t_counter_wait(&other.entered, 1, TIMEOUT_MS));
+	assert_int_equal(t_counter_value(&guest.entered), 1);
+	pthread_barrier_wait(&leave);
+	assert_true(t_counter_wait(&guest.entered, 2, TIMEOUT_MS));
+	pthread_barrier_wait(&leave);
+	netfs_executor_stop();
+	assert_int_equal(t_counter_value(&guest.entered), 2);
+	assert_int_equal(netfs_executor_start(3), 0);
+	t_counter_done(&guest.entered);
+	t_counter_done(&other.entered);
+	pthread_barrier_destroy(&leave);
 }
 
 /* ------------------------------------------------------------- free-self */
@@ -339,6 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_post_is_followed_by_a_run_and_runs_never_meet),
+		cmocka_unit_test(a_task_posted_while_it_runs_waits_for_its_own_end),
 		cmocka_unit_test(tasks_may_free_themselves_and_their_memory_be_tasks_again),
 		cmocka_unit_test(a_task_may_post_a_new_one_in_its_own_place),
 		cmocka_unit_test(tasks_post_tasks),

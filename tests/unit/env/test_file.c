@@ -202,6 +202,12 @@ static void *submit_and_leave(void *arg)
 	return NULL;
 }
 
+static void *submit_one(void *arg)
+{
+	netfs_fio_submit(&((struct transfer *)arg)->fio);
+	return NULL;
+}
+
 static void transfers_outlive_the_thread_that_submitted_them(void **state)
 {
 	struct leaver *leaver = calloc(1, sizeof(*leaver));
@@ -229,6 +235,79 @@ static void transfers_outlive_the_thread_that_submitted_them(void **state)
 	free(leaver);
 }
 
+/* The kernel cancels a read of an empty pipe when its thread ends. */
+static void a_cancelled_transfer_is_entered_again(void **state)
+{
+	struct t_counter counter;
+	struct transfer transfer = {.done = &counter};
+	char buf[PIECE];
+	pthread_t thread;
+	int fds[2];
+
+	if (!netfs_fio_uring())
+		skip();
+	t_counter_init(&counter);
+	assert_int_equal(pipe(fds), 0);
+	prepare(&transfer, NETFS_FIO_READ, fds[0], 0, buf);
+	assert_int_equal(pthread_create(&thread, NULL, submit_one, &transfer), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(t_counter_value(&counter), 0);
+	assert_int_equal(write(fds[1], "late", 4), 4);
+	assert_true(t_counter_wait(&counter, 1, TIMEOUT_MS));
+	assert_int_equal(transfer.result, 4);
+	close(fds[0]);
+	close(fds[1]);
+	t_counter_done(&counter);
+}
+
+struct gate {
+	struct netfs_task task;
+	pthread_barrier_t *barrier;
+};
+
+static void wait_at_gate(struct netfs_task *task)
+{
+	struct gate *gate = netfs_container_of(task, struct gate, task);
+
+	/* Against the rules, to let completions pile up. */
+	pthread_barrier_wait(gate->barrier);
+	pthread_barrier_wait(gate->barrier);
+}
+
+static void completions_that_piled_up_are_all_reaped(void **state)
+{
+	static struct transfer transfers[200];
+	static char bufs[200][PIECE];
+	struct t_counter counter;
+	pthread_barrier_t barrier;
+	struct gate gates[2];
+	int fd = open_file("pile", O_RDWR);
+
+	t_counter_init(&counter);
+	/* In the page cache: most complete during the submission. */
+	assert_int_equal(run_one(NETFS_FIO_WRITE, fd, 0, bufs[0]), PIECE);
+	pthread_barrier_init(&barrier, NULL, 3);
+	for (unsigned i = 0; i < 2; i++) {
+		netfs_task_init(&gates[i].task, wait_at_gate);
+		gates[i].barrier = &barrier;
+		netfs_task_post(&gates[i].task);
+	}
+	/* Both workers are busy from here to there. */
+	pthread_barrier_wait(&barrier);
+	for (unsigned i = 0; i < 200; i++) {
+		transfers[i].done = &counter;
+		prepare(&transfers[i], NETFS_FIO_READ, fd, 0, bufs[i]);
+		netfs_fio_submit(&transfers[i].fio);
+	}
+	pthread_barrier_wait(&barrier);
+	assert_true(t_counter_wait(&counter, 200, TIMEOUT_MS));
+	netfs_executor_stop();
+	assert_int_equal(netfs_executor_start(2), 0);
+	pthread_barrier_destroy(&barrier);
+	close(fd);
+	t_counter_done(&counter);
+}
+
 static void stopping_waits_for_transfers(void **state)
 {
 	struct t_counter counter;
@@ -254,6 +333,8 @@ int main(void)
 		cmocka_unit_test(errors_are_reported),
 		cmocka_unit_test(more_than_a_ring_holds_complete_once_each),
 		cmocka_unit_test(transfers_outlive_the_thread_that_submitted_them),
+		cmocka_unit_test(a_cancelled_transfer_is_entered_again),
+		cmocka_unit_test(completions_that_piled_up_are_all_reaped),
 		cmocka_unit_test(stopping_waits_for_transfers),
 	};
 

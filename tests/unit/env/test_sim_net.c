@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <env/clock.h>
+#include <env/random.h>
+#include <env/timer.h>
 #include <env/sim/sim.h>
 #include <t.h>
 
@@ -324,24 +326,45 @@ static void one_seed_gives_one_run(void **state)
 	}
 }
 
+/* Closes the client, sometimes both ends, from inside the world, in the middle of other events. */
+struct closer {
+	struct netfs_task task;
+	struct netfs_timer timer;
+};
+
+static void close_client(struct netfs_task *task)
+{
+	/* Its tasks may be queued; they must not run on a closed socket. */
+	client.recv_end = client.send_end = 0;
+	netfs_socket_close(client.socket);
+	client.socket = NULL;
+	if (netfs_random_below(2)) {
+		server.recv_end = server.send_end = 0;
+		netfs_socket_close(server.socket);
+		server.socket = NULL;
+	}
+}
+
 static void closing_is_safe_at_any_step(void **state)
 {
+	/* One delay for all, so that much is due at the same moment. */
 	const struct netfs_sim_net net = {
-		.latency_max_ns = NETFS_NS_PER_MS, .segment_max = 30000, .cut_per_million = 50000};
+		.latency_min_ns = NETFS_NS_PER_MS,
+		.latency_max_ns = NETFS_NS_PER_MS,
+		.segment_max = 30000,
+		.cut_per_million = 50000,
+	};
 	struct netfs_rng rng;
 
 	t_rng(&rng, __func__);
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < 200; i++) {
+		struct closer closer;
+
 		begin(netfs_rng_u64(&rng), &net);
-		assert_false(
-			netfs_sim_run(never, NULL, netfs_rng_below(&rng, 10 * NETFS_NS_PER_MS)));
-		/* Its tasks may be queued; they must not run on a closed socket. */
-		client.recv_end = client.send_end = 0;
-		if (netfs_rng_below(&rng, 2)) {
-			netfs_socket_close(client.socket);
-			client.socket = NULL;
-			assert_false(netfs_sim_run(never, NULL, NETFS_NS_PER_MS));
-		}
+		netfs_task_init(&closer.task, close_client);
+		netfs_timer_init(&closer.timer, &closer.task);
+		netfs_timer_start(&closer.timer, netfs_rng_below(&rng, 8) * NETFS_NS_PER_MS);
+		assert_false(netfs_sim_run(never, NULL, MINUTE_NS));
 		server.recv_end = server.send_end = 0;
 		finish();
 	}

@@ -140,10 +140,9 @@ static void commas_survive_the_way_to_the_library(void **state)
 
 static void sizes_and_times_are_understood(void **state)
 {
-	parse("memory=64M,dirtymax=2g,dirtyage=30,threads=3,rasize=2M,kcache=writeback");
+	parse("memory=64M,dirtymax=2g,threads=3,rasize=2M,kcache=writeback");
 	assert_int_equal(options.client.memory_max, 64 << 20);
 	assert_int_equal(options.client.dirty_max, UINT64_C(2) << 30);
-	assert_int_equal(options.client.dirty_age_ms, 30000);
 	assert_int_equal(options.client.threads, 3);
 	assert_int_equal(options.readahead_kb, 2048);
 	assert_true(options.kernel_writeback);

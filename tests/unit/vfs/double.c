@@ -48,6 +48,7 @@ static struct {
 	uint32_t caps_set;
 	unsigned blocked;
 	int write_error;
+	struct netfs_be_host *host; /* of the last mount */
 	int nodes;
 	char log[1 << 16];
 	size_t logged;
@@ -345,6 +346,7 @@ static void double_connected(struct netfs_op *op, int err)
 static void double_connect(const struct netfs_be_config *config, struct netfs_be_host *host,
 			   struct netfs_op *op)
 {
+	state.host = host;
 	passing_done = op->done;
 	op->done = double_connected;
 	netfs_mem_ops.connect(config, host, op);
@@ -535,6 +537,11 @@ void double_block_locks(unsigned n)
 void double_fail_writes(int err)
 {
 	state.write_error = err;
+}
+
+void double_ready(void)
+{
+	state.host->ready(state.host);
 }
 
 int double_nodes(void)

@@ -33,7 +33,16 @@ void world_start(struct world *world, const struct netfs_be_ops *ops, const char
 	netfs_sim_start(1);
 	double_reset();
 	assert_int_equal(netfs_client_new(&config, &world->client), 0);
+	world->keeper = world_mount(world, &netfs_mem_ops, "");
 	world->mount = world_mount(world, ops, options);
+	world->root = netfs_mount_root(world->mount);
+}
+
+void world_remount(struct world *world, const char *options)
+{
+	netfs_vnode_put(world->root);
+	assert_int_equal(world_close(world->mount, 0), 0);
+	world->mount = world_mount(world, &double_ops, options);
 	world->root = netfs_mount_root(world->mount);
 }
 
@@ -52,6 +61,7 @@ void world_stop(struct world *world)
 		netfs_vnode_put(world->root);
 		assert_int_equal(world_close(world->mount, 0), 0);
 	}
+	assert_int_equal(world_close(world->keeper, 0), 0);
 	netfs_client_free(world->client);
 	assert_int_equal(double_nodes(), 0);
 	netfs_sim_stop();

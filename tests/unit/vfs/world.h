@@ -15,6 +15,7 @@
 
 struct world {
 	struct netfs_client *client;
+	struct netfs_mount *keeper; /* keeps the tree alive */
 	struct netfs_mount *mount;
 	struct netfs_vnode *root;
 };
@@ -23,6 +24,8 @@ struct world {
 void world_start(struct world *world, const struct netfs_be_ops *ops, const char *options);
 /* Closes, frees, and checks that nothing is left. */
 void world_stop(struct world *world);
+/* Mounts anew; what double_caps() said counts from now on. */
+void world_remount(struct world *world, const char *options);
 /* A further mount of the same tree. */
 struct netfs_mount *world_mount(struct world *world, const struct netfs_be_ops *ops,
 				const char *options);
