@@ -22,9 +22,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "session.h"
 
 #define FIRST_BUCKETS 256
+/* How long the absence of capabilities is believed: they are set once in the
+ * life of a file, mean nothing on a mount without set-id bits, and the server
+ * drops them at a write by itself. */
+#define NO_CAPS_MS 5000
 /* Numbers of nodes whose own number is taken. */
 #define SPARE_RANGE (UINT64_C(1) << 63)
 
@@ -140,6 +145,8 @@ static struct netfs_fuse_node *new_locked(struct netfs_fuse_nodes *nodes, uint64
 	node->ino = ino;
 	node->vnode = vnode;
 	node->count = 0;
+	node->no_caps_until = 0;
+	node->caps_changes = 0;
 	netfs_notice_init(&node->notice, node->nodeid);
 	link_locked(nodes, node);
 	nodes->nnodes++;
@@ -209,6 +216,62 @@ struct netfs_vnode *netfs_fuse_node_find(struct netfs_fuse_nodes *nodes, uint64_
 	return vnode;
 }
 
+/* ------------------------------------------------------- capabilities */
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void caps_changed_locked(struct netfs_fuse_node *node)
+{
+	node->no_caps_until = 0;
+	node->caps_changes++;
+}
+
+bool netfs_fuse_node_has_no_caps(struct netfs_fuse_nodes *nodes, uint64_t nodeid,
+				 uint32_t *ret_mark)
+{
+	struct netfs_fuse_node *node;
+	bool none = false;
+
+	pthread_mutex_lock(&nodes->lock);
+	node = find_locked(nodes, nodeid);
+	if (node) {
+		none = node->no_caps_until && now_ms() < node->no_caps_until;
+		*ret_mark = node->caps_changes;
+	}
+	pthread_mutex_unlock(&nodes->lock);
+	return none;
+}
+
+void netfs_fuse_node_no_caps(struct netfs_fuse_nodes *nodes, uint64_t nodeid, uint32_t mark)
+{
+	struct netfs_fuse_node *node;
+
+	pthread_mutex_lock(&nodes->lock);
+	node = find_locked(nodes, nodeid);
+	if (node && node->caps_changes == mark)
+		node->no_caps_until = now_ms() + NO_CAPS_MS;
+	pthread_mutex_unlock(&nodes->lock);
+}
+
+void netfs_fuse_node_caps_changed(struct netfs_fuse_nodes *nodes, uint64_t nodeid)
+{
+	struct netfs_fuse_node *node;
+
+	pthread_mutex_lock(&nodes->lock);
+	node = find_locked(nodes, nodeid);
+	if (node)
+		caps_changed_locked(node);
+	pthread_mutex_unlock(&nodes->lock);
+}
+
+/* ------------------------------------------------------------- notices */
+
 /* Of two files of one number the notice means one; the other loses its pages
  * for nothing, which does no harm. */
 void netfs_fuse_node_stale(struct netfs_fuse_nodes *nodes, uint64_t ino, uint64_t start,
@@ -222,8 +285,10 @@ void netfs_fuse_node_stale(struct netfs_fuse_nodes *nodes, uint64_t ino, uint64_
 		struct netfs_fuse_node *node =
 			netfs_container_of(pos, struct netfs_fuse_node, ino_link);
 
-		if (node->ino == ino)
-			netfs_notice_data(&nodes->notices, &node->notice, start, end);
+		if (node->ino != ino)
+			continue;
+		caps_changed_locked(node);
+		netfs_notice_data(&nodes->notices, &node->notice, start, end);
 	}
 	pthread_mutex_unlock(&nodes->lock);
 }

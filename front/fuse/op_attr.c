@@ -3,6 +3,10 @@
  * Attributes: stat, their change, the file system's figures, and extended
  * attributes.
  *
+ * The kernel asks for a file's capabilities ("security.capability") before every
+ * single write, to know whether the write has to remove them.  That there are
+ * none is therefore remembered for a while with the node.
+ *
  * There is no access(): the mount always has default_permissions, so that the
  * kernel decides by mode, owner and the user who asks, for every user anew.
  */
@@ -135,13 +139,34 @@ static bool answer_room(struct netfs_fuse_request *r, size_t size)
 	return true;
 }
 
+static bool is_caps(const char *name)
+{
+	return strcmp(name, "security.capability") == 0;
+}
+
+static void reply_caps(struct netfs_fuse_request *r, int err)
+{
+	if (err == -ENODATA || err == -EOPNOTSUPP)
+		netfs_fuse_node_no_caps(&r->session->nodes, r->nodeid, r->mark);
+	reply_xattr(r, err);
+}
+
 static void op_getxattr(fuse_req_t req, fuse_ino_t nodeid, const char *name, size_t size)
 {
+	struct netfs_fuse_nodes *nodes = &netfs_fuse_session_of(req)->nodes;
+	bool caps = is_caps(name);
+	struct netfs_fuse_request *r;
 	struct netfs_vnode *vnode;
-	struct netfs_fuse_request *r = netfs_fuse_node_begin(req, nodeid, reply_xattr, &vnode);
+	uint32_t mark = 0;
 
+	if (caps && netfs_fuse_node_has_no_caps(nodes, nodeid, &mark)) {
+		fuse_reply_err(req, ENODATA);
+		return;
+	}
+	r = netfs_fuse_node_begin(req, nodeid, caps ? reply_caps : reply_xattr, &vnode);
 	if (!r || !netfs_fuse_request_name(r, 0, name) || !answer_room(r, size))
 		return;
+	r->mark = mark;
 	netfs_getxattr(vnode, r->name[0], &r->call);
 	netfs_fuse_request_started(r);
 }
@@ -157,12 +182,19 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t nodeid, size_t size)
 	netfs_fuse_request_started(r);
 }
 
+/* Whether it succeeded or not, what was known is not known any more. */
+static void reply_set_caps(struct netfs_fuse_request *r, int err)
+{
+	netfs_fuse_node_caps_changed(&r->session->nodes, r->nodeid);
+	netfs_fuse_reply_result(r, err);
+}
+
 static void op_setxattr(fuse_req_t req, fuse_ino_t nodeid, const char *name, const char *value,
 			size_t size, int flags)
 {
 	struct netfs_vnode *vnode;
-	struct netfs_fuse_request *r =
-		netfs_fuse_node_begin(req, nodeid, netfs_fuse_reply_result, &vnode);
+	struct netfs_fuse_request *r = netfs_fuse_node_begin(
+		req, nodeid, is_caps(name) ? reply_set_caps : netfs_fuse_reply_result, &vnode);
 
 	if (!r || !netfs_fuse_request_name(r, 0, name))
 		return;

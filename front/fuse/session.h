@@ -69,6 +69,16 @@ int netfs_fuse_node_enter(struct netfs_fuse_nodes *nodes, struct netfs_vnode *vn
 void netfs_fuse_node_forget(struct netfs_fuse_nodes *nodes, uint64_t nodeid, uint64_t count);
 /* The vnode of a number, valid while the kernel holds it.  NULL: unknown. */
 struct netfs_vnode *netfs_fuse_node_find(struct netfs_fuse_nodes *nodes, uint64_t nodeid);
+/*
+ * File capabilities, which the kernel asks for before every write.  Are there
+ * surely none?  If not, ret_mark is for node_no_caps() later, when the library
+ * said that there are none.
+ */
+bool netfs_fuse_node_has_no_caps(struct netfs_fuse_nodes *nodes, uint64_t nodeid,
+				 uint32_t *ret_mark);
+void netfs_fuse_node_no_caps(struct netfs_fuse_nodes *nodes, uint64_t nodeid, uint32_t mark);
+/* They may have changed. */
+void netfs_fuse_node_caps_changed(struct netfs_fuse_nodes *nodes, uint64_t nodeid);
 /* Queue what the library noticed.  Any thread; never blocks. */
 void netfs_fuse_node_stale(struct netfs_fuse_nodes *nodes, uint64_t ino, uint64_t start,
 			   uint64_t end);

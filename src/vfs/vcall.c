@@ -396,9 +396,6 @@ void netfs_vcall_flush(struct netfs_vcall *v, struct netfs_vnode *vnode, uint64_
 	if (v->gated && vnode == v->gate_vnode)
 		netfs_inode_flush_locked(&vnode->inode, start, end, &wait->done);
 	else
-		if (v->gated && v->gate_vnode == vnode)
-		netfs_inode_flush_locked(&vnode->inode, start, end, &wait->done);
-	else
 		netfs_inode_flush(&vnode->inode, start, end, &wait->done);
 	netfs_vcall_armed(v);
 }
@@ -430,7 +427,6 @@ void netfs_vcall_gate(struct netfs_vcall *v, struct netfs_vnode *vnode, netfs_st
 
 void netfs_vcall_ungate(struct netfs_vcall *v)
 {
-	v->gated = false;
 	v->gated = false;
 	netfs_inode_unlock(&v->gate_vnode->inode);
 }

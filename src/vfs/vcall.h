@@ -55,7 +55,6 @@ struct netfs_vcall {
 	struct netfs_completion gate;	/* the lock of an inode */
 	bool gated;			/* it is held */
 	struct netfs_vnode *gate_vnode; /* whose, until the end; a reference */
-	bool gated;			/* the call holds its lock */
 	struct netfs_timer timer;
 	struct netfs_task timer_task;
 	struct netfs_lock_request lock; /* netfs_lock() */

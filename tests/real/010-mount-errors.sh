@@ -54,7 +54,7 @@ refuses "a host there is not" 32 "no-such-host.invalid" \
 
 if command -v diod >/dev/null; then
 	start_diod "$tmp/export" "$tmp/diod.sock"
-	refuses "an export the server does not have" 32 "elsewhere" \
+	refuses "an export the server does not have" 32 "refused" \
 		mount -o "trans=unix,aname=$tmp/elsewhere" "9p://$tmp/diod.sock" "$tmp/mnt"
 fi
 

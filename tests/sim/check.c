@@ -75,10 +75,13 @@ static unsigned names_expected(struct world *world, unsigned dir)
 }
 
 /* A removed file that was open gets a made-up name until it is closed.  Where
- * the server refused to remove that one it stays; nobody waits for it. */
+ * the server refused to remove that one, or the call that made it was cancelled,
+ * it stays; nobody waits for it. */
 static bool excused_name(struct world *world, const char *name)
 {
-	return world->faults.errors && !strncmp(name, ".unetfs-", 8);
+	bool excuse = world->faults.errors || world->faults.mix.cancel;
+
+	return excuse && !strncmp(name, ".unetfs-", 8);
 }
 
 void check_tree(struct world *world)

@@ -33,7 +33,8 @@
  *     when every file was flushed with success and nothing is in flight.
  *     Excuses nothing: what fsync acknowledged must be there.
  *  7. A call is cancelled.  It may fail with EINTR; bytes and names then as in
- *     3 and 4.
+ *     3 and 4.  An unlink of an open file that is cancelled may leave the made-up
+ *     name instead of the real one.
  *
  * Not in the budget: wrong bytes, duplicate or unknown tags, a request executed
  * after its connection died, and a second client that changes files.

@@ -166,10 +166,12 @@ void server9_flush(struct conn9 *conn, uint16_t tag)
 	if (!old)
 		return;
 	request_kill(old);
-	if (rng_one_in(&conn->server->faults->rng, 2))
+	/* Who gets Rflush alone may believe that nothing was done. */
+	if (!old->executed && rng_one_in(&conn->server->faults->rng, 2))
 		return;
 	if (!old->executed)
 		server9_execute(conn, old);
+	old->lost = false;
 	request_reply(conn, old);
 }
 

@@ -207,7 +207,7 @@ struct p9_call {
 	bool counted; /* I one of conn->slices */
 	bool moves_dir; /* p one of conn->dir_renames */
 	bool moves_node; /* p one of moving->renaming */
-	uint32_t moves;	 /* p of all its nodes together, at the start */
+	uint32_t moves; /* p of all its nodes together, at the start */
 
 	p9_step_fn *body; /* I */
 	p9_step_fn *next; /* p after the reply */
@@ -304,7 +304,7 @@ struct p9_conn {
 	struct netfs_list calls; /* c all of them */
 	struct netfs_list parked; /* c calls waiting for the connection */
 	struct netfs_list moving; /* c calls waiting for dir_renames to end */
-	struct netfs_list moved;  /* c calls waiting for a rename of their node */
+	struct netfs_list moved; /* c calls waiting for a rename of their node */
 	struct netfs_list handles; /* c */
 	struct netfs_list nodes[P9_NODE_BUCKETS]; /* c by qid_path; not the root */
 	uint32_t dir_renames; /* c in flight */
@@ -540,6 +540,9 @@ void p9_rmdir(struct netfs_node *dir, const char *name, struct netfs_op *op);
 void p9_rename(struct netfs_node *node, struct netfs_node *old_dir, const char *old_name,
 	       struct netfs_node *new_dir, const char *new_name, uint32_t flags,
 	       struct netfs_op *op);
+/* A rename whose request was sent ends without its answer: the file may be
+ * found by either name from now on. */
+void p9_rename_unknown(struct p9_call *call);
 
 /* --- p9_dir.c */
 void p9_readdir(struct netfs_handle *handle, uint64_t cookie, struct netfs_op *op);

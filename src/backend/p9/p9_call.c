@@ -229,6 +229,8 @@ void p9_call_finish(struct p9_call *call, int err)
 	if (run_again(call, err))
 		return;
 	drop_run(call);
+	if (err && call->moves_node && call->resent)
+		p9_rename_unknown(call);
 	if (call->moves_dir || call->moves_node)
 		rename_ended(call);
 	call->err = err;

@@ -229,6 +229,21 @@ static void renamed(struct p9_call *call)
 	p9_call_finish(call, 0);
 }
 
+void p9_rename_unknown(struct p9_call *call)
+{
+	struct p9_node *node = call->moving;
+	char *name = netfs_strdup(call->name2);
+
+	if (!name || (node->qid_type & P9_QID_DIR)) {
+		netfs_free(name);
+		return;
+	}
+	p9_node_add_place(call->conn, node, call->node[1], name);
+	netfs_mutex_lock(&call->conn->lock);
+	node->epoch = 0;
+	netfs_mutex_unlock(&call->conn->lock);
+}
+
 /* The second try found nothing to move: was the first one executed? */
 static void rename_checked(struct p9_call *call)
 {

@@ -352,16 +352,6 @@ static void leave_executor(void *user)
 	netfs_sim_stop();
 }
 
-static void lock_twice(void *user)
-{
-	struct netfs_mutex mutex;
-
-	netfs_sim_start(1);
-	netfs_mutex_init(&mutex, NETFS_RANK_FILE);
-	netfs_mutex_lock(&mutex);
-	netfs_mutex_lock(&mutex);
-}
-
 static void leaving_anything_behind_aborts(void **state)
 {
 	assert_false(t_aborts(leave_nothing, NULL));
@@ -369,11 +359,6 @@ static void leaving_anything_behind_aborts(void **state)
 	assert_true(t_aborts(leave_task, NULL));
 	assert_true(t_aborts(leave_memory, NULL));
 	assert_true(t_aborts(leave_executor, NULL));
-}
-
-static void taking_a_mutex_twice_aborts(void **state)
-{
-	assert_true(t_aborts(lock_twice, NULL));
 }
 
 /* ------------------------------------------------------------------- memory */
@@ -447,7 +432,6 @@ int main(void)
 		cmocka_unit_test(a_job_may_wait_for_a_task),
 		cmocka_unit_test(waiting_for_what_cannot_happen_aborts),
 		cmocka_unit_test(leaving_anything_behind_aborts),
-		cmocka_unit_test(taking_a_mutex_twice_aborts),
 		cmocka_unit_test(the_chosen_allocation_fails_once),
 		cmocka_unit_test(memory_of_the_data_structures_counts_too),
 		cmocka_unit_test(file_transfers_end_with_enosys_later),
