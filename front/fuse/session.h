@@ -40,6 +40,8 @@ struct netfs_fuse_node {
 	uint64_t ino; /* what the library calls it; not always unique */
 	struct netfs_vnode *vnode; /* count references of ours */
 	uint64_t count; /* lookups the kernel has not forgotten */
+	uint64_t no_caps_until; /* ms; until then it has no capabilities */
+	uint32_t caps_changes; /* counts what may have given it some */
 	struct netfs_notice notice;
 };
 
@@ -132,6 +134,7 @@ struct netfs_fuse_request {
 	size_t size; /* o room the kernel offers */
 	uint64_t nodeid; /* o the node asked about */
 	uint64_t start; /* o write: where the kernel meant it */
+	uint32_t mark; /* o getxattr: of node_has_no_caps() */
 	struct fuse_file_info fi; /* o open, create: the answer */
 	union {
 		struct netfs_call call;

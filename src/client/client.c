@@ -16,7 +16,7 @@
 
 #define MEMORY_DEFAULT_MAX (UINT64_C(4) << 30)
 /* Below this not even write-back is sure to make progress. */
-#define MEMORY_MIN (UINT64_C(4) << 20)
+#define MEMORY_MIN	     (UINT64_C(4) << 20)
 #define DIRTY_AGE_DEFAULT_MS 5000
 
 static int take_config(const struct netfs_client_config *from, struct netfs_client_config *to)

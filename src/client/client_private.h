@@ -15,9 +15,9 @@
  */
 struct netfs_client {
 	struct netfs_client_config config; /* I */
-	struct netfs_budget *budget;	   /* I */
-	struct netfs_mutex call_mutex;	   /* calls against their cancellation */
-	_Atomic uint32_t mounts;	   /* a: open, or being opened */
+	struct netfs_budget *budget; /* I */
+	struct netfs_mutex call_mutex; /* calls against their cancellation */
+	_Atomic uint32_t mounts; /* a: open, or being opened */
 };
 
 #endif

@@ -23,8 +23,8 @@
 #include <vfs/vfs.h>
 
 #define READ_AHEAD_DEFAULT (4 << 20)
-#define TIMEO_DEFAULT 600
-#define RETRANS_DEFAULT 2
+#define TIMEO_DEFAULT	   600
+#define RETRANS_DEFAULT	   2
 
 /* A mount being opened.  Owns itself; the op ends it. */
 struct opening {

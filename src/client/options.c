@@ -23,21 +23,18 @@
 #include <vfs/vfs.h>
 
 static const struct netfs_cache_mode modes[] = {
-	{ .name = "none", .unbuffered = true, .revalidate = true, .close_writes = true },
-	{ .name = "strict",
-	  .attr_ttl_ms = 1000,
-	  .entry_ttl_ms = 1000,
-	  .revalidate = true,
-	  .close_writes = true },
-	{ .name = "loose",
-	  .attr_ttl_ms = 60000,
-	  .entry_ttl_ms = 60000,
-	  .negative_ttl_ms = 60000 },
-	{ .name = "immutable",
-	  .attr_ttl_ms = NETFS_TTL_FOREVER,
-	  .entry_ttl_ms = NETFS_TTL_FOREVER,
-	  .negative_ttl_ms = NETFS_TTL_FOREVER,
-	  .read_only = true },
+	{.name = "none", .unbuffered = true, .revalidate = true, .close_writes = true},
+	{.name = "strict",
+	 .attr_ttl_ms = 1000,
+	 .entry_ttl_ms = 1000,
+	 .revalidate = true,
+	 .close_writes = true},
+	{.name = "loose", .attr_ttl_ms = 60000, .entry_ttl_ms = 60000, .negative_ttl_ms = 60000},
+	{.name = "immutable",
+	 .attr_ttl_ms = NETFS_TTL_FOREVER,
+	 .entry_ttl_ms = NETFS_TTL_FOREVER,
+	 .negative_ttl_ms = NETFS_TTL_FOREVER,
+	 .read_only = true},
 };
 
 enum kind {
@@ -62,66 +59,64 @@ struct word {
 #define FIELD(name) offsetof(struct netfs_mount_options, name)
 
 static const struct word words[] = {
-	{ "ro", "read-only", KIND_ON, FIELD(read_only) },
-	{ "rw", "read and write (default)", KIND_OFF, FIELD(read_only) },
-	{ "cache", "none, strict, loose or immutable (default: strict; none for 9p)", KIND_CACHE,
-	  0 },
-	{ "actimeo", "seconds that attributes and names are believed", KIND_SECONDS,
-	  FIELD(actimeo) },
-	{ "acregmin", "as acregmax, where that is not given", KIND_SECONDS, FIELD(acregmin) },
-	{ "acregmax", "seconds that attributes of files are believed", KIND_SECONDS,
-	  FIELD(acregmax) },
-	{ "acdirmin", "as acdirmax, where that is not given", KIND_SECONDS, FIELD(acdirmin) },
-	{ "acdirmax", "seconds that directories and names are believed", KIND_SECONDS,
-	  FIELD(acdirmax) },
-	{ "negtimeo", "seconds that the absence of a name is believed", KIND_SECONDS,
-	  FIELD(negtimeo) },
-	{ "noac", "as actimeo=0,negtimeo=0", KIND_NOAC, 0 },
-	{ "rsize", "largest read request in bytes, with k, m or g (default: the server's)",
-	  KIND_SIZE, FIELD(rsize) },
-	{ "wsize", "largest write request in bytes, likewise", KIND_SIZE, FIELD(wsize) },
-	{ "rasize", "bytes read ahead of a sequential reader at most (default 4m)", KIND_SIZE,
-	  FIELD(rasize) },
-	{ "hard", "wait for a server that does not answer (default)", KIND_OFF, FIELD(soft) },
-	{ "soft", "fail with an error when the server does not answer in time", KIND_ON,
-	  FIELD(soft) },
-	{ "timeo", "tenths of a second to wait for an answer on a soft mount (default 600)",
-	  KIND_NUMBER, FIELD(timeo) },
-	{ "retrans", "how often a request is tried again on a soft mount (default 2)",
-	  KIND_NUMBER, FIELD(retrans) },
-	{ "locks", "server or local: who knows of locks (default: server, where it can)",
-	  KIND_LOCKS, 0 },
-	{ "nolock", "as locks=local", KIND_ON, FIELD(local_locks) },
-	{ "nobrl", "as locks=local", KIND_ON, FIELD(local_locks) },
-	{ "sync", "every write is at the server, and durable, when it returns", KIND_ON,
-	  FIELD(sync) },
-	{ "async", "writes are collected (default, unless cache=none)", KIND_OFF, FIELD(sync) },
-	{ "dirtyage", "seconds after which written data is sent at the latest (default 5)",
-	  KIND_SECONDS, FIELD(dirtyage) },
-	{ "defaults", NULL, KIND_IGNORED, 0 },
-	{ "auto", NULL, KIND_IGNORED, 0 },
-	{ "noauto", NULL, KIND_IGNORED, 0 },
-	{ "nofail", NULL, KIND_IGNORED, 0 },
-	{ "_netdev", NULL, KIND_IGNORED, 0 },
-	{ "user", NULL, KIND_IGNORED, 0 },
-	{ "users", NULL, KIND_IGNORED, 0 },
-	{ "nouser", NULL, KIND_IGNORED, 0 },
-	{ "owner", NULL, KIND_IGNORED, 0 },
-	{ "group", NULL, KIND_IGNORED, 0 },
-	{ "suid", NULL, KIND_IGNORED, 0 },
-	{ "nosuid", NULL, KIND_IGNORED, 0 },
-	{ "dev", NULL, KIND_IGNORED, 0 },
-	{ "nodev", NULL, KIND_IGNORED, 0 },
-	{ "exec", NULL, KIND_IGNORED, 0 },
-	{ "noexec", NULL, KIND_IGNORED, 0 },
-	{ "atime", NULL, KIND_IGNORED, 0 },
-	{ "noatime", NULL, KIND_IGNORED, 0 },
-	{ "relatime", NULL, KIND_IGNORED, 0 },
-	{ "norelatime", NULL, KIND_IGNORED, 0 },
-	{ "strictatime", NULL, KIND_IGNORED, 0 },
-	{ "diratime", NULL, KIND_IGNORED, 0 },
-	{ "nodiratime", NULL, KIND_IGNORED, 0 },
-	{ "comment", NULL, KIND_IGNORED, 0 },
+	{"ro", "read-only", KIND_ON, FIELD(read_only)},
+	{"rw", "read and write (default)", KIND_OFF, FIELD(read_only)},
+	{"cache", "none, strict, loose or immutable (default: strict; none for 9p)", KIND_CACHE, 0},
+	{"actimeo", "seconds that attributes and names are believed", KIND_SECONDS, FIELD(actimeo)},
+	{"acregmin", "as acregmax, where that is not given", KIND_SECONDS, FIELD(acregmin)},
+	{"acregmax", "seconds that attributes of files are believed", KIND_SECONDS,
+	 FIELD(acregmax)},
+	{"acdirmin", "as acdirmax, where that is not given", KIND_SECONDS, FIELD(acdirmin)},
+	{"acdirmax", "seconds that directories and names are believed", KIND_SECONDS,
+	 FIELD(acdirmax)},
+	{"negtimeo", "seconds that the absence of a name is believed", KIND_SECONDS,
+	 FIELD(negtimeo)},
+	{"noac", "as actimeo=0,negtimeo=0", KIND_NOAC, 0},
+	{"rsize", "largest read request in bytes, with k, m or g (default: the server's)",
+	 KIND_SIZE, FIELD(rsize)},
+	{"wsize", "largest write request in bytes, likewise", KIND_SIZE, FIELD(wsize)},
+	{"rasize", "bytes read ahead of a sequential reader at most (default 4m)", KIND_SIZE,
+	 FIELD(rasize)},
+	{"hard", "wait for a server that does not answer (default)", KIND_OFF, FIELD(soft)},
+	{"soft", "fail with an error when the server does not answer in time", KIND_ON,
+	 FIELD(soft)},
+	{"timeo", "tenths of a second to wait for an answer on a soft mount (default 600)",
+	 KIND_NUMBER, FIELD(timeo)},
+	{"retrans", "how often a request is tried again on a soft mount (default 2)", KIND_NUMBER,
+	 FIELD(retrans)},
+	{"locks", "server or local: who knows of locks (default: server, where it can)", KIND_LOCKS,
+	 0},
+	{"nolock", "as locks=local", KIND_ON, FIELD(local_locks)},
+	{"nobrl", "as locks=local", KIND_ON, FIELD(local_locks)},
+	{"sync", "every write is at the server, and durable, when it returns", KIND_ON,
+	 FIELD(sync)},
+	{"async", "writes are collected (default, unless cache=none)", KIND_OFF, FIELD(sync)},
+	{"dirtyage", "seconds after which written data is sent at the latest (default 5)",
+	 KIND_SECONDS, FIELD(dirtyage)},
+	{"defaults", NULL, KIND_IGNORED, 0},
+	{"auto", NULL, KIND_IGNORED, 0},
+	{"noauto", NULL, KIND_IGNORED, 0},
+	{"nofail", NULL, KIND_IGNORED, 0},
+	{"_netdev", NULL, KIND_IGNORED, 0},
+	{"user", NULL, KIND_IGNORED, 0},
+	{"users", NULL, KIND_IGNORED, 0},
+	{"nouser", NULL, KIND_IGNORED, 0},
+	{"owner", NULL, KIND_IGNORED, 0},
+	{"group", NULL, KIND_IGNORED, 0},
+	{"suid", NULL, KIND_IGNORED, 0},
+	{"nosuid", NULL, KIND_IGNORED, 0},
+	{"dev", NULL, KIND_IGNORED, 0},
+	{"nodev", NULL, KIND_IGNORED, 0},
+	{"exec", NULL, KIND_IGNORED, 0},
+	{"noexec", NULL, KIND_IGNORED, 0},
+	{"atime", NULL, KIND_IGNORED, 0},
+	{"noatime", NULL, KIND_IGNORED, 0},
+	{"relatime", NULL, KIND_IGNORED, 0},
+	{"norelatime", NULL, KIND_IGNORED, 0},
+	{"strictatime", NULL, KIND_IGNORED, 0},
+	{"diratime", NULL, KIND_IGNORED, 0},
+	{"nodiratime", NULL, KIND_IGNORED, 0},
+	{"comment", NULL, KIND_IGNORED, 0},
 };
 
 #define NWORDS (sizeof(words) / sizeof(words[0]))
@@ -331,8 +326,8 @@ static int take_word(struct netfs_mount_options *options, const struct netfs_be_
 	if (!word && !backend_name) {
 		if ((name[0] == 'x' || name[0] == 'X') && name[1] == '-')
 			return 0;
-		return refuse(message, message_size,
-			      "unknown option '%s'; see unetfs mount --help", name);
+		return refuse(message, message_size, "unknown option '%s'; see unetfs mount --help",
+			      name);
 	}
 	if (word && !set_word(options, word, value))
 		return refuse(message, message_size,
@@ -340,7 +335,7 @@ static int take_word(struct netfs_mount_options *options, const struct netfs_be_
 			      name, value);
 	if (backend_name)
 		options->backend[options->nbackend++] =
-			(struct netfs_option){ .name = backend_name, .value = value };
+			(struct netfs_option){.name = backend_name, .value = value};
 	return 0;
 }
 
@@ -358,10 +353,10 @@ static void set_defaults(struct netfs_mount_options *options, const struct netfs
 	uint64_t *numbers[] = {
 		&options->actimeo,  &options->acregmin, &options->acregmax, &options->acdirmin,
 		&options->acdirmax, &options->negtimeo, &options->dirtyage, &options->rsize,
-		&options->wsize,    &options->rasize,   &options->timeo,    &options->retrans,
+		&options->wsize,    &options->rasize,	&options->timeo,    &options->retrans,
 	};
 
-	*options = (struct netfs_mount_options){ 0 };
+	*options = (struct netfs_mount_options){0};
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		*numbers[i] = NETFS_OPTION_UNSET;
 	/* 9P tells nobody that a file was changed, and has no counter. */
@@ -369,8 +364,7 @@ static void set_defaults(struct netfs_mount_options *options, const struct netfs
 }
 
 int netfs_options_parse(const char *text, const struct netfs_be_ops *ops,
-			struct netfs_mount_options *ret_options, char *message,
-			size_t message_size)
+			struct netfs_mount_options *ret_options, char *message, size_t message_size)
 {
 	struct netfs_mount_options options;
 	char *word, *rest;

@@ -83,8 +83,9 @@ void netfs_mount_open(struct netfs_client *client, const char *source, const cha
 		return;
 	}
 	list_schemes(known, sizeof(known));
-	snprintf(call->message, sizeof(call->message), "unknown scheme '%.20s' in '%.60s'; known: %.100s",
-		 parts.source.scheme, source, known);
+	snprintf(call->message, sizeof(call->message),
+		 "unknown scheme '%.20s' in '%.60s'; known: %.100s", parts.source.scheme, source,
+		 known);
 	netfs_source_done(&parts);
 	netfs_call_complete(call, -EINVAL);
 }

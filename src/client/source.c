@@ -35,8 +35,7 @@ static int refuse(char *message, size_t size, const char *format, ...)
 
 static bool scheme_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' ||
-	       c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
 }
 
 /* Cuts "[host]:port" or "host:port" in two.  An error text, or NULL. */
@@ -95,7 +94,7 @@ static const char *cut(struct netfs_source_parts *parts, const char *text, size_
 int netfs_source_parse(const char *text, struct netfs_source_parts *ret_parts, char *message,
 		       size_t message_size)
 {
-	struct netfs_source_parts parts = { .source = { "", "", "", "" } };
+	struct netfs_source_parts parts = {.source = {"", "", "", ""}};
 	size_t len = strlen(text), scheme_len = 0;
 	const char *wrong;
 

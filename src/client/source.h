@@ -9,7 +9,7 @@
 /* A source taken apart.  Zero is an empty one. */
 struct netfs_source_parts {
 	struct netfs_source source; /* points into text */
-	char *text;		    /* owned */
+	char *text; /* owned */
 };
 
 /* -EINVAL (message then says why in one line), -ENOMEM. */

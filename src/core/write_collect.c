@@ -5,7 +5,8 @@
  * Arrived: they are clean, the server's file reaches at least so far, and the
  * flushes that waited for them are a step nearer.  Refused: they are dirty
  * again, stay readable, count as stuck, and the error is kept for every
- * opener; a later flush or the age timer tries them again.
+ * opener; a later flush or the age timer tries them again.  Only where the
+ * server says that the file is gone (-ESTALE) they are let go, with the error.
  */
 #include <core/core_internal.h>
 #include <core/folio.h>
@@ -81,7 +82,21 @@ static void returned(struct netfs_request *req, struct netfs_folio *folio, uint6
 	netfs_inode_cleaned(inode, to - from - more);
 }
 
-static void settle(struct netfs_request *req, uint64_t from, uint64_t to, bool ok)
+/* The file is gone at the server, so nobody will ever take the bytes: they are
+ * let go, and the error tells it. */
+static void dropped(struct netfs_request *req, uint64_t from, uint64_t to)
+{
+	req->inode->uploading -= to - from;
+	netfs_inode_cleaned(req->inode, to - from);
+}
+
+enum outcome {
+	ARRIVED,
+	RETURNED,
+	DROPPED,
+};
+
+static void settle(struct netfs_request *req, uint64_t from, uint64_t to, enum outcome outcome)
 {
 	for (unsigned i = req->collect_seg; i < req->nsegs; i++) {
 		struct netfs_seg *seg = &req->segs[i];
@@ -92,10 +107,12 @@ static void settle(struct netfs_request *req, uint64_t from, uint64_t to, bool o
 			break;
 		if (a >= b)
 			continue;
-		if (ok)
+		if (outcome == ARRIVED)
 			arrived(req, seg->folio, a, b);
-		else
+		else if (outcome == RETURNED)
 			returned(req, seg->folio, a, b);
+		else
+			dropped(req, a, b);
 		if (b == seg->to)
 			seg->folio->writeback--;
 	}
@@ -120,11 +137,13 @@ void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 	struct netfs_request *req = sub->req;
 	uint64_t got = sub->start + sub->transferred, end = sub->start + sub->len;
 
-	settle(req, sub->start, got, true);
+	settle(req, sub->start, got, ARRIVED);
 	if (got < end) {
-		settle(req, got, end, false);
+		bool gone = sub->error == -ESTALE;
+
+		settle(req, got, end, gone ? DROPPED : RETURNED);
 		if (sub->error != -EINTR)
-			latch(req->inode, end - got, sub->error);
+			latch(req->inode, gone ? 0 : end - got, sub->error);
 		fail_flushers(req->inode, got, end, sub->error);
 	}
 	news->cleaned = true;
@@ -150,7 +169,8 @@ void netfs_write_finish(struct netfs_request *req, struct netfs_news *news)
 	struct netfs_stream *stream = &req->stream[0];
 
 	if (stream->issued_to < req->end) {
-		settle(req, stream->issued_to, req->end, false);
+		settle(req, stream->issued_to, req->end,
+		       stream->error == -ESTALE ? DROPPED : RETURNED);
 		fail_flushers(inode, stream->issued_to, req->end, stream->error);
 	}
 	drop_stale(req);

@@ -26,7 +26,7 @@ enum owed {
 
 struct ask_row {
 	size_t function; /* offset in struct netfs_be_ops */
-	unsigned owes;	 /* enum owed */
+	unsigned owes; /* enum owed */
 };
 
 #define ROW(kind, member, owes) [NETFS_ASK_##kind] = {offsetof(struct netfs_be_ops, member), owes}

@@ -50,14 +50,14 @@ struct netfs_ask {
 	struct netfs_mount *mount;
 	enum netfs_ask_kind kind;
 
-	struct netfs_node *node;    /* the object */
-	struct netfs_node *dir;	    /* the directory that name is in */
+	struct netfs_node *node; /* the object */
+	struct netfs_node *dir; /* the directory that name is in */
 	struct netfs_node *new_dir; /* rename */
 	struct netfs_handle *handle;
 	struct netfs_handle *handle_to; /* copy_range */
 	const char *name;
 	const char *new_name; /* rename; the target of a symlink */
-	const void *value;    /* setxattr */
+	const void *value; /* setxattr */
 	uint32_t flags;
 	uint32_t mode;
 	uint32_t rdev_major;

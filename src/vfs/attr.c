@@ -87,7 +87,7 @@ static bool version_same(const struct netfs_vnode *vnode, const struct netfs_ver
 
 static void view_of(struct netfs_vnode *vnode, struct netfs_inode_view *ret_view)
 {
-	*ret_view = (struct netfs_inode_view){ 0 };
+	*ret_view = (struct netfs_inode_view){0};
 	if (netfs_vnode_regular(vnode))
 		netfs_inode_view(&vnode->inode, ret_view);
 }
@@ -355,8 +355,7 @@ static void show_unsent(struct netfs_attr *attr, const struct netfs_inode_view *
 		attr->blocks = blocks;
 }
 
-void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr,
-		     uint32_t *ret_ttl_ms)
+void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr, uint32_t *ret_ttl_ms)
 {
 	uint64_t now = netfs_clock_now();
 	struct netfs_inode_view view;

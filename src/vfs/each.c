@@ -18,10 +18,10 @@ struct each {
 	bool (*want)(struct netfs_vnode *vnode);
 	netfs_step_fn first;
 	netfs_step_fn next;
-	bool over;		     /* all vnodes were seen */
-	_Atomic int err;	     /* the first */
+	bool over; /* all vnodes were seen */
+	_Atomic int err; /* the first */
 	_Atomic uint64_t count;
-	_Atomic uint32_t pending;    /* children, and the one that starts them */
+	_Atomic uint32_t pending; /* children, and the one that starts them */
 	struct netfs_vcall *children[NETFS_EACH_WINDOW]; /* c: references */
 };
 

@@ -22,16 +22,16 @@ struct netfs_batch;
  * I: immutable; v: the vnode's mutex.
  */
 struct netfs_file {
-	struct netfs_vnode *vnode;   /* I: a reference */
+	struct netfs_vnode *vnode; /* I: a reference */
 	struct netfs_handle *handle; /* I: a reference */
-	uint32_t flags;		     /* I: as open(2) */
-	bool readable;		     /* I: for its user, whatever the handle can */
-	bool writable;		     /* I */
-	_Atomic bool locked;	     /* a: it was used to take locks */
-	struct netfs_opener opener;  /* the core's */
-	uint32_t errors_seen;	     /* the core's errseq; under v */
-	struct netfs_list link;	     /* v: in vnode->files */
-	struct netfs_batch *batch;   /* v: entries read and not yet taken */
+	uint32_t flags; /* I: as open(2) */
+	bool readable; /* I: for its user, whatever the handle can */
+	bool writable; /* I */
+	_Atomic bool locked; /* a: it was used to take locks */
+	struct netfs_opener opener; /* the core's */
+	uint32_t errors_seen; /* the core's errseq; under v */
+	struct netfs_list link; /* v: in vnode->files */
+	struct netfs_batch *batch; /* v: entries read and not yet taken */
 };
 
 /* handle is taken over in any case.  -ENOMEM. */
@@ -70,8 +70,8 @@ void netfs_vcall_show(struct netfs_vcall *v, struct netfs_vnode *vnode);
 /* Enters what ask, a lookup or creation of (dir, name), told; remembers the
  * name.  ret_ttl_ms: how long it may be believed. */
 int netfs_name_enter(struct netfs_vnode *dir, const char *name, struct netfs_ask *ask,
-		     const struct netfs_asked *asked, bool created,
-		     struct netfs_vnode **ret_vnode, uint32_t *ret_ttl_ms);
+		     const struct netfs_asked *asked, bool created, struct netfs_vnode **ret_vnode,
+		     uint32_t *ret_ttl_ms);
 /* The same for a call's own question. */
 int netfs_vcall_enter(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name,
 		      bool created, struct netfs_vnode **ret_vnode);

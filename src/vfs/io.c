@@ -79,11 +79,10 @@ static ssize_t wait_for(struct netfs_file *file, struct netfs_io *io,
 	return waiter.result;
 }
 
-ssize_t netfs_pread(struct netfs_file *file, void *buf, size_t len, uint64_t start,
-		    unsigned flags)
+ssize_t netfs_pread(struct netfs_file *file, void *buf, size_t len, uint64_t start, unsigned flags)
 {
-	struct iovec iov = { .iov_base = buf, .iov_len = len };
-	struct netfs_io io = { .iov = &iov, .niov = 1, .start = start, .len = len };
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+	struct netfs_io io = {.iov = &iov, .niov = 1, .start = start, .len = len};
 
 	/* Borrowed memory could not be handed on from here. */
 	io.flags = flags & ~NETFS_IO_BORROW;
@@ -93,8 +92,8 @@ ssize_t netfs_pread(struct netfs_file *file, void *buf, size_t len, uint64_t sta
 ssize_t netfs_pwrite(struct netfs_file *file, const void *buf, size_t len, uint64_t start,
 		     unsigned flags)
 {
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
-	struct netfs_io io = { .iov = &iov, .niov = 1, .start = start, .len = len };
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
+	struct netfs_io io = {.iov = &iov, .niov = 1, .start = start, .len = len};
 
 	io.flags = flags & ~NETFS_IO_BORROW;
 	return wait_for(file, &io, netfs_write);

@@ -330,8 +330,7 @@ static void getlock_start(struct netfs_vcall *v, int err)
 	netfs_vcall_ask(v, getlock_answered);
 }
 
-void netfs_getlock(struct netfs_file *file, const struct netfs_lock *lock,
-		   struct netfs_call *call)
+void netfs_getlock(struct netfs_file *file, const struct netfs_lock *lock, struct netfs_call *call)
 {
 	struct netfs_vcall *v = lock_new(file, lock, call);
 

@@ -24,7 +24,7 @@ struct netfs_held {
 
 /* What is left to do once the mutex is released. */
 struct aftermath {
-	struct netfs_list gone;	   /* struct netfs_held, to be freed */
+	struct netfs_list gone; /* struct netfs_held, to be freed */
 	struct netfs_list granted; /* struct netfs_lock_request, to be told */
 };
 
@@ -67,11 +67,11 @@ static const struct netfs_lock *conflict_locked(struct netfs_lock_table *table,
 	struct netfs_list *link;
 
 	netfs_assert_held(&table->mutex);
-	netfs_list_for_each(link, &table->held) {
+	netfs_list_for_each (link, &table->held) {
 		if (conflicts(&held_of(link)->lock, lock))
 			return &held_of(link)->lock;
 	}
-	netfs_list_for_each(link, &table->reserved) {
+	netfs_list_for_each (link, &table->reserved) {
 		if (conflicts(&request_of(link)->lock, lock))
 			return &request_of(link)->lock;
 	}
@@ -89,7 +89,7 @@ static void wake_locked(struct netfs_lock_table *table, struct aftermath *after)
 {
 	struct netfs_list *link, *tmp;
 
-	netfs_list_for_each_safe(link, tmp, &table->waiting) {
+	netfs_list_for_each_safe (link, tmp, &table->waiting) {
 		struct netfs_lock_request *request = request_of(link);
 
 		if (conflict_locked(table, &request->lock))
@@ -260,7 +260,7 @@ static void merge_locked(struct netfs_lock_table *table, struct netfs_held *held
 {
 	struct netfs_list *link, *tmp;
 
-	netfs_list_for_each_safe(link, tmp, &table->held) {
+	netfs_list_for_each_safe (link, tmp, &table->held) {
 		struct netfs_held *other = held_of(link);
 
 		if (other == held || !alike(other, held))
@@ -289,7 +289,7 @@ void netfs_locks_apply(struct netfs_lock_table *table, struct netfs_lock_request
 	netfs_mutex_lock(&table->mutex);
 	netfs_assert(!request->waits && !netfs_list_empty(&request->link));
 	netfs_list_remove(&request->link);
-	netfs_list_for_each_safe(link, tmp, &table->held) {
+	netfs_list_for_each_safe (link, tmp, &table->held) {
 		struct netfs_held *old = held_of(link);
 
 		if (old->lock.owner == lock->owner && old->lock.flock == lock->flock &&
@@ -314,7 +314,7 @@ bool netfs_locks_find(struct netfs_lock_table *table, const struct netfs_lock_fi
 	struct netfs_list *link;
 
 	netfs_mutex_lock(&table->mutex);
-	netfs_list_for_each(link, &table->held) {
+	netfs_list_for_each (link, &table->held) {
 		if (!means(filter, held_of(link)))
 			continue;
 		held = held_of(link);
@@ -352,7 +352,7 @@ static uint32_t splits_locked(struct netfs_lock_table *table,
 	struct netfs_list *link;
 	uint32_t n = 0;
 
-	netfs_list_for_each(link, &table->held) {
+	netfs_list_for_each (link, &table->held) {
 		const struct netfs_held *held = held_of(link);
 
 		if (means(filter, held) && held->lock.start < filter->start &&
@@ -379,7 +379,7 @@ int netfs_locks_unlock(struct netfs_lock_table *table, const struct netfs_lock_f
 	aftermath_init(&after);
 	netfs_mutex_lock(&table->mutex);
 	netfs_assert(splits_locked(table, filter) <= (spare ? 1 : 0));
-	netfs_list_for_each_safe(link, tmp, &table->held) {
+	netfs_list_for_each_safe (link, tmp, &table->held) {
 		if (means(filter, held_of(link)))
 			cut_locked(held_of(link), filter->start, filter->end, &spare, &after);
 	}

@@ -24,11 +24,11 @@ struct netfs_held;
  * I: immutable while in a table; t: the table's mutex; o: the caller's.
  */
 struct netfs_lock_request {
-	struct netfs_list link;	     /* t: in waiting or reserved */
-	struct netfs_lock lock;	     /* I */
+	struct netfs_list link; /* t: in waiting or reserved */
+	struct netfs_lock lock; /* I */
 	struct netfs_handle *handle; /* I: through which it is taken; a reference */
 	struct netfs_held *spare[2]; /* o: memory for applying it */
-	bool waits;		     /* t: in the queue */
+	bool waits; /* t: in the queue */
 	struct netfs_list told_link; /* on the list of one who tells it */
 	/* It was waiting and is reserved now.  No lock held. */
 	void (*granted)(struct netfs_lock_request *request);
@@ -37,9 +37,9 @@ struct netfs_lock_request {
 /* t: mutex. */
 struct netfs_lock_table {
 	struct netfs_mutex mutex;
-	struct netfs_list held;	    /* t: struct netfs_held */
+	struct netfs_list held; /* t: struct netfs_held */
 	struct netfs_list reserved; /* t: struct netfs_lock_request */
-	struct netfs_list waiting;  /* t: struct netfs_lock_request, oldest first */
+	struct netfs_list waiting; /* t: struct netfs_lock_request, oldest first */
 };
 
 /* Which locks are meant. */
@@ -56,7 +56,7 @@ struct netfs_lock_filter {
 enum netfs_locks_answer {
 	NETFS_LOCKS_RESERVED,
 	NETFS_LOCKS_CONFLICT, /* and it was not to wait */
-	NETFS_LOCKS_WAITING,  /* granted() will be called */
+	NETFS_LOCKS_WAITING, /* granted() will be called */
 };
 
 /* NULL where there is no memory. */

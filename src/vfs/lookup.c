@@ -109,8 +109,8 @@ void netfs_vcall_show(struct netfs_vcall *v, struct netfs_vnode *vnode)
 /* ----------------------------------------------------------- answers */
 
 int netfs_name_enter(struct netfs_vnode *dir, const char *name, struct netfs_ask *ask,
-		     const struct netfs_asked *asked, bool created,
-		     struct netfs_vnode **ret_vnode, uint32_t *ret_ttl_ms)
+		     const struct netfs_asked *asked, bool created, struct netfs_vnode **ret_vnode,
+		     uint32_t *ret_ttl_ms)
 {
 	struct netfs_mount *mount = dir->mount;
 	uint32_t ttl_ms = mount->config.entry_ttl_ms;

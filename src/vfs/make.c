@@ -76,8 +76,7 @@ void netfs_mknod(struct netfs_vnode *dir, const char *name, uint32_t mode, uint3
 	netfs_vcall_start(v, make);
 }
 
-void netfs_mkdir(struct netfs_vnode *dir, const char *name, uint32_t mode,
-		 struct netfs_call *call)
+void netfs_mkdir(struct netfs_vnode *dir, const char *name, uint32_t mode, struct netfs_call *call)
 {
 	struct netfs_vcall *v = make_new(dir, name, NETFS_ASK_MKDIR, call);
 

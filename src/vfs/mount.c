@@ -49,7 +49,9 @@ static void host_state(struct netfs_be_host *host, bool connected, const char *t
 	again = connected && !mount->connected;
 	mount->connected = connected;
 	snprintf(mount->state, sizeof(mount->state), "%s",
-		 text && *text ? text : connected ? "connected" : "not connected");
+		 text && *text ? text
+		 : connected   ? "connected"
+			       : "not connected");
 	netfs_mutex_unlock(&mount->mutex);
 	if (again && mount->core)
 		netfs_count(&mount->stats, reconnects);
@@ -57,9 +59,11 @@ static void host_state(struct netfs_be_host *host, bool connected, const char *t
 		char line[192];
 
 		snprintf(line, sizeof(line), "%.100s: %.80s", mount->source,
-			 text ? text : connected ? "connected" : "not connected");
-		mount->config.log(mount->config.user,
-				  connected ? NETFS_LOG_INFO : NETFS_LOG_WARN, line);
+			 text	     ? text
+			 : connected ? "connected"
+				     : "not connected");
+		mount->config.log(mount->config.user, connected ? NETFS_LOG_INFO : NETFS_LOG_WARN,
+				  line);
 	}
 }
 
@@ -136,8 +140,8 @@ int netfs_mount_start(struct netfs_mount *mount, struct netfs_be *be, struct net
 	if (err)
 		return err;
 	mount->be = be;
-	mount->server_locks = mount->config.server_locks && (be->caps & NETFS_BE_LOCKS) &&
-			      be->ops->lock;
+	mount->server_locks =
+		mount->config.server_locks && (be->caps & NETFS_BE_LOCKS) && be->ops->lock;
 	netfs_attr_ask(mount, NULL, &asked);
 	err = netfs_vnode_enter(mount, netfs_node_get(node), attr, &asked, false, &mount->root);
 	if (err) {
@@ -262,7 +266,7 @@ static struct netfs_vcall *call_to_cancel(struct netfs_mount *mount)
 	struct netfs_list *link;
 
 	netfs_mutex_lock(&mount->mutex);
-	netfs_list_for_each(link, &mount->calls) {
+	netfs_list_for_each (link, &mount->calls) {
 		v = netfs_container_of(link, struct netfs_vcall, link);
 		if (!v->aborted) {
 			v->aborted = true;

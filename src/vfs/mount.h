@@ -23,34 +23,34 @@ struct netfs_vnode;
  */
 struct netfs_mount {
 	struct netfs_vfs_config config; /* I */
-	char *source;			/* I: owned */
-	struct netfs_be_host host;	/* I */
-	struct netfs_be *be;		/* I */
-	struct netfs_core *core;	/* I; NULL until connected */
-	struct netfs_vnode *root;	/* I: a reference */
-	uint64_t hash_seed;		/* I: unknown to servers */
-	bool server_locks;		/* I: wanted, and the server has them */
-	struct netfs_stats stats;	/* a */
-	_Atomic uint64_t stamp;		/* a: grows with each question and change */
-	_Atomic bool aborted;		/* a */
-	_Atomic uint32_t busy;		/* a, to zero under m: vnodes the core needs */
+	char *source; /* I: owned */
+	struct netfs_be_host host; /* I */
+	struct netfs_be *be; /* I */
+	struct netfs_core *core; /* I; NULL until connected */
+	struct netfs_vnode *root; /* I: a reference */
+	uint64_t hash_seed; /* I: unknown to servers */
+	bool server_locks; /* I: wanted, and the server has them */
+	struct netfs_stats stats; /* a */
+	_Atomic uint64_t stamp; /* a: grows with each question and change */
+	_Atomic bool aborted; /* a */
+	_Atomic uint32_t busy; /* a, to zero under m: vnodes the core needs */
 
 	const struct netfs_notify_ops *notify; /* I: before the first vnode is used */
-	void *notify_user;		       /* I */
+	void *notify_user; /* I */
 
 	struct netfs_mutex mutex;
-	struct netfs_hash vnodes;  /* m: by ino, gen and type */
-	struct netfs_list all;	   /* m: all living vnodes */
-	struct netfs_names names;  /* m */
-	struct netfs_list calls;   /* m: struct netfs_vcall in flight */
-	struct netfs_list silly;   /* m: vnodes whose last name is ours */
-	uint32_t holds;		   /* m: what must end before the mount may */
-	uint32_t files_open;	   /* m */
-	bool closing;		   /* m: no new calls */
+	struct netfs_hash vnodes; /* m: by ino, gen and type */
+	struct netfs_list all; /* m: all living vnodes */
+	struct netfs_names names; /* m */
+	struct netfs_list calls; /* m: struct netfs_vcall in flight */
+	struct netfs_list silly; /* m: vnodes whose last name is ours */
+	uint32_t holds; /* m: what must end before the mount may */
+	uint32_t files_open; /* m */
+	bool closing; /* m: no new calls */
 	struct netfs_vcall *drain; /* m: the close that waits until holds is zero */
-	bool drain_busy;	   /* m: and busy too */
-	bool connected;		   /* m */
-	char state[128];	   /* m: for people */
+	bool drain_busy; /* m: and busy too */
+	bool connected; /* m */
+	char state[128]; /* m: for people */
 };
 
 /* Keeps the mount from being freed.  -ESHUTDOWN while it is being closed,

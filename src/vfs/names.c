@@ -160,13 +160,12 @@ void netfs_names_forget(struct netfs_vnode *vnode)
 			  netfs_container_of(vnode->aliases.next, struct name, alias_link));
 }
 
-void netfs_names_each(struct netfs_vnode *dir, void (*fn)(void *user, const char *name),
-		      void *user)
+void netfs_names_each(struct netfs_vnode *dir, void (*fn)(void *user, const char *name), void *user)
 {
 	struct netfs_list *link;
 
 	netfs_assert_held(&dir->mount->mutex);
-	netfs_list_for_each(link, &dir->children) {
+	netfs_list_for_each (link, &dir->children) {
 		struct name *name = netfs_container_of(link, struct name, child_link);
 
 		if (name->vnode)

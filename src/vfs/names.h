@@ -26,8 +26,8 @@ struct netfs_names {
 
 enum netfs_name_state {
 	NETFS_NAME_UNKNOWN,
-	NETFS_NAME_EXPIRED,  /* led to the vnode given some time ago */
-	NETFS_NAME_PRESENT,  /* leads to the vnode given */
+	NETFS_NAME_EXPIRED, /* led to the vnode given some time ago */
+	NETFS_NAME_PRESENT, /* leads to the vnode given */
 	NETFS_NAME_NEGATIVE, /* does not exist */
 };
 

@@ -96,8 +96,7 @@ static bool keep_pages(struct netfs_vnode *vnode)
 	bool keep;
 
 	netfs_mutex_lock(&vnode->mutex);
-	keep = vnode->told && vnode->told_epoch == vnode->epoch &&
-	       !vnode->mount->config.unbuffered;
+	keep = vnode->told && vnode->told_epoch == vnode->epoch && !vnode->mount->config.unbuffered;
 	vnode->told = true;
 	vnode->told_epoch = vnode->epoch;
 	netfs_mutex_unlock(&vnode->mutex);
@@ -151,7 +150,7 @@ static void open_answered(struct netfs_vcall *v, int err)
 	}
 	v->handle = netfs_take(v->ask.op.handle);
 	if (v->flags & O_TRUNC) {
-		v->set = (struct netfs_setattr){ .valid = NETFS_SET_SIZE };
+		v->set = (struct netfs_setattr){.valid = NETFS_SET_SIZE};
 		v->then = open_done;
 		netfs_vcall_resize(v);
 	} else {

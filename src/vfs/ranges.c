@@ -13,7 +13,7 @@
  */
 #include <errno.h>
 #include <linux/falloc.h>
-#include <unistd.h>
+#include <stdio.h>
 #include <base/checked_math.h>
 #include <env/alloc.h>
 #include <vfs/file.h>

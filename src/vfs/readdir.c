@@ -39,11 +39,11 @@ struct entry {
 
 /* o: the call that took it, else the file. */
 struct netfs_batch {
-	uint64_t position;    /* the reader's cookie before the first not taken */
+	uint64_t position; /* the reader's cookie before the first not taken */
 	uint64_t server_next; /* where the next batch begins */
-	bool plus;	      /* looked up */
-	bool eof;	      /* nothing follows */
-	int bad;	      /* the server's entries were not acceptable */
+	bool plus; /* looked up */
+	bool eof; /* nothing follows */
+	int bad; /* the server's entries were not acceptable */
 	uint32_t count;
 	uint32_t taken;
 	uint32_t text_used;
@@ -158,8 +158,8 @@ static bool hand_on(struct netfs_vcall *v, struct entry *entry)
 static bool hand_on_dots(struct netfs_vcall *v, uint64_t *cookie)
 {
 	struct netfs_mount *mount = v->mount;
-	struct entry dot = { .name = ".", .type = S_IFDIR, .ino = v->vnode->ino, .next = 1 };
-	struct entry dotdot = { .name = "..", .type = S_IFDIR, .next = COOKIE_DOTS };
+	struct entry dot = {.name = ".", .type = S_IFDIR, .ino = v->vnode->ino, .next = 1};
+	struct entry dotdot = {.name = "..", .type = S_IFDIR, .next = COOKIE_DOTS};
 
 	netfs_mutex_lock(&mount->mutex);
 	dotdot.ino = v->vnode == mount->root ? v->vnode->ino : v->vnode->parent_ino;
@@ -280,8 +280,7 @@ static bool batch_room(const struct netfs_batch *batch, const struct netfs_diren
 {
 	uint32_t max = batch->plus ? NETFS_READDIR_PLUS : NETFS_READDIR_BATCH;
 
-	return batch->count < max &&
-	       batch->text_used + entry->name_len + 1 <= sizeof(batch->text);
+	return batch->count < max && batch->text_used + entry->name_len + 1 <= sizeof(batch->text);
 }
 
 static void batch_add(struct netfs_batch *batch, const struct netfs_dirent *in)
@@ -425,8 +424,7 @@ void netfs_readdir(struct netfs_file *file, uint64_t cookie, bool plus, netfs_fi
 
 	if (!v)
 		return;
-	list = netfs_zalloc(sizeof(*list) +
-			    (plus ? NETFS_READDIR_PLUS * sizeof(struct plus) : 0));
+	list = netfs_zalloc(sizeof(*list) + (plus ? NETFS_READDIR_PLUS * sizeof(struct plus) : 0));
 	v->scratch = list;
 	v->vnode = netfs_vnode_get(file->vnode);
 	v->handle = netfs_handle_get(file->handle);

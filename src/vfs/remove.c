@@ -25,7 +25,7 @@
 #include <vfs/vcall.h>
 
 #define SILLY_PREFIX ".unetfs-"
-#define SILLY_SIZE (sizeof(SILLY_PREFIX) + 16)
+#define SILLY_SIZE   (sizeof(SILLY_PREFIX) + 16)
 
 /* ------------------------------------------------------------- silly */
 
@@ -38,7 +38,7 @@ bool netfs_silly_hidden(struct netfs_vnode *dir, const char *name, size_t len)
 	if (len != SILLY_SIZE - 1 || memcmp(name, SILLY_PREFIX, sizeof(SILLY_PREFIX) - 1))
 		return false;
 	netfs_mutex_lock(&mount->mutex);
-	netfs_list_for_each(link, &mount->silly) {
+	netfs_list_for_each (link, &mount->silly) {
 		struct netfs_vnode *vnode =
 			netfs_container_of(link, struct netfs_vnode, silly_link);
 

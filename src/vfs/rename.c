@@ -62,13 +62,23 @@ static void rename_ask(struct netfs_vcall *v, int err)
 	netfs_vcall_ask(v, renamed);
 }
 
+/* What is unsent of the target needs its name to be there; whether it could be
+ * sent makes no difference any more. */
+static void target_flushed(struct netfs_vcall *v, int err)
+{
+	rename_ask(v, err == -EINTR ? err : 0);
+}
+
 static void rename_flushed(struct netfs_vcall *v, int err)
 {
-	if (!err && v->target != v->vnode && !(v->flags & RENAME_EXCHANGE) &&
-	    netfs_silly_needed(v->target))
+	bool replaces = v->target != v->vnode && !(v->flags & RENAME_EXCHANGE);
+
+	if (err || !replaces)
+		rename_ask(v, err);
+	else if (netfs_silly_needed(v->target))
 		netfs_vcall_silly(v, v->new_dir, v->new_name, rename_ask);
 	else
-		rename_ask(v, err);
+		netfs_vcall_flush(v, v->target, 0, UINT64_MAX, target_flushed);
 }
 
 static void rename_target(struct netfs_vcall *v, int err)

@@ -50,7 +50,7 @@ static struct netfs_handle *writable_handle(struct netfs_vnode *vnode)
 	struct netfs_list *link;
 
 	netfs_mutex_lock(&vnode->mutex);
-	netfs_list_for_each(link, &vnode->files) {
+	netfs_list_for_each (link, &vnode->files) {
 		struct netfs_file *file = netfs_container_of(link, struct netfs_file, link);
 
 		if (file->handle->writable) {
@@ -216,8 +216,8 @@ static void child_close(struct netfs_vcall *child, int err)
 
 static void close_quiet(struct netfs_vcall *v, int err)
 {
-	netfs_vcall_each(v, is_dirty,
-			 v->flags & NETFS_CLOSE_FORCE ? child_drop : child_close, close_sent);
+	netfs_vcall_each(v, is_dirty, v->flags & NETFS_CLOSE_FORCE ? child_drop : child_close,
+			 close_sent);
 }
 
 static void close_start(struct netfs_vcall *v, int err)

@@ -42,15 +42,15 @@ enum turn {
 
 /* call->priv, by index. */
 enum {
-	PRIV_VCALL,  /* struct netfs_vcall; under the call mutex */
-	PRIV_MUTEX,  /* the call mutex */
+	PRIV_VCALL, /* struct netfs_vcall; under the call mutex */
+	PRIV_MUTEX, /* the call mutex */
 	PRIV_WAITER, /* struct netfs_event, or &call->priv once done; atomic */
-	PRIV_ERROR,  /* for the waiter */
+	PRIV_ERROR, /* for the waiter */
 };
 
 struct netfs_flush_wait {
 	struct netfs_completion done;
-	struct netfs_vcall *v;	   /* c: NULL once nobody waits any more */
+	struct netfs_vcall *v; /* c: NULL once nobody waits any more */
 	struct netfs_vnode *vnode; /* a reference */
 	struct netfs_mount *mount; /* a hold */
 };
@@ -287,7 +287,7 @@ void netfs_vcall_await(struct netfs_vcall *v, netfs_step_fn next,
 
 void netfs_vcall_armed(struct netfs_vcall *v)
 {
-	void (*interrupt)(struct netfs_vcall *v);
+	void (*interrupt)(struct netfs_vcall * v);
 
 	if (!atomic_load(&v->cancelled))
 		return;

@@ -36,31 +36,31 @@ typedef void (*netfs_step_fn)(struct netfs_vcall *v, int err);
  */
 struct netfs_vcall {
 	struct netfs_ask ask;
-	struct netfs_call *call;   /* I: the caller's; NULL in the background */
+	struct netfs_call *call; /* I: the caller's; NULL in the background */
 	struct netfs_mount *mount; /* I */
-	bool holding;		   /* a hold of the mount is ours */
+	bool holding; /* a hold of the mount is ours */
 	bool finished;
-	int err;       /* of what was awaited, then the result */
+	int err; /* of what was awaited, then the result */
 	netfs_step_fn step;
-	_Atomic uint32_t turn;				   /* a: whose turn it is */
-	_Atomic uint32_t refs;				   /* a */
-	_Atomic bool cancelled;				   /* a */
-	_Atomic bool stubborn;	/* a: only an abort cuts short what is under way */
+	_Atomic uint32_t turn; /* a: whose turn it is */
+	_Atomic uint32_t refs; /* a */
+	_Atomic bool cancelled; /* a */
+	_Atomic bool stubborn; /* a: only an abort cuts short what is under way */
 	void (*_Atomic interrupt)(struct netfs_vcall *v); /* a: ends the wait */
-	struct netfs_list link;				   /* m: mount->calls */
-	bool aborted;					   /* m: told of the abort */
+	struct netfs_list link; /* m: mount->calls */
+	bool aborted; /* m: told of the abort */
 
 	/* What it may wait for. */
 	struct netfs_flush_wait *flush; /* c */
-	struct netfs_completion gate;	/* the lock of an inode */
-	bool gated;			/* it is held */
+	struct netfs_completion gate; /* the lock of an inode */
+	bool gated; /* it is held */
 	struct netfs_vnode *gate_vnode; /* whose, until the end; a reference */
 	struct netfs_timer timer;
 	struct netfs_task timer_task;
 	struct netfs_lock_request lock; /* netfs_lock() */
-	struct netfs_lock_filter unlock;  /* netfs_vcall_unlock(): what is meant */
+	struct netfs_lock_filter unlock; /* netfs_vcall_unlock(): what is meant */
 	struct netfs_lock_filter unlock_one; /* what the server is asked about */
-	struct netfs_lock unlock_lock;	     /* as it is asked */
+	struct netfs_lock unlock_lock; /* as it is asked */
 
 	/* What it is about.  References, all of them, dropped at the end. */
 	struct netfs_vnode *vnode;
@@ -76,11 +76,11 @@ struct netfs_vcall {
 	struct netfs_cred cred; /* in the background: who it is done for */
 	struct netfs_asked asked;
 	struct netfs_setattr set;
-	struct netfs_vnode *refetched;	 /* whose attributes were asked for; no reference */
+	struct netfs_vnode *refetched; /* whose attributes were asked for; no reference */
 	struct netfs_vnode *resolve_dir; /* what netfs_vcall_resolve() asked; no reference */
 	const char *resolve_name;
 	bool wants_vnode; /* the result has a vnode and its attributes */
-	bool upgraded;	  /* more access was asked for than the caller wants */
+	bool upgraded; /* more access was asked for than the caller wants */
 	netfs_step_fn then; /* where a family of steps shared by calls returns */
 	const void *value;
 	uint32_t flags;

@@ -19,20 +19,20 @@ struct netfs_budget;
 
 /* What a mount is to be like.  Copied by netfs_mount_new(). */
 struct netfs_vfs_config {
-	struct netfs_budget *budget;	/* outlives the mount */
+	struct netfs_budget *budget; /* outlives the mount */
 	struct netfs_mutex *call_mutex; /* rank CALL, outlives every call */
-	const char *source;		/* for people */
-	const char *cache_mode;		/* its name, static */
+	const char *source; /* for people */
+	const char *cache_mode; /* its name, static */
 
-	uint32_t attr_ttl_ms;	  /* attributes of anything but directories */
-	uint32_t dir_ttl_ms;	  /* attributes of directories */
-	uint32_t entry_ttl_ms;	  /* names that exist */
+	uint32_t attr_ttl_ms; /* attributes of anything but directories */
+	uint32_t dir_ttl_ms; /* attributes of directories */
+	uint32_t entry_ttl_ms; /* names that exist */
 	uint32_t negative_ttl_ms; /* names that do not */
 	bool read_only;
-	bool unbuffered;   /* no file data is kept in memory */
-	bool revalidate;   /* ask for attributes at each open */
+	bool unbuffered; /* no file data is kept in memory */
+	bool revalidate; /* ask for attributes at each open */
 	bool close_writes; /* close(2) waits for the data to be sent */
-	bool sync;	   /* every write is durable at once */
+	bool sync; /* every write is durable at once */
 	bool server_locks; /* ask the server for locks, where it has them */
 
 	uint32_t dirty_age_ms; /* the following five as in netfs_core_config */

@@ -31,45 +31,45 @@ struct netfs_version {
  * I: immutable; a: atomic; m: the mount's mutex; v: mutex.
  */
 struct netfs_vnode {
-	struct netfs_inode inode;  /* regular files only */
+	struct netfs_inode inode; /* regular files only */
 	struct netfs_mount *mount; /* I */
-	uint64_t ino;		   /* I */
-	uint64_t gen;		   /* I */
-	uint32_t type;		   /* I: S_IFMT bits */
-	_Atomic uint64_t refs;	   /* a; to zero under m */
-	_Atomic uint32_t busy;	   /* a: how often the core is busy with it: 0, 1, for a moment 2 */
+	uint64_t ino; /* I */
+	uint64_t gen; /* I */
+	uint32_t type; /* I: S_IFMT bits */
+	_Atomic uint64_t refs; /* a; to zero under m */
+	_Atomic uint32_t busy; /* a: how often the core is busy with it: 0, 1, for a moment 2 */
 
 	struct netfs_hash_link hash_link; /* m */
-	bool hashed;			  /* m: can be found */
-	struct netfs_list children;	  /* m: names in this directory */
-	struct netfs_list aliases;	  /* m: names that lead here */
-	uint64_t parent_ino;		  /* m: where a directory was last seen */
-	uint64_t parent_gen;		  /* m */
-	uint64_t names_stamp;		  /* m: our last change of names in here */
-	struct netfs_list silly_link;	  /* m: in mount->silly */
-	struct netfs_vnode *silly_dir;	  /* m: where our name for it is; a reference */
-	char *silly_name;		  /* m: owned; NULL: it has its own name */
-	struct netfs_cred silly_cred;	  /* m: who removed it */
-	_Atomic bool silly;		  /* a: has a silly name that nobody removes yet */
-	struct netfs_list all_link;	  /* m: in mount->all */
+	bool hashed; /* m: can be found */
+	struct netfs_list children; /* m: names in this directory */
+	struct netfs_list aliases; /* m: names that lead here */
+	uint64_t parent_ino; /* m: where a directory was last seen */
+	uint64_t parent_gen; /* m */
+	uint64_t names_stamp; /* m: our last change of names in here */
+	struct netfs_list silly_link; /* m: in mount->silly */
+	struct netfs_vnode *silly_dir; /* m: where our name for it is; a reference */
+	char *silly_name; /* m: owned; NULL: it has its own name */
+	struct netfs_cred silly_cred; /* m: who removed it */
+	_Atomic bool silly; /* a: has a silly name that nobody removes yet */
+	struct netfs_list all_link; /* m: in mount->all */
 
 	struct netfs_mutex mutex;
-	struct netfs_node *node;	/* v: the newest address at the server */
-	struct netfs_attr attr;		/* v: as the server told last */
-	uint64_t attr_stamp;		/* v: older answers are worth nothing */
-	uint64_t attr_until_ns;		/* v: believed until then */
-	struct netfs_version version;	/* v: what our data came from */
-	uint64_t version_seq;		/* v: the view's seq when it was adopted */
-	uint64_t size_stamp;		/* v: of the answer whose size counts */
-	uint64_t size_seq;		/* v: the view's seq when that was asked for */
-	bool names_changed;		/* v: by us, since version was adopted */
-	bool meta_changed;		/* v: so were the names or rights of a file */
-	uint64_t changed_stamp;		/* v: the last local change of data ended before */
-	uint64_t epoch;			/* v: how often others changed the data */
-	uint64_t told_epoch;		/* v: what the last opener was told */
-	bool told;			/* v: there was an opener */
-	struct netfs_list files;	/* v: struct netfs_file */
-	uint32_t writers;		/* v: of these, open for writing */
+	struct netfs_node *node; /* v: the newest address at the server */
+	struct netfs_attr attr; /* v: as the server told last */
+	uint64_t attr_stamp; /* v: older answers are worth nothing */
+	uint64_t attr_until_ns; /* v: believed until then */
+	struct netfs_version version; /* v: what our data came from */
+	uint64_t version_seq; /* v: the view's seq when it was adopted */
+	uint64_t size_stamp; /* v: of the answer whose size counts */
+	uint64_t size_seq; /* v: the view's seq when that was asked for */
+	bool names_changed; /* v: by us, since version was adopted */
+	bool meta_changed; /* v: so were the names or rights of a file */
+	uint64_t changed_stamp; /* v: the last local change of data ended before */
+	uint64_t epoch; /* v: how often others changed the data */
+	uint64_t told_epoch; /* v: what the last opener was told */
+	bool told; /* v: there was an opener */
+	struct netfs_list files; /* v: struct netfs_file */
+	uint32_t writers; /* v: of these, open for writing */
 	struct netfs_lock_table *locks; /* v: NULL until somebody locks */
 };
 
@@ -135,8 +135,7 @@ bool netfs_attr_fresh(struct netfs_vnode *vnode);
 /* Was data written since the version was adopted? */
 bool netfs_attr_unadopted(struct netfs_vnode *vnode);
 /* What stat(2) shows, and how long that may be believed. */
-void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr,
-		     uint32_t *ret_ttl_ms);
+void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr, uint32_t *ret_ttl_ms);
 /* Somebody else changed it, says the server. */
 void netfs_attr_stale(struct netfs_vnode *vnode);
 

@@ -12,7 +12,7 @@ mkdir "$tmp/e1" "$tmp/e2" "$tmp/e3" "$tmp/e4"
 head -c 20M /dev/urandom >"$tmp/random"
 
 # A slow server: most is still unsent when the writer is done.
-mount_unetfs "dir:$tmp/e1" "$tmp/slow" delay=20ms,cache=strict
+mount_unetfs "dir:$tmp/e1" "$tmp/slow" delay=20,cache=strict
 for i in 1 2 3 4 5; do
 	head -c 4M "$tmp/random" >"$tmp/slow/f$i" || die "cannot write"
 done

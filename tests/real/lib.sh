@@ -96,7 +96,7 @@ requires_fuse() {
 # ------------------------------------------------------------ waiting
 
 moment() {
-	read -r -t 0.03 -u "$never" _
+	read -r -t 0.03 -u "$never" _ || true
 }
 
 # wait_for SECONDS COMMAND...: until it succeeds.
@@ -107,6 +107,7 @@ wait_for() {
 		[ $SECONDS -lt $deadline ] || return 1
 		moment
 	done
+	return 0
 }
 
 # Ended, though its status may not have been asked for yet.

@@ -16,7 +16,8 @@
  *     buffered write is not lost: flush and fsync may fail as often as there
  *     were errors since the last success of that file, after that they succeed
  *     and the server has every byte.  The made-up name of a file that was
- *     unlinked while open may stay behind.
+ *     unlinked while open may stay behind, and an unmount may fail once with
+ *     ESTALE for data of a removed file.
  *  4. The connection dies, at any byte in either direction, by a cut, by a
  *     restart of the server that keeps what it acknowledged, or after a reply
  *     was lost.  A request the server has not executed by then is executed at

@@ -288,6 +288,7 @@ static void accepted(void *user, struct netfs_socket *socket)
 	if (!conn || !conn->in)
 		abort();
 	server->faults->cuts++;
+	server->fids_left = 0;
 	conn->server = server;
 	conn->socket = socket;
 	netfs_list_init(&conn->requests);

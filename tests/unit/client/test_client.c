@@ -65,7 +65,7 @@ static void an_unknown_scheme_is_named_with_the_known_ones(void **unused)
 
 static void impossible_limits_are_refused(void **unused)
 {
-	struct netfs_client_config config = { .struct_size = sizeof(config), .memory_max = 1 };
+	struct netfs_client_config config = {.struct_size = sizeof(config), .memory_max = 1};
 	struct netfs_client *client;
 
 	assert_int_equal(netfs_client_new(&config, &client), -EINVAL);
@@ -104,7 +104,7 @@ struct worker {
 
 static void use_file(struct worker *worker, struct netfs_file *file)
 {
-	struct netfs_lock lock = { .type = NETFS_LOCK_WRITE, .end = 10 };
+	struct netfs_lock lock = {.type = NETFS_LOCK_WRITE, .end = 10};
 	struct netfs_call call;
 	char buf[512];
 	ssize_t n;
@@ -144,7 +144,7 @@ static void do_create(struct worker *worker, const char *name)
 
 static void do_lookup(struct worker *worker, const char *name)
 {
-	struct netfs_setattr set = { .valid = NETFS_SET_SIZE };
+	struct netfs_setattr set = {.valid = NETFS_SET_SIZE};
 	struct netfs_call call, next;
 	int err;
 
@@ -219,8 +219,7 @@ static void *work(void *user)
 	for (unsigned step = 0; step < STEPS; step++) {
 		char name[16];
 
-		snprintf(name, sizeof(name), "f%u",
-			 (unsigned)netfs_rng_below(&worker->rng, NAMES));
+		snprintf(name, sizeof(name), "f%u", (unsigned)netfs_rng_below(&worker->rng, NAMES));
 		switch (netfs_rng_below(&worker->rng, 6)) {
 		case 0:
 		case 1:
@@ -258,7 +257,7 @@ static void stress(const char *options)
 		fail_msg("%s", call.message);
 	root = netfs_mount_root(call.mount);
 	for (unsigned i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){ .root = root };
+		workers[i] = (struct worker){.root = root};
 		netfs_rng_init(&workers[i].rng, netfs_rng_u64(&rng));
 		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
 	}

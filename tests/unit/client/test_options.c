@@ -11,14 +11,14 @@
 #include <t.h>
 
 static const struct netfs_option_info words[] = {
-	{ "delay", "how slow" },
-	{ "some_word", "something" },
-	{ "timeo", "also ours" },
-	{ NULL, NULL },
+	{"delay", "how slow"},
+	{"some_word", "something"},
+	{"timeo", "also ours"},
+	{NULL, NULL},
 };
 
-static const struct netfs_be_ops plain = { .scheme = "plain", .options = words };
-static const struct netfs_be_ops p9 = { .scheme = "9p" };
+static const struct netfs_be_ops plain = {.scheme = "plain", .options = words};
+static const struct netfs_be_ops p9 = {.scheme = "9p"};
 
 static struct netfs_mount_options parse(const char *text, const struct netfs_be_ops *ops)
 {
@@ -140,10 +140,23 @@ static void the_back_end_gets_its_own_words(void **unused)
 }
 
 static const char *const refused[] = {
-	"bogus",	  "cach=none",	"cache",	   "cache=sometimes", "rsize",
-	"rsize=",	  "rsize=12q",	"rsize=-1",	   "rsize=5g",	      "actimeo=soon",
-	"actimeo=1.2.3",  "locks=maybe", "timeo=99999999999", "ro=yes",	      "noac=1",
-	"actimeo=9999999999999999999999", "delays=1",
+	"bogus",
+	"cach=none",
+	"cache",
+	"cache=sometimes",
+	"rsize",
+	"rsize=",
+	"rsize=12q",
+	"rsize=-1",
+	"rsize=5g",
+	"actimeo=soon",
+	"actimeo=1.2.3",
+	"locks=maybe",
+	"timeo=99999999999",
+	"ro=yes",
+	"noac=1",
+	"actimeo=9999999999999999999999",
+	"delays=1",
 };
 
 static void what_is_not_understood_is_refused(void **unused)
@@ -164,9 +177,9 @@ static void a_misspelt_option_is_named(void **unused)
 	struct netfs_mount_options options;
 	char message[256] = "";
 
-	assert_int_equal(netfs_options_parse("ro,bogus=1", &plain, &options, message,
-					     sizeof(message)),
-			 -EINVAL);
+	assert_int_equal(
+		netfs_options_parse("ro,bogus=1", &plain, &options, message, sizeof(message)),
+		-EINVAL);
 	assert_string_equal(message, "unknown option 'bogus'; see unetfs mount --help");
 }
 

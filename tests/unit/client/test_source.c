@@ -15,20 +15,20 @@ struct good {
 };
 
 static const struct good good[] = {
-	{ "mem:", "mem", "", "", "" },
-	{ "mem:share", "mem", "", "", "share" },
-	{ "dir:/srv/data", "dir", "", "", "/srv/data" },
-	{ "dir:relative/path", "dir", "", "", "relative/path" },
-	{ "9p://host", "9p", "host", "", "" },
-	{ "9p://host/", "9p", "host", "", "/" },
-	{ "9p://host/export/home", "9p", "host", "", "/export/home" },
-	{ "9p://host:564/export", "9p", "host", "564", "/export" },
-	{ "9p://host:9pfs", "9p", "host", "9pfs", "" },
-	{ "9p://[::1]:564/x", "9p", "::1", "564", "/x" },
-	{ "9p://[fe80::1]/x", "9p", "fe80::1", "", "/x" },
-	{ "9p:///run/diod.sock", "9p", "", "", "/run/diod.sock" },
-	{ "dir:/with%20and:colons//slashes/", "dir", "", "", "/with%20and:colons//slashes/" },
-	{ "9p://10.0.0.1:564/a:b", "9p", "10.0.0.1", "564", "/a:b" },
+	{"mem:", "mem", "", "", ""},
+	{"mem:share", "mem", "", "", "share"},
+	{"dir:/srv/data", "dir", "", "", "/srv/data"},
+	{"dir:relative/path", "dir", "", "", "relative/path"},
+	{"9p://host", "9p", "host", "", ""},
+	{"9p://host/", "9p", "host", "", "/"},
+	{"9p://host/export/home", "9p", "host", "", "/export/home"},
+	{"9p://host:564/export", "9p", "host", "564", "/export"},
+	{"9p://host:9pfs", "9p", "host", "9pfs", ""},
+	{"9p://[::1]:564/x", "9p", "::1", "564", "/x"},
+	{"9p://[fe80::1]/x", "9p", "fe80::1", "", "/x"},
+	{"9p:///run/diod.sock", "9p", "", "", "/run/diod.sock"},
+	{"dir:/with%20and:colons//slashes/", "dir", "", "", "/with%20and:colons//slashes/"},
+	{"9p://10.0.0.1:564/a:b", "9p", "10.0.0.1", "564", "/a:b"},
 };
 
 struct bad {
@@ -37,15 +37,15 @@ struct bad {
 };
 
 static const struct bad bad[] = {
-	{ "", "no scheme" },
-	{ "/srv/data", "no scheme" },
-	{ ":/x", "no scheme" },
-	{ "NoScheme:/x", "no scheme" },
-	{ "9p://host:/x", "port is missing" },
-	{ "9p://:564/x", "host is missing" },
-	{ "9p://::1/x", "brackets" },
-	{ "9p://[::1/x", "']' is missing" },
-	{ "9p://[::1]564/x", "after ']'" },
+	{"", "no scheme"},
+	{"/srv/data", "no scheme"},
+	{":/x", "no scheme"},
+	{"NoScheme:/x", "no scheme"},
+	{"9p://host:/x", "port is missing"},
+	{"9p://:564/x", "host is missing"},
+	{"9p://::1/x", "brackets"},
+	{"9p://[::1/x", "']' is missing"},
+	{"9p://[::1]564/x", "after ']'"},
 };
 
 static void good_sources_are_taken_apart(void **unused)

@@ -83,7 +83,7 @@ static struct held *find(struct netfs_op *op)
 {
 	struct netfs_list *link;
 
-	netfs_list_for_each(link, &state.all) {
+	netfs_list_for_each (link, &state.all) {
 		struct held *held = netfs_container_of(link, struct held, link);
 
 		if (held->op == op)
@@ -136,7 +136,7 @@ static void send_lookup(struct held *held)
 static void double_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op)
 {
 	say("lookup %s;", name);
-	start((struct held){ .kind = DOUBLE_LOOKUP, .send = send_lookup, .node = dir, .name = name },
+	start((struct held){.kind = DOUBLE_LOOKUP, .send = send_lookup, .node = dir, .name = name},
 	      op);
 }
 
@@ -149,10 +149,10 @@ static void double_getattr(struct netfs_node *node, struct netfs_handle *handle,
 			   struct netfs_op *op)
 {
 	say("getattr;");
-	start((struct held){ .kind = DOUBLE_GETATTR,
-			     .send = send_getattr,
-			     .node = node,
-			     .handle = handle },
+	start((struct held){.kind = DOUBLE_GETATTR,
+			    .send = send_getattr,
+			    .node = node,
+			    .handle = handle},
 	      op);
 }
 
@@ -165,11 +165,11 @@ static void double_setattr(struct netfs_node *node, struct netfs_handle *handle,
 			   const struct netfs_setattr *set, struct netfs_op *op)
 {
 	say("setattr %s;", set->valid & NETFS_SET_SIZE ? "size" : "other");
-	start((struct held){ .kind = DOUBLE_SETATTR,
-			     .send = send_setattr,
-			     .node = node,
-			     .handle = handle,
-			     .argument = set },
+	start((struct held){.kind = DOUBLE_SETATTR,
+			    .send = send_setattr,
+			    .node = node,
+			    .handle = handle,
+			    .argument = set},
 	      op);
 }
 
@@ -181,7 +181,7 @@ static void send_unlink(struct held *held)
 static void double_unlink(struct netfs_node *dir, const char *name, struct netfs_op *op)
 {
 	say("unlink %s;", name);
-	start((struct held){ .kind = DOUBLE_UNLINK, .send = send_unlink, .node = dir, .name = name },
+	start((struct held){.kind = DOUBLE_UNLINK, .send = send_unlink, .node = dir, .name = name},
 	      op);
 }
 
@@ -192,19 +192,19 @@ static void send_rename(struct held *held)
 			     held->flags, held->op);
 }
 
-static void double_rename(struct netfs_node *node, struct netfs_node *old_dir,
-			  const char *old_name, struct netfs_node *new_dir, const char *new_name,
-			  uint32_t flags, struct netfs_op *op)
+static void double_rename(struct netfs_node *node, struct netfs_node *old_dir, const char *old_name,
+			  struct netfs_node *new_dir, const char *new_name, uint32_t flags,
+			  struct netfs_op *op)
 {
 	say("rename %s %.8s;", old_name, new_name);
-	start((struct held){ .kind = DOUBLE_RENAME,
-			     .send = send_rename,
-			     .node = node,
-			     .dir = old_dir,
-			     .name = old_name,
-			     .argument = new_dir,
-			     .new_name = new_name,
-			     .flags = flags },
+	start((struct held){.kind = DOUBLE_RENAME,
+			    .send = send_rename,
+			    .node = node,
+			    .dir = old_dir,
+			    .name = old_name,
+			    .argument = new_dir,
+			    .new_name = new_name,
+			    .flags = flags},
 	      op);
 }
 
@@ -217,12 +217,12 @@ static void double_create(struct netfs_node *dir, const char *name, uint32_t fla
 			  struct netfs_op *op)
 {
 	say("create %s;", name);
-	start((struct held){ .kind = DOUBLE_CREATE,
-			     .send = send_create,
-			     .node = dir,
-			     .name = name,
-			     .flags = flags,
-			     .mode = mode },
+	start((struct held){.kind = DOUBLE_CREATE,
+			    .send = send_create,
+			    .node = dir,
+			    .name = name,
+			    .flags = flags,
+			    .mode = mode},
 	      op);
 }
 
@@ -234,7 +234,7 @@ static void send_open(struct held *held)
 static void double_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
 {
 	say("open;");
-	start((struct held){ .kind = DOUBLE_OPEN, .send = send_open, .node = node, .flags = flags },
+	start((struct held){.kind = DOUBLE_OPEN, .send = send_open, .node = node, .flags = flags},
 	      op);
 }
 
@@ -246,10 +246,10 @@ static void send_readdir(struct held *held)
 static void double_readdir(struct netfs_handle *handle, uint64_t cookie, struct netfs_op *op)
 {
 	say("readdir;");
-	start((struct held){ .kind = DOUBLE_READDIR,
-			     .send = send_readdir,
-			     .handle = handle,
-			     .cookie = cookie },
+	start((struct held){.kind = DOUBLE_READDIR,
+			    .send = send_readdir,
+			    .handle = handle,
+			    .cookie = cookie},
 	      op);
 }
 
@@ -261,7 +261,7 @@ static void send_fsync(struct held *held)
 static void double_fsync(struct netfs_handle *handle, bool datasync, struct netfs_op *op)
 {
 	say("fsync;");
-	start((struct held){ .kind = DOUBLE_FSYNC, .send = send_fsync, .handle = handle }, op);
+	start((struct held){.kind = DOUBLE_FSYNC, .send = send_fsync, .handle = handle}, op);
 }
 
 static void send_lock(struct held *held)
@@ -279,14 +279,13 @@ static void send_lock(struct held *held)
 static void double_lock(struct netfs_handle *handle, const struct netfs_lock *lock,
 			struct netfs_op *op)
 {
-	static const char *const names[] = { "read", "write", "un" };
+	static const char *const names[] = {"read", "write", "un"};
 
 	say("%slock;", names[lock->type]);
-	start((struct held){ .kind = DOUBLE_LOCK,
-			     .send = send_lock,
-			     .handle = handle,
-			     .argument = lock },
-	      op);
+	start(
+		(struct held){
+			.kind = DOUBLE_LOCK, .send = send_lock, .handle = handle, .argument = lock},
+		op);
 }
 
 static ssize_t double_write(struct netfs_handle *handle, struct netfs_slice *slice)
@@ -469,7 +468,7 @@ unsigned double_held(enum double_kind kind)
 	struct netfs_list *link;
 	unsigned n = 0;
 
-	netfs_list_for_each(link, &state.all) {
+	netfs_list_for_each (link, &state.all) {
 		struct held *held = netfs_container_of(link, struct held, link);
 
 		n += held->kind == kind && held->waiting;
@@ -481,7 +480,7 @@ static struct held *next_held(enum double_kind kind)
 {
 	struct netfs_list *link;
 
-	netfs_list_for_each(link, &state.all) {
+	netfs_list_for_each (link, &state.all) {
 		struct held *held = netfs_container_of(link, struct held, link);
 
 		if (held->kind == kind && held->waiting)

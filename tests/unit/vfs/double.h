@@ -26,7 +26,7 @@ enum double_kind {
 
 enum double_when {
 	DOUBLE_REQUEST, /* the server does not see it until it is let go */
-	DOUBLE_REPLY,	/* the server has done it, nobody knows yet */
+	DOUBLE_REPLY, /* the server has done it, nobody knows yet */
 };
 
 extern const struct netfs_be_ops double_ops;

@@ -22,7 +22,7 @@ static void note_data(void *user, uint64_t ino, uint64_t start, uint64_t end)
 	notified->ino = ino;
 }
 
-static const struct netfs_notify_ops notify_ops = { .inval_data = note_data };
+static const struct netfs_notify_ops notify_ops = {.inval_data = note_data};
 
 /* The answer says 4 bytes; before it arrives 8 are written and sent. */
 static void an_old_answer_does_not_shrink_a_written_file(void **unused)
@@ -123,7 +123,7 @@ static void times_set_by_hand_survive_the_data_written_before(void **unused)
 {
 	struct netfs_setattr set = {
 		.valid = NETFS_SET_MTIME,
-		.mtime = { .sec = 1000, .nsec = 5 },
+		.mtime = {.sec = 1000, .nsec = 5},
 	};
 	struct netfs_vnode *vnode;
 	struct netfs_file *file;
@@ -150,7 +150,7 @@ static void times_set_by_hand_survive_the_data_written_before(void **unused)
 static void an_open_sees_what_another_client_closed(void **unused)
 {
 	struct netfs_vnode *root2, *a, *a2;
-	struct notified notified = { 0 };
+	struct notified notified = {0};
 	struct netfs_mount *mount2;
 	struct netfs_file *file;
 	struct world world;
@@ -193,7 +193,7 @@ static void an_open_sees_what_another_client_closed(void **unused)
 
 static void our_own_writes_do_not_drop_our_data(void **unused)
 {
-	struct notified notified = { 0 };
+	struct notified notified = {0};
 	struct netfs_vnode *vnode;
 	struct netfs_file *file;
 	struct world world;
@@ -223,7 +223,7 @@ static void our_own_writes_do_not_drop_our_data(void **unused)
 
 static void truncation_drops_what_lay_beyond(void **unused)
 {
-	struct netfs_setattr set = { .valid = NETFS_SET_SIZE, .size = 3 };
+	struct netfs_setattr set = {.valid = NETFS_SET_SIZE, .size = 3};
 	struct netfs_vnode *vnode;
 	struct netfs_file *file;
 	struct netfs_call call;

@@ -16,7 +16,11 @@
 #define OWNERS 3
 #define SLOTS  6
 
-enum { FREE, READ, WRITE };
+enum {
+	FREE,
+	READ,
+	WRITE
+};
 
 /* The oracle: what each owner has on each byte. */
 static uint8_t oracle[OWNERS][BYTES];
@@ -28,8 +32,8 @@ static void handle_free(struct netfs_handle *handle)
 	handles_freed++;
 }
 
-static const struct netfs_be_ops fake_ops = { .handle_free = handle_free };
-static struct netfs_be fake_be = { .ops = &fake_ops };
+static const struct netfs_be_ops fake_ops = {.handle_free = handle_free};
+static struct netfs_be fake_be = {.ops = &fake_ops};
 
 static bool oracle_allows(const struct netfs_lock *lock)
 {
@@ -48,7 +52,7 @@ static bool oracle_allows(const struct netfs_lock *lock)
 
 static void oracle_set(const struct netfs_lock *lock)
 {
-	static const uint8_t states[] = { READ, WRITE, FREE };
+	static const uint8_t states[] = {READ, WRITE, FREE};
 
 	for (uint64_t at = lock->start; at < lock->end; at++)
 		oracle[lock->owner][at] = states[lock->type];
@@ -59,12 +63,12 @@ static void oracle_set(const struct netfs_lock *lock)
 static void check_table(struct netfs_lock_table *table)
 {
 	for (uint64_t at = 0; at < BYTES; at++) {
-		struct netfs_lock probe = { .owner = 99, .start = at, .end = at + 1 }, found;
+		struct netfs_lock probe = {.owner = 99, .start = at, .end = at + 1}, found;
 		bool readers = false, writer = false;
 
 		for (unsigned owner = 0; owner < OWNERS; owner++) {
 			struct netfs_lock_filter mine = {
-				.owner = owner, .start = at, .end = at + 1 };
+				.owner = owner, .start = at, .end = at + 1};
 
 			assert_int_equal(netfs_locks_find(table, &mine, NULL),
 					 oracle[owner][at] != FREE);
@@ -135,7 +139,7 @@ static void want_lock(struct netfs_lock_table *table, struct slot *slots,
 	struct slot *slot = free_slot(slots);
 	enum netfs_locks_answer answer;
 	bool wait = slot && !owner_waits(slots, lock->owner);
-	struct slot once = { 0 };
+	struct slot once = {0};
 
 	if (!wait)
 		slot = &once;
@@ -169,11 +173,11 @@ static void some_waiter_gives_up(struct netfs_lock_table *table, struct slot *sl
 static void the_table_agrees_with_an_array(void **unused)
 {
 	struct netfs_handle handles[2] = {
-		{ .refs = 1, .be = &fake_be },
-		{ .refs = 1, .be = &fake_be },
+		{.refs = 1, .be = &fake_be},
+		{.refs = 1, .be = &fake_be},
 	};
 	struct netfs_lock_table *table;
-	struct slot slots[SLOTS] = { 0 };
+	struct slot slots[SLOTS] = {0};
 	struct netfs_rng rng;
 
 	t_rng(&rng, "the_table_agrees_with_an_array");
@@ -190,7 +194,7 @@ static void the_table_agrees_with_an_array(void **unused)
 
 		if (lock.type == NETFS_LOCK_UNLOCK) {
 			struct netfs_lock_filter mine = {
-				.owner = lock.owner, .start = lock.start, .end = lock.end };
+				.owner = lock.owner, .start = lock.start, .end = lock.end};
 
 			oracle_set(&lock);
 			assert_int_equal(netfs_locks_unlock(table, &mine), 0);
@@ -226,7 +230,7 @@ static void ask_lock(struct w_call *w, struct netfs_file *file, const struct net
 static int lock_now(struct netfs_file *file, enum netfs_lock_type type, uint64_t owner,
 		    uint64_t start, uint64_t end)
 {
-	struct netfs_lock lock = { .type = type, .owner = owner, .start = start, .end = end };
+	struct netfs_lock lock = {.type = type, .owner = owner, .start = start, .end = end};
 	struct netfs_call call;
 
 	netfs_call_init(&call, NULL);
@@ -237,7 +241,7 @@ static int lock_now(struct netfs_file *file, enum netfs_lock_type type, uint64_t
 static void a_waiting_lock_is_granted_when_the_other_goes(void **unused)
 {
 	struct netfs_lock lock = {
-		.type = NETFS_LOCK_WRITE, .owner = 2, .start = 5, .end = UINT64_MAX };
+		.type = NETFS_LOCK_WRITE, .owner = 2, .start = 5, .end = UINT64_MAX};
 	struct netfs_file *file;
 	struct netfs_call call;
 	struct w_call waiting;
@@ -270,7 +274,7 @@ static void a_waiting_lock_is_granted_when_the_other_goes(void **unused)
 
 static void a_waiting_lock_can_be_cancelled(void **unused)
 {
-	struct netfs_lock lock = { .type = NETFS_LOCK_WRITE, .owner = 2, .end = 10 };
+	struct netfs_lock lock = {.type = NETFS_LOCK_WRITE, .owner = 2, .end = 10};
 	struct netfs_file *file;
 	struct w_call waiting;
 	struct world world;
@@ -291,7 +295,7 @@ static void a_waiting_lock_can_be_cancelled(void **unused)
 static void flock_and_posix_locks_do_not_meet(void **unused)
 {
 	struct netfs_lock flock = {
-		.type = NETFS_LOCK_WRITE, .flock = true, .owner = 7, .end = UINT64_MAX };
+		.type = NETFS_LOCK_WRITE, .flock = true, .owner = 7, .end = UINT64_MAX};
 	struct netfs_vnode *vnode;
 	struct netfs_file *file, *second;
 	struct w_call call;
@@ -321,7 +325,7 @@ static void flock_and_posix_locks_do_not_meet(void **unused)
 
 static void the_server_is_asked_again_until_it_grants(void **unused)
 {
-	struct netfs_lock lock = { .type = NETFS_LOCK_WRITE, .owner = 2, .end = 10 };
+	struct netfs_lock lock = {.type = NETFS_LOCK_WRITE, .owner = 2, .end = 10};
 	struct netfs_file *file;
 	struct w_call waiting;
 	struct world world;
@@ -353,7 +357,7 @@ static void the_server_is_asked_again_until_it_grants(void **unused)
 
 static void a_lock_that_waits_for_the_server_can_be_cancelled(void **unused)
 {
-	struct netfs_lock lock = { .type = NETFS_LOCK_WRITE, .owner = 2, .end = 10 };
+	struct netfs_lock lock = {.type = NETFS_LOCK_WRITE, .owner = 2, .end = 10};
 	struct netfs_file *file;
 	struct w_call waiting;
 	struct world world;

@@ -82,7 +82,7 @@ static void a_close_that_cannot_write_leaves_the_mount_usable(void **unused)
 
 static void an_abort_lets_nothing_wait(void **unused)
 {
-	struct netfs_lock lock = { .type = NETFS_LOCK_WRITE, .owner = 1, .end = 10 };
+	struct netfs_lock lock = {.type = NETFS_LOCK_WRITE, .owner = 1, .end = 10};
 	struct w_call lookup, waiting, held;
 	struct netfs_mount_status status;
 	struct netfs_file *file;

@@ -14,9 +14,9 @@
 #define FILES 5000
 
 struct reader {
-	unsigned room;	 /* entries it takes at once */
-	unsigned taken;	 /* in this call */
-	unsigned total;	 /* without dots */
+	unsigned room; /* entries it takes at once */
+	unsigned taken; /* in this call */
+	unsigned total; /* without dots */
 	unsigned dots;
 	unsigned vnodes; /* came with one */
 	uint64_t cookie;

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Blocking forms of the public calls, and a world to make them in.  A second
+ * mount, straight on mem, keeps the tree alive while tests mount anew.
+ *
+ * Locks: none.
+ */
 #include <errno.h>
 #include <backend/backends.h>
 #include <base/list.h>
