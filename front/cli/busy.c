@@ -2,7 +2,8 @@
 /*
  * Finds processes that have something open in a mount, by the names the kernel
  * shows in /proc: working directory, root, program, descriptors, mappings.  They
- * are compared as text, so a dead mount cannot make us wait.
+ * are compared as text, so a dead mount cannot make us wait.  We ourselves may
+ * have inherited a descriptor and do not count.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -112,7 +113,7 @@ size_t netfs_cli_busy(const char *mount_point, char *out, size_t size)
 
 	out[0] = '\0';
 	while (dir && found < SHOWN_MAX && (entry = readdir(dir))) {
-		if (!isdigit((unsigned char)entry->d_name[0]))
+		if (!isdigit((unsigned char)entry->d_name[0]) || atoi(entry->d_name) == getpid())
 			continue;
 		snprintf(proc, sizeof(proc), "/proc/%.16s", entry->d_name);
 		if (!uses(proc, mount_point))

@@ -49,6 +49,8 @@
 #define LINGER_MS 3000
 /* Between two looks at the signals while requests end. */
 #define FINISH_MS 200
+/* How long requests may take to end once everything was given up. */
+#define GIVE_UP_MS 3000
 
 struct daemon {
 	const struct netfs_cli_mount_request *request;
@@ -558,14 +560,34 @@ static void clear_mount_point(struct daemon *daemon)
 		netfs_fuse_unmount(mount_point, MNT_DETACH);
 }
 
+/* The end of those who gave up and whom the library does not let go. */
+static void __attribute__((noreturn)) leave(struct daemon *daemon)
+{
+	unsigned long long dirty = unsent(daemon);
+
+	say(daemon, NETFS_LOG_ERROR, "%llu bytes were never sent and are lost", dirty);
+	if (daemon->record.socket[0])
+		netfs_cli_runtime_remove(daemon->record.socket);
+	netfs_cli_control_tell(daemon->control, "closed %llu", dirty);
+	netfs_cli_supervisor_done(&daemon->supervisor);
+	_exit(NETFS_CLI_FAILED);
+}
+
 /* What waits for the server is cancelled; where that does not help, giving up
- * does. */
+ * does, and where not even that, we go. */
 static void finish(struct daemon *daemon)
 {
+	uint64_t until = 0;
+
 	while (netfs_fuse_finish(daemon->fuse, FINISH_MS) < 0) {
 		pump(daemon, 0);
-		if (giving_up(daemon))
-			netfs_mount_abort(daemon->mount);
+		if (!giving_up(daemon))
+			continue;
+		netfs_mount_abort(daemon->mount);
+		if (!until)
+			until = netfs_cli_now_ms() + GIVE_UP_MS;
+		if (netfs_cli_now_ms() > until)
+			leave(daemon);
 	}
 }
 

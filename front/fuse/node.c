@@ -26,10 +26,11 @@
 #include "session.h"
 
 #define FIRST_BUCKETS 256
-/* How long the absence of capabilities is believed: they are set once in the
- * life of a file, mean nothing on a mount without set-id bits, and the server
- * drops them at a write by itself. */
-#define NO_CAPS_MS 5000
+/* How long the absence of capabilities is believed.  They are set once in the
+ * life of a file, and the server drops them at a write by itself; where the
+ * mount honours none the answer is only seen by who copies them. */
+#define NO_CAPS_MS	  5000
+#define NO_CAPS_NOSUID_MS 60000
 /* Numbers of nodes whose own number is taken. */
 #define SPARE_RANGE (UINT64_C(1) << 63)
 
@@ -255,8 +256,16 @@ void netfs_fuse_node_no_caps(struct netfs_fuse_nodes *nodes, uint64_t nodeid, ui
 	pthread_mutex_lock(&nodes->lock);
 	node = find_locked(nodes, nodeid);
 	if (node && node->caps_changes == mark)
-		node->no_caps_until = now_ms() + NO_CAPS_MS;
+		node->no_caps_until = now_ms() + nodes->no_caps_ms;
 	pthread_mutex_unlock(&nodes->lock);
+}
+
+void netfs_fuse_node_created(struct netfs_fuse_nodes *nodes, uint64_t nodeid)
+{
+	uint32_t mark = 0;
+
+	if (!netfs_fuse_node_has_no_caps(nodes, nodeid, &mark))
+		netfs_fuse_node_no_caps(nodes, nodeid, mark);
 }
 
 void netfs_fuse_node_caps_changed(struct netfs_fuse_nodes *nodes, uint64_t nodeid)
@@ -310,13 +319,14 @@ void netfs_fuse_node_stale_name(struct netfs_fuse_nodes *nodes, uint64_t dir_ino
 	pthread_mutex_unlock(&nodes->lock);
 }
 
-int netfs_fuse_nodes_init(struct netfs_fuse_nodes *nodes, struct netfs_vnode *root)
+int netfs_fuse_nodes_init(struct netfs_fuse_nodes *nodes, struct netfs_vnode *root, bool nosuid)
 {
 	uint64_t nodeid;
 	int err = -ENOMEM;
 
 	memset(nodes, 0, sizeof(*nodes));
 	nodes->root_ino = netfs_vnode_ino(root);
+	nodes->no_caps_ms = nosuid ? NO_CAPS_NOSUID_MS : NO_CAPS_MS;
 	netfs_notice_queue_init(&nodes->notices);
 	pthread_mutex_init(&nodes->lock, NULL);
 	nodes->nbuckets = FIRST_BUCKETS;

@@ -104,6 +104,7 @@ static void reply_create(struct netfs_fuse_request *r, int err)
 		fuse_reply_err(r->req, -err);
 		return;
 	}
+	netfs_fuse_node_created(&session->nodes, entry.ino);
 	if (fuse_reply_create(r->req, &entry, &r->fi) != 0) {
 		netfs_fuse_handle_free(session, handle);
 		netfs_fuse_node_forget(&session->nodes, entry.ino, 1);

@@ -308,7 +308,8 @@ int netfs_fuse_start(const struct netfs_fuse_config *config, struct netfs_mount 
 	if (!session)
 		return -ENOMEM;
 	fuse_set_log_func(libfuse_log);
-	err = netfs_fuse_nodes_init(&session->nodes, netfs_mount_root(mount));
+	err = netfs_fuse_nodes_init(&session->nodes, netfs_mount_root(mount),
+				    (config->mount_flags & MS_NOSUID) != 0);
 	if (err < 0) {
 		free(session);
 		return err;

@@ -47,6 +47,7 @@ struct netfs_fuse_node {
 
 struct netfs_fuse_nodes {
 	uint64_t root_ino;
+	uint64_t no_caps_ms; /* how long the absence of capabilities is believed */
 	struct netfs_notice_queue notices;
 
 	pthread_mutex_t lock; /* guards the rest */
@@ -57,8 +58,9 @@ struct netfs_fuse_nodes {
 	uint64_t last_spare; /* the last number given where the own was taken */
 };
 
-/* root: one reference, which the table takes.  -ENOMEM. */
-int netfs_fuse_nodes_init(struct netfs_fuse_nodes *nodes, struct netfs_vnode *root);
+/* root: one reference, which the table takes.  nosuid: the mount honours no
+ * capabilities.  -ENOMEM. */
+int netfs_fuse_nodes_init(struct netfs_fuse_nodes *nodes, struct netfs_vnode *root, bool nosuid);
 /* Gives all references back; notices find nothing from here on. */
 void netfs_fuse_nodes_clear(struct netfs_fuse_nodes *nodes);
 /* After clear, when nobody can give notice any more. */
@@ -79,6 +81,8 @@ struct netfs_vnode *netfs_fuse_node_find(struct netfs_fuse_nodes *nodes, uint64_
 bool netfs_fuse_node_has_no_caps(struct netfs_fuse_nodes *nodes, uint64_t nodeid,
 				 uint32_t *ret_mark);
 void netfs_fuse_node_no_caps(struct netfs_fuse_nodes *nodes, uint64_t nodeid, uint32_t mark);
+/* A file made just now has none. */
+void netfs_fuse_node_created(struct netfs_fuse_nodes *nodes, uint64_t nodeid);
 /* They may have changed. */
 void netfs_fuse_node_caps_changed(struct netfs_fuse_nodes *nodes, uint64_t nodeid);
 /* Queue what the library noticed.  Any thread; never blocks. */

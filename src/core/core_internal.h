@@ -113,6 +113,8 @@ void netfs_read_finish(struct netfs_request *req, struct netfs_news *news);
 void netfs_write_finish(struct netfs_request *req, struct netfs_news *news);
 /* Readers whose wait may be over go to news. */
 void netfs_read_wake(struct netfs_inode *inode, struct netfs_news *news);
+/* The bytes of [start, end) need not arrive any more; then wake. */
+void netfs_flush_forget(struct netfs_inode *inode, uint64_t start, uint64_t end);
 /* Flushes whose wait is over go to news. */
 void netfs_flush_wake(struct netfs_inode *inode, struct netfs_news *news);
 /* All flushes go to news with an error. */

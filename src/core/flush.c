@@ -136,6 +136,20 @@ void netfs_flush_unlocked(struct netfs_inode *inode)
 		netfs_container_of(link, struct netfs_completion, link)->locked = false;
 }
 
+void netfs_flush_forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &inode->flushers) {
+		struct netfs_completion *done =
+			netfs_container_of(link, struct netfs_completion, link);
+
+		/* Not waiting for a byte too many matters more than for it. */
+		if (netfs_ranges_remove(&done->todo, start, end))
+			netfs_ranges_clear(&done->todo);
+	}
+}
+
 void netfs_flush_wake(struct netfs_inode *inode, struct netfs_news *news)
 {
 	struct netfs_list *link, *tmp;

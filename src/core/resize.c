@@ -100,6 +100,7 @@ static void forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
 			netfs_folio_remove(folio);
 		folio = netfs_folio_index_next(&inode->folios, next);
 	}
+	netfs_flush_forget(inode, start, end);
 	inode->dirty -= dirty;
 	netfs_inode_cleaned(inode, dirty);
 	netfs_inode_unstick(inode, inode->dirty);
@@ -201,6 +202,7 @@ void netfs_inode_resized(struct netfs_inode *inode, uint64_t size)
 	inode->seq++;
 	inode->mtime_ns = netfs_clock_real();
 	news.cleaned = true;
+	netfs_flush_wake(inode, &news);
 	netfs_inode_settle(inode, &news);
 	netfs_news_unlock(&news, inode);
 }
@@ -215,6 +217,7 @@ void netfs_inode_discard(struct netfs_inode *inode, uint64_t start, uint64_t end
 	forget(inode, start, end);
 	inode->seq++;
 	news.cleaned = true;
+	netfs_flush_wake(inode, &news);
 	netfs_inode_settle(inode, &news);
 	netfs_news_unlock(&news, inode);
 }

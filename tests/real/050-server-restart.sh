@@ -29,10 +29,10 @@ restart_under_load() {
 			die "$name: the writer stands still before kill $round"
 		kill -KILL "$diod_pid"
 		wait "$diod_pid" 2>/dev/null
-		done_files=$(cat "$progress")
+		done_files=$(($(cat "$progress") + 3))
 		start_diod "$behind" "$diod_socket"
-		check "$name: work goes on after kill $round" \
-			wait_for $((patience * 2)) progressed "$progress" $((done_files + 3))
+		check "$name: work goes on after kill $round" wait_for $((patience * 2)) \
+			progressed "$progress" $((done_files < files ? done_files : files))
 	done
 	check "$name: the writer saw no error" wait_for $((patience * 5)) gone "$writer"
 	wait "$writer" || { not_ok "$name: the writer failed"; tail -n 5 "$tmp/writer.log"; }

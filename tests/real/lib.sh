@@ -12,7 +12,8 @@
 # prints one "ok" or "not ok" line; a test goes on after a failed point, and
 # fails at the end.  Whatever way it ends, everything it started is ended by
 # its pid, everything it mounted is unmounted, and its folder $tmp is gone.
-# Nothing sleeps: wait_for repeats a command until it succeeds or the time is
+# Descriptors 8 and 9 are for the tests' own files; no server gets them.  Nothing
+# sleeps: wait_for repeats a command until it succeeds or the time is
 # up.
 set -u
 
@@ -161,7 +162,8 @@ start_diod() {
 	# Where it may leave the memory it dies with: it insists on doing that.
 	(
 		cd "$tmp" &&
-			exec diod -f -n -N -c /dev/null -l "$2" -e "$1" -L stderr --nwthreads 16
+			exec diod -f -n -N -c /dev/null -l "$2" -e "$1" -L stderr --nwthreads 16 \
+				8>&- 9>&-
 	) >>"$tmp/diod.log" 2>&1 &
 	diod_pid=$!
 	pids+=("$diod_pid")
@@ -187,7 +189,7 @@ mount_unetfs() {
 	local source=$1 dir=$2 options=${3:-}
 	mkdir -p "$dir"
 	"$unetfs" mount -f ${options:+-o "$options"} "$source" "$dir" \
-		>>"$tmp/$(basename "$dir").log" 2>&1 &
+		>>"$tmp/$(basename "$dir").log" 2>&1 8>&- 9>&- &
 	mount_pid=$!
 	pids+=("$mount_pid")
 	mounts+=("$dir")

@@ -696,12 +696,38 @@ static void cancelled_read_ends(void **state)
 	free(world);
 }
 
+/* Dirty data that is cut off while a flush waits for it does not come any
+ * more, and the flush must not wait for it for ever. */
+static void flush_does_not_wait_for_discarded_data(void **state)
+{
+	struct world *world = malloc(sizeof(*world));
+	static struct step write, flush;
+
+	world_start(world, 12);
+	do_write(world, &write, 0, 10000);
+	assert_int_equal(run_completion(world, netfs_inode_lock), 0);
+	flush = (struct step){0};
+	flush.done.fn = completion_done;
+	netfs_inode_flush(&world->inode, 0, UINT64_MAX, &flush.done);
+	assert_false(flush.finished);
+	world->server.size = 0;
+	netfs_inode_resized(&world->inode, 0);
+	netfs_inode_unlock(&world->inode);
+	assert_true(netfs_sim_run(step_finished, &flush, LIMIT_NS));
+	assert_int_equal(flush.result, 0);
+	assert_int_equal(world->server.writes, 0);
+	free(write.buf);
+	world_stop(world);
+	free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writer_does_not_wait_for_upload),
 		cmocka_unit_test(refused_data_is_kept_and_sent_later),
 		cmocka_unit_test(cancelled_read_ends),
+		cmocka_unit_test(flush_does_not_wait_for_discarded_data),
 		cmocka_unit_test(abort_ends_everything),
 		cmocka_unit_test(random_mix_matches_the_array),
 	};
