@@ -5,9 +5,8 @@
  * fi->fh is a handle of ours.  All handles are in a list of the session,
  * because a connection that ends by an abort ends without the releases.
  *
- * With the kernel's write-back cache the kernel appends by itself, and reads
- * around a partial page through handles that were opened for writing only: such
- * opens lose O_APPEND and become O_RDWR.
+ * With the kernel's write-back cache the kernel reads around a partial page
+ * through handles that were opened for writing only: such opens become O_RDWR.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,13 +38,13 @@ void netfs_fuse_handle_free(struct netfs_fuse_session *session, struct netfs_fus
 	free(handle);
 }
 
+/* Which writes append is said with each of them; see op_data.c. */
 static uint32_t open_flags(const struct netfs_fuse_session *session, int flags)
 {
-	if (!session->config->kernel_writeback)
-		return (uint32_t)flags;
-	if ((flags & O_ACCMODE) == O_WRONLY)
+	flags &= ~O_APPEND;
+	if (session->config->kernel_writeback && (flags & O_ACCMODE) == O_WRONLY)
 		flags = (flags & ~O_ACCMODE) | O_RDWR;
-	return (uint32_t)(flags & ~O_APPEND);
+	return (uint32_t)flags;
 }
 
 /* Prepares fi and the handle for the answer to an open. */

@@ -275,7 +275,7 @@ void netfs_getlock(struct netfs_file *file, const struct netfs_lock *lock, struc
 
 enum netfs_io_flags {
 	NETFS_IO_DIRECT = 1 << 0, /* as O_DIRECT: past the cache */
-	NETFS_IO_APPEND = 1 << 1, /* write at the end, wherever it is */
+	NETFS_IO_APPEND = 1 << 1, /* write at the end, wherever it is: start then says */
 	NETFS_IO_DSYNC = 1 << 2, /* durable before done() */
 	/* Read: do not copy; point iov at the library's own memory, which
 	 * stays as it is until netfs_io_end().  iov and niov then are the

@@ -13,7 +13,7 @@
 enum contract_flags {
 	CONTRACT_NO_OWNER = 1 << 0, /* new objects do not belong to op->cred */
 	CONTRACT_NO_DEVICES = 1 << 1, /* device nodes are refused */
-	CONTRACT_NO_SPARSE = 1 << 2, /* files of 5 GiB are refused */
+	CONTRACT_NO_SPARSE = 1 << 2, /* files of 5 GiB are refused, of 8 MiB not */
 	CONTRACT_NO_NAME_MAX = 1 << 3, /* names of 255 bytes are refused */
 	CONTRACT_NO_RANGE_LOCKS = 1 << 4, /* locks are of whole files and handles */
 };

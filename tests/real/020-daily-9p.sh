@@ -15,7 +15,7 @@ for options in "" cache=loose; do
 	mkdir "$tmp/export-$name"
 	echo "# $name"
 	mount_diod "$tmp/export-$name" "$tmp/$name" "$options"
-	daily_use "$tmp/$name" "$tmp/export-$name"
+	daily_use "$tmp/$name" "$tmp/export-$name" whole
 	check_umount "$tmp/$name" "$mount_pid"
 	check "the server is still well" kill -0 "$diod_pid"
 	end "$diod_pid"

@@ -19,7 +19,7 @@ exercise() {
 	for seed in $seeds; do
 		check "fsx $name, $ops operations, seed $seed, on $(basename "$mount")" \
 			timeout $((patience * 30)) "$BUILD/unetfs-fsx" -q -N "$ops" -S "$seed" \
-			-P "$tmp" "$@" "$mount/$name" &&
+			-P "$tmp" "$@" "$mount/$name" && sync "$mount/$name" &&
 			check "the server has the same file" cmp "$mount/$name" "$behind/$name"
 	done
 }

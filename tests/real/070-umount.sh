@@ -55,7 +55,7 @@ dead_server() {
 	check "$name: the program ends" wait_for "$patience" gone "$mount_pid"
 	check "$name: the waiting reader ends" wait_for "$patience" gone "$reader"
 	check "$name: it says how much was lost" grep -qE "[0-9]+ (bytes|B|KiB|MiB)" "$tmp/out"
-	exec 8>&- 2>/dev/null
+	{ exec 8>&-; } 2>/dev/null
 	[ "$signal" = STOP ] && kill -CONT "$diod_pid"
 	end "$diod_pid"
 	check "$name: it took less than $patience seconds" test $((SECONDS - begin)) -lt "$patience"

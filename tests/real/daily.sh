@@ -3,9 +3,10 @@
 # What people do to a share every day, as a list of points.  Sourced by the
 # tests that mount different servers:
 #
-#	daily_use MOUNT BEHIND
+#	daily_use MOUNT BEHIND [whole]
 #
-# BEHIND is the same directory as the server sees it.  Each point uses a folder
+# BEHIND is the same directory as the server sees it.  "whole": the server locks
+# whole files where ranges were asked for, as diod does.  Each point uses a folder
 # of its own, so that one failure does not bring others.
 
 requires_daily() {
@@ -13,7 +14,7 @@ requires_daily() {
 }
 
 daily_use() {
-	export M=$1 B=$2 T=$tmp HERE=$here
+	export M=$1 B=$2 T=$tmp HERE=$here RANGES=${3:-lockf}
 	daily_copies
 	daily_names
 	daily_writers
@@ -42,7 +43,8 @@ daily_source() {
 daily_copies() {
 	check_sh "cp -a copies a tree with links, modes and times" \
 		'cp -a $T/tree $M/cp && test -z "$(rsync -aniH --delete $T/tree/ $M/cp/)"'
-	check_sh "the server has the same bytes" 'diff -r --no-dereference $T/tree $B/cp'
+	check_sh "the server has the same bytes" \
+		'settle $M/cp; diff -r --no-dereference $T/tree $B/cp'
 	check_sh "rsync -a transfers a tree" 'rsync -aH $T/tree/ $M/rsync/'
 	check_sh "rsync -a again transfers nothing" \
 		'out=$(rsync -aiH $T/tree/ $M/rsync/); echo "$out"; test -z "$out"'
@@ -96,17 +98,19 @@ daily_writers() {
 	check_sh "dd appends" \
 		'cd $M/w; printf 12345 >app
 		 printf 678 | dd of=app oflag=append conv=notrunc status=none
-		 test "$(cat app)" = 12345678; test "$(cat $B/w/app)" = 12345678'
+		 test "$(cat app)" = 12345678
+		 settle app; test "$(cat $B/w/app)" = 12345678'
 	check_sh "two processes append without losing a line" \
 		'line() { for i in $(seq 400); do echo "$1 $i and some more"; done; }
 		 cd $M/w; line a >>log & line b >>$M/w/log; wait
 		 test "$(wc -l <$M/w/log)" = 800
 		 for p in a b; do grep "^$p " $M/w/log | cut -d" " -f2 | cmp - <(seq 400); done
-		 cmp $M/w/log $B/w/log'
+		 settle $M/w/log; cmp $M/w/log $B/w/log'
 	check_sh "a sparse file reads as zeroes and keeps its size" \
 		'cd $M/w; truncate -s 10M sparse
 		 printf end | dd of=sparse bs=1 seek=5000000 conv=notrunc \
-		 status=none; test "$(stat -c %s sparse)" = 10485760; cmp sparse $B/w/sparse
+		 status=none; test "$(stat -c %s sparse)" = 10485760
+		 settle sparse; cmp sparse $B/w/sparse
 		 truncate -s 4999999 sparse; cmp -n 4999999 sparse /dev/zero
 		 cmp sparse $B/w/sparse'
 	check_sh "flock excludes a second process" \
@@ -115,10 +119,11 @@ daily_writers() {
 	check_sh "flock waits until the other one lets go" \
 		'cd $M/w; python3 $HERE/lockwait.py flock lock'
 	check_sh "record locks exclude by range and wait" \
-		'cd $M/w; python3 $HERE/lockwait.py lockf lock'
+		'cd $M/w; python3 $HERE/lockwait.py $RANGES lock'
 	check_sh "O_DIRECT writes and reads the same bytes" \
 		'cd $M/w; dd if=/dev/urandom of=$T/rnd bs=1M count=4 status=none
-		 dd if=$T/rnd of=direct bs=256K oflag=direct status=none; cmp $T/rnd $B/w/direct
+		 dd if=$T/rnd of=direct bs=256K oflag=direct status=none
+		 settle direct; cmp $T/rnd $B/w/direct
 		 dd if=direct of=$T/rnd2 bs=512K iflag=direct status=none; cmp $T/rnd $T/rnd2
 		 cmp direct $T/rnd'
 }
@@ -144,7 +149,8 @@ daily_development() {
 	check_sh "git clone, commit and fsck work" \
 		'export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b
 		 export GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
-		 mkdir $T/repo; cp -a $T/tree/deep/er/still/[a-k]* $T/repo; cd $T/repo
+		 rm -rf $T/repo; mkdir $T/repo; cp -a $T/tree/deep/er/still/[a-k]* $T/repo
+		 cd $T/repo
 		 git init -q .; git add .; git commit -qm one; git -c protocol.file.allow=always \
 		 clone -q --no-local $T/repo $M/clone; cd $M/clone; git fsck --strict --no-progress
 		 echo change >>$(ls *.h | head -n 1); git commit -qam two; git gc -q

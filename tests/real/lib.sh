@@ -62,12 +62,10 @@ check() {
 	return 1
 }
 
-# check_sh WHAT SCRIPT: the same for lines of shell, stopped by any failure.  There
-# "fails command..." is for what must fail ("!" would not stop the script).
+# check_sh WHAT SCRIPT: the same for lines of shell, stopped by any failure.
 check_sh() {
-	local fails='fails() { if "$@"; then echo "did not fail: $*"; return 1; fi; }'
-	check "$1" timeout $((patience * 6)) bash -euo pipefail -c "$fails
-$2"
+	check "$1" timeout $((patience * 6)) bash -euo pipefail -c '. "$0"; eval "$1"' \
+		"$here/lines.sh" "$2"
 }
 
 die() {

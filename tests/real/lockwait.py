@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """One process holds a lock, another waits for it and gets it when it is free.
 
-    lockwait.py flock|lockf FILE
+    lockwait.py flock|lockf|whole FILE
+
+whole: record locks of a server that locks whole files.
 """
 import errno
 import fcntl

@@ -17,6 +17,7 @@
 
 #define JOBS_MAX    64
 #define TWICE_EVERY 16
+#define LISTED_MAX  1024 /* seeds in a file */
 
 enum long_option {
 	OPT_SEED = 256,
@@ -237,30 +238,38 @@ static int parse_seed(char *line, struct world_options *ret_world)
 	return 1;
 }
 
-static bool run_listed(const struct options *opts, struct totals *totals)
+/* Reads the file as a whole before the first child is made: they would share
+ * its position.  How many there are, or -1. */
+static int read_listed(const char *path, struct world_options *ret_worlds)
 {
-	FILE *file = fopen(opts->seeds, "r");
+	FILE *file = fopen(path, "r");
 	char line[256];
-	bool good = true;
+	int count = 0, got = 0;
 
 	if (!file) {
-		perror(opts->seeds);
-		totals->failed++;
-		return false;
+		perror(path);
+		return -1;
 	}
-	while (good && fgets(line, sizeof(line), file)) {
-		struct world_options world;
-		int got = parse_seed(line, &world);
-
-		if (got < 0) {
-			fprintf(stderr, "%s: not a seed: %s\n", opts->seeds, line);
-			totals->failed++;
-			good = false;
-		} else if (got) {
-			good = run_seed(opts, &world, totals);
-		}
+	while (got >= 0 && count < LISTED_MAX && fgets(line, sizeof(line), file)) {
+		got = parse_seed(line, &ret_worlds[count]);
+		count += got > 0;
 	}
 	fclose(file);
+	if (got < 0)
+		fprintf(stderr, "%s: not a seed: %s\n", path, line);
+	return got < 0 ? -1 : count;
+}
+
+static bool run_listed(const struct options *opts, struct totals *totals)
+{
+	static struct world_options worlds[LISTED_MAX];
+	int count = read_listed(opts->seeds, worlds);
+	bool good = count >= 0;
+
+	if (!good)
+		totals->failed++;
+	for (int i = 0; good && i < count; i++)
+		good = run_seed(opts, &worlds[i], totals);
 	return good;
 }
 

@@ -13,7 +13,8 @@
  *    from a task, for tests.  The contract allows both.
  * 3. Complete once, with no lock held, and forget: the caller may come back at
  *    once, and may have freed what was completed.  Hence enter() and leave().
- * 4. Promise nothing: what the server cannot do is NULL in the table.
+ * 4. Promise nothing: what the server cannot do is NULL in the table.  Here
+ *    that is extended attributes, locks, fallocate, copies, finding holes.
  *
  * "mem:" is a tree of one's own, "mem:NAME" one for all mounts of that name in
  * the process; it goes with the last of them.  One lock guards all files.
@@ -63,7 +64,7 @@ struct mem_ref {
 	struct file *file;
 };
 
-/* A completion: of a slice, or else of an operation. */
+/* A completion: of an operation, or else of a slice. */
 struct answer {
 	struct netfs_task task;
 	struct netfs_op *op;
@@ -75,6 +76,7 @@ struct answer {
 
 static struct netfs_mutex mem_lock;
 static uint64_t last_number; /* of a file or an entry; none is used again */
+/* The roots of all trees, by name; the name "" is never found. */
 static struct file exports = {.attr = {.mode = S_IFDIR, .nlink = 1},
 			      .entries = {&exports.entries, &exports.entries}};
 
@@ -212,31 +214,31 @@ static int entry_rename(struct file *old_dir, const char *old_name, struct file 
 			const char *new_name, uint32_t flags)
 {
 	bool exchange = flags == RENAME_EXCHANGE;
-	struct entry *old, *new;
+	struct entry *old, *over;
 	int err = entry_find(old_dir, old_name, &old);
 
 	if (err)
 		return err;
-	err = entry_find(new_dir, new_name, &new);
+	err = entry_find(new_dir, new_name, &over);
 	if (err && (err != -ENOENT || exchange))
 		return err;
-	if (new && flags == RENAME_NOREPLACE)
+	if (over && flags == RENAME_NOREPLACE)
 		return -EEXIST;
-	if (new && new->file == old->file)
+	if (over && over->file == old->file)
 		return 0;
 	for (struct file *up = new_dir; up; up = up->parent)
 		if (up == old->file)
 			return -EINVAL;
 	for (struct file *up = old_dir; up && exchange; up = up->parent)
-		if (up == new->file)
+		if (up == over->file)
 			return -EINVAL;
-	err = new &&  !exchange ? check_removable(new->file, S_ISDIR(old->file->attr.mode)) : 0;
+	err = over && !exchange ? check_removable(over->file, S_ISDIR(old->file->attr.mode)) : 0;
 	if (err)
 		return err;
 	if (exchange)
-		entry_place(old_dir, old_name, new);
-	else if (new)
-		entry_free(new_dir, new);
+		entry_place(old_dir, old_name, over);
+	else if (over)
+		entry_free(new_dir, over);
 	entry_place(new_dir, new_name, old);
 	old_dir->attr.mtime = changed(old_dir);
 	return 0;
