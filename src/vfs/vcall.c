@@ -311,9 +311,24 @@ static void ask_interrupt(struct netfs_vcall *v)
 	netfs_ask_cancel(v->mount, &v->ask);
 }
 
+/* The server does not know the object any more: whatever name led to it leads
+ * elsewhere now, and the next lookup has to ask. */
+static void forget_names_of(struct netfs_vnode *vnode)
+{
+	struct netfs_mount *mount = vnode->mount;
+
+	netfs_mutex_lock(&mount->mutex);
+	netfs_names_forget(vnode);
+	netfs_mutex_unlock(&mount->mutex);
+}
+
 static void ask_done(struct netfs_ask *ask, int err)
 {
-	netfs_vcall_resume(netfs_container_of(ask, struct netfs_vcall, ask), err);
+	struct netfs_vcall *v = netfs_container_of(ask, struct netfs_vcall, ask);
+
+	if (err == -ESTALE && v->vnode)
+		forget_names_of(v->vnode);
+	netfs_vcall_resume(v, err);
 }
 
 struct netfs_ask *netfs_vcall_prepare(struct netfs_vcall *v, enum netfs_ask_kind kind)

@@ -57,6 +57,7 @@
 
 #define P9_TIMEO_DEFAULT_DS 600u /* a minute, as nfs has it */
 #define P9_CONNECT_NS	    (20 * NETFS_NS_PER_SEC) /* connect and attach */
+#define P9_FLUSH_NS	    (5 * NETFS_NS_PER_SEC) /* to answer a cancellation */
 #define P9_BACKOFF_MIN_NS   (100 * NETFS_NS_PER_MS)
 #define P9_BACKOFF_MAX_NS   (5 * NETFS_NS_PER_SEC)
 
@@ -300,6 +301,8 @@ struct p9_conn {
 	uint32_t *free_fids; /* c stack of numbers */
 	uint32_t nfree_fids, free_fids_room; /* c */
 	uint32_t next_fid; /* c */
+	uint32_t flushing; /* c cancelled requests without an answer */
+	uint64_t flush_ns; /* c when the first of them went, or the last was answered */
 	uint32_t clunks; /* c fids being given back */
 	struct netfs_list calls; /* c all of them */
 	struct netfs_list parked; /* c calls waiting for the connection */

@@ -318,6 +318,24 @@ static uint64_t watch_silence(struct p9_conn *conn, uint64_t now)
 	return heard + conn->silent_ns;
 }
 
+/* Somebody who gave up is waiting for the server to say so.  A process that is
+ * to be killed does not end before, so a server that is silent about this is
+ * not waited for as long as one that has work to do. */
+static uint64_t watch_flushes(struct p9_conn *conn, uint64_t now)
+{
+	uint64_t until;
+
+	netfs_mutex_lock(&conn->lock);
+	until = conn->flushing ? conn->flush_ns + P9_FLUSH_NS : 0;
+	netfs_mutex_unlock(&conn->lock);
+	if (!until || now < until)
+		return until;
+	p9_conn_fault(conn, -ETIMEDOUT,
+		      "server not responding: a cancelled request was not answered by %s in %llu s",
+		      conn->be.address, (unsigned long long)(P9_FLUSH_NS / NETFS_NS_PER_SEC));
+	return 0;
+}
+
 /* Looks at every clock and sets the timer for the next. */
 static void watch_time(struct p9_conn *conn, bool closing)
 {
@@ -329,7 +347,7 @@ static void watch_time(struct p9_conn *conn, bool closing)
 		if (now >= next)
 			p9_conn_fault(conn, -ETIMEDOUT, "no answer from %s", conn->be.address);
 	} else if (state == P9_READY) {
-		next = watch_silence(conn, now);
+		next = sooner(watch_silence(conn, now), watch_flushes(conn, now));
 	} else if (state == P9_DOWN && !closing) {
 		next = conn->retry_ns;
 	}

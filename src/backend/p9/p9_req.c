@@ -116,8 +116,11 @@ static void free_tag(struct p9_conn *conn, uint16_t tag)
 {
 	struct netfs_list *elem;
 
-	conn->tags[tag].req = NULL;
-	conn->tags[tag].flushing = false;
+	if (conn->tags[tag].flushing) {
+		conn->flushing--;
+		conn->flush_ns = netfs_clock_now();
+	}
+	conn->tags[tag] = (struct p9_tag){0};
 	conn->free_tags[conn->nfree_tags++] = tag;
 	conn->outstanding--;
 	elem = netfs_list_pop_front(&conn->pending);
@@ -250,9 +253,14 @@ bool p9_req_flush_locked(struct p9_conn *conn, struct p9_req *req)
 	if (withdraw(conn, req))
 		return true;
 	/* Without memory the reply itself has to be waited for. */
-	if (!conn->tags[req->tag].flushing)
-		conn->tags[req->tag].flushing =
-			queue_flush(conn, P9_TAG_FLUSH + req->tag, req->tag);
+	if (!conn->tags[req->tag].flushing &&
+	    queue_flush(conn, P9_TAG_FLUSH + req->tag, req->tag)) {
+		conn->tags[req->tag].flushing = true;
+		if (conn->flushing++ == 0)
+			conn->flush_ns = netfs_clock_now();
+		/* The watch sets the timer for it. */
+		netfs_task_post(&conn->task);
+	}
 	return false;
 }
 
@@ -350,4 +358,5 @@ void p9_req_steal_locked(struct p9_conn *conn, struct netfs_list *list)
 	while ((elem = netfs_list_pop_front(&conn->pending)))
 		steal(list, netfs_container_of(elem, struct p9_req, pending));
 	conn->outstanding = 0;
+	conn->flushing = 0;
 }

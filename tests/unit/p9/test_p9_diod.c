@@ -563,6 +563,31 @@ static void cancel_ends_a_wait_for_a_dead_server(void **state)
 	assert_int_equal(top_wait(&t), -EINTR);
 }
 
+/* A process that waits for a frozen server can be killed all the same. */
+static void cancel_ends_a_wait_for_a_frozen_server(void **state)
+{
+	struct server *s = *state;
+	struct netfs_handle *handle;
+	struct netfs_attr attr;
+	struct tslice slice;
+	struct top t;
+	char buf[100];
+
+	assert_int_equal(t_create(s->root, "f", O_RDWR, NULL, &handle), 0);
+	kill(s->pid, SIGSTOP);
+	top_init(&t);
+	s->be->ops->getattr(s->root, NULL, &t.op);
+	assert_true(tslice_start(&slice, handle, NETFS_SLICE_READ, 0, buf, sizeof(buf)) > 0);
+	s->be->ops->op_cancel(s->be, &t.op);
+	s->be->ops->slice_cancel(s->be, &slice.slice);
+	assert_int_equal(top_wait(&t), -EINTR);
+	tslice_wait(&slice);
+	assert_int_equal(slice.err, -EINTR);
+	kill(s->pid, SIGCONT);
+	assert_int_equal(t_getattr(s->root, NULL, &attr), 0);
+	netfs_handle_put(handle);
+}
+
 static void kill_in_the_middle_loses_nothing(void **state)
 {
 	struct server *s = *state;
@@ -734,6 +759,7 @@ int main(void)
 		T(many_slices_fly_at_once),
 		T(cancelled_operations_complete_once),
 		T(cancel_ends_a_wait_for_a_dead_server),
+		T(cancel_ends_a_wait_for_a_frozen_server),
 		T(kill_in_the_middle_loses_nothing),
 		T(names_survive_a_kill),
 		T(locks_are_taken_again_or_lost_with_an_error),

@@ -48,6 +48,7 @@ static struct {
 	uint32_t caps_set;
 	unsigned blocked;
 	int write_error;
+	int open_error;
 	struct netfs_be_host *host; /* of the last mount */
 	int nodes;
 	char log[1 << 16];
@@ -234,6 +235,10 @@ static void send_open(struct held *held)
 static void double_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
 {
 	say("open;");
+	if (state.open_error) {
+		op->done(op, state.open_error);
+		return;
+	}
 	start((struct held){.kind = DOUBLE_OPEN, .send = send_open, .node = node, .flags = flags},
 	      op);
 }
@@ -536,6 +541,11 @@ void double_block_locks(unsigned n)
 void double_fail_writes(int err)
 {
 	state.write_error = err;
+}
+
+void double_fail_opens(int err)
+{
+	state.open_error = err;
 }
 
 void double_ready(void)

@@ -50,6 +50,8 @@ unsigned double_logged(const char *what);
 void double_block_locks(unsigned n);
 /* The next data writes fail with err, for good; 0: no more. */
 void double_fail_writes(int err);
+/* Opens fail with err; 0: no more. */
+void double_fail_opens(int err);
 /* Refused slices may be offered again. */
 void double_ready(void);
 /* Nodes and handles alive over all mounts. */

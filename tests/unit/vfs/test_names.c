@@ -6,6 +6,7 @@
  * Method: mem behind the double, whose log says what the server was asked.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include "double.h"
 #include "world.h"
 
@@ -187,6 +188,29 @@ static void impossible_names_never_reach_the_server(void **unused)
 	world_stop(&world);
 }
 
+/* Somebody replaced the file behind our back: the name that is still believed
+ * leads nowhere, and a second attempt must ask the server for it. */
+static void a_stale_object_makes_its_name_unknown(void **unused)
+{
+	struct netfs_vnode *vnode;
+	struct netfs_call call;
+	struct world world;
+
+	world_start(&world, &double_ops, "actimeo=100");
+	w_put(world.root, "a", "text");
+	vnode = w_find(world.root, "a");
+	double_fail_opens(-ESTALE);
+	netfs_call_init(&call, NULL);
+	netfs_open(vnode, O_RDONLY, &call);
+	assert_int_equal(netfs_call_wait(&call), -ESTALE);
+	double_fail_opens(0);
+	double_log_clear();
+	netfs_vnode_put(w_find(world.root, "a"));
+	assert_int_equal(double_logged("lookup a;"), 1);
+	netfs_vnode_put(vnode);
+	world_stop(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +221,7 @@ int main(void)
 		cmocka_unit_test(a_late_lookup_does_not_bring_a_removed_name_back),
 		cmocka_unit_test(names_go_when_another_client_changed_the_directory),
 		cmocka_unit_test(a_held_back_lookup_can_be_cancelled),
+		cmocka_unit_test(a_stale_object_makes_its_name_unknown),
 		cmocka_unit_test(dots_lead_to_the_directory_and_its_parent),
 		cmocka_unit_test(impossible_names_never_reach_the_server),
 	};
