@@ -572,6 +572,7 @@ static void cancel_ends_a_wait_for_a_frozen_server(void **state)
 	struct tslice slice;
 	struct top t;
 	char buf[100];
+	int err;
 
 	assert_int_equal(t_create(s->root, "f", O_RDWR, NULL, &handle), 0);
 	kill(s->pid, SIGSTOP);
@@ -580,9 +581,11 @@ static void cancel_ends_a_wait_for_a_frozen_server(void **state)
 	assert_true(tslice_start(&slice, handle, NETFS_SLICE_READ, 0, buf, sizeof(buf)) > 0);
 	s->be->ops->op_cancel(s->be, &t.op);
 	s->be->ops->slice_cancel(s->be, &slice.slice);
-	assert_int_equal(top_wait(&t), -EINTR);
+	/* A thread of the server may have answered before it froze. */
+	err = top_wait(&t);
+	assert_true(err == -EINTR || err == 0);
 	tslice_wait(&slice);
-	assert_int_equal(slice.err, -EINTR);
+	assert_true(slice.err == -EINTR || slice.err == 0);
 	kill(s->pid, SIGCONT);
 	assert_int_equal(t_getattr(s->root, NULL, &attr), 0);
 	netfs_handle_put(handle);
