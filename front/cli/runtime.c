@@ -86,7 +86,11 @@ static void record_path(const char *socket, char *path, size_t size)
 {
 	size_t n = strlen(socket);
 
-	snprintf(path, size, "%.*s.mount", n > 5 ? (int)n - 5 : 0, socket);
+	n = n > strlen(".sock") ? n - strlen(".sock") : 0;
+	if (n > size - sizeof(".mount"))
+		n = size - sizeof(".mount");
+	memcpy(path, socket, n);
+	memcpy(path + n, ".mount", sizeof(".mount"));
 }
 
 /* A record is lines of "word value"; a newline in a value is "\n". */
