@@ -74,6 +74,15 @@ void server_kill(struct server *s)
 	s->pid = 0;
 }
 
+void server_freeze(struct server *s)
+{
+	int status;
+
+	kill(s->pid, SIGSTOP);
+	assert_int_equal(waitpid(s->pid, &status, WUNTRACED), s->pid);
+	assert_true(WIFSTOPPED(status));
+}
+
 static void on_ready(struct netfs_be_host *host)
 {
 	struct server *s = host->priv;

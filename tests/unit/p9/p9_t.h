@@ -31,6 +31,8 @@ struct server {
 bool server_present(void);
 void server_start(struct server *s); /* returns when the socket is there */
 void server_kill(struct server *s);
+/* Returns once no thread of it runs any more; SIGCONT lets it go on. */
+void server_freeze(struct server *s);
 /* Makes the folder, starts diod, connects. */
 void server_up(struct server *s);
 /* Disconnects, stops, removes the folder. */
