@@ -100,7 +100,8 @@ static bool conn_queue(struct conn9 *conn, const void *bytes, size_t len)
 		conn->out = out;
 		conn->out_room = room;
 	}
-	memcpy(conn->out + conn->out_len, bytes, len);
+	if (len)
+		memcpy(conn->out + conn->out_len, bytes, len);
 	conn->out_len += len;
 	return true;
 }
