@@ -17,7 +17,7 @@ RUNS   ?= 1000000
 SOURCE ?= 9p:
 
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD)
+	@ninja -C $(BUILD) $(TARGETS)
 	@tools/link-programs $(BUILD)
 
 %/build.ninja:
@@ -38,9 +38,10 @@ asan:
 tsan:
 	@BUILD=build-tsan SANITIZE=thread tools/check
 
-# What is measured or installed has no checks of lock ranks in it.
+# What is measured or installed: without checks of lock ranks, without tests.
 release:
 	@$(MAKE) --no-print-directory all BUILD=build-release \
+		TARGETS="front/unetfs front/unetfs.1 bench/unetfs-load" \
 		MESON="--buildtype=release -Dchecked=false --prefix=$(PREFIX)"
 
 bench:
@@ -54,8 +55,6 @@ install: release
 
 fuzz:
 	@tools/deps build test
-	@CC=clang $(MAKE) --no-print-directory all BUILD=build-fuzz \
-		MESON="-Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false"
 	@BUILD=build-fuzz tools/fuzz $(RUNS)
 
 tidy:
