@@ -57,6 +57,8 @@ static void help_verb(const struct netfs_cli_verb *verb)
 {
 	printf("unetfs %s %s\n%s\n", verb->name, verb->arguments, verb->text);
 	help_flags(verb->flags);
+	if (verb->run == netfs_cli_mount)
+		help_options();
 }
 
 /* ---------------------------------------------------------------- mdoc */

@@ -165,5 +165,7 @@ int main(int argc, char **argv)
 	verb = netfs_cli_verb_find(argv[1]);
 	if (!verb)
 		return netfs_cli_usage(NULL, "no command \"%s\"", argv[1]);
+	if (argc == 3 && strcmp(argv[2], "--help") == 0)
+		return netfs_cli_help(2, argv);
 	return verb->run(argc - 1, argv + 1);
 }

@@ -28,6 +28,19 @@ const struct netfs_cli_flag netfs_cli_mount_flags[] = {
 	{NULL, NULL},
 };
 
+static int refuse_mounted(const char *path, const struct netfs_mountinfo *info)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 && errno == ENOTCONN)
+		netfs_cli_error("%s holds a mount of %s whose process is dead; unetfs umount %s "
+				"takes it away",
+				path, info->source, path);
+	else
+		netfs_cli_error("%s is busy: %s is mounted there", path, info->source);
+	return NETFS_CLI_FAILED;
+}
+
 /* A directory, not yet a mount of ours. */
 static int check_mount_point(const char *dir, char path[PATH_MAX])
 {
@@ -36,10 +49,8 @@ static int check_mount_point(const char *dir, char path[PATH_MAX])
 	int err = netfs_cli_path(dir, path);
 
 	if (err == 0 && netfs_mountinfo_find(path, &info) == 0 &&
-	    strcmp(info.type, NETFS_FUSE_TYPE) == 0) {
-		netfs_cli_error("%s is busy: %s is mounted there", path, info.source);
-		return NETFS_CLI_FAILED;
-	}
+	    strcmp(info.type, NETFS_FUSE_TYPE) == 0)
+		return refuse_mounted(path, &info);
 	/* A link to a directory is followed, as mount(8) does. */
 	if (err == 0 && !realpath(dir, path))
 		err = -errno;
@@ -61,8 +72,7 @@ static int check_again(const char *path)
 
 	if (netfs_mountinfo_find(path, &info) < 0 || strcmp(info.type, NETFS_FUSE_TYPE) != 0)
 		return NETFS_CLI_OK;
-	netfs_cli_error("%s is busy: %s is mounted there", path, info.source);
-	return NETFS_CLI_FAILED;
+	return refuse_mounted(path, &info);
 }
 
 static int check_source(const char *source)

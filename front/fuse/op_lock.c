@@ -2,8 +2,8 @@
 /*
  * Byte-range locks of fcntl(2) and whole-file locks of flock(2).
  *
- * A lock that has to wait is a pending request like any other: the process is
- * interruptible, because an interrupt cancels the call.
+ * A lock that has to wait is a pending request like any other, except that any
+ * signal ends it, as the manuals of both calls promise.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -81,6 +81,7 @@ static void op_setlk(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *f
 
 	if (!r)
 		return;
+	r->is_lock_wait = sleep != 0;
 	lock_fill(lock_room(r), lock, fi->lock_owner);
 	netfs_lock(netfs_fuse_file(fi), lock_room(r), sleep != 0, &r->call);
 	netfs_fuse_request_started(r);
@@ -93,6 +94,7 @@ static void op_flock(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *f
 
 	if (!r)
 		return;
+	r->is_lock_wait = !(op & LOCK_NB);
 	lock = lock_room(r);
 	*lock = (struct netfs_lock){
 		.flock = true,

@@ -10,14 +10,6 @@
  *	STARTING -> DONE      completed inside the call: the starter answers
  *	STARTING -> PENDING   the call returned first: the completion answers
  *
- * Interrupts.  libfuse may call on_interrupt() with a request that is being
- * answered at that moment, and does so with a lock of its own held that the
- * answer does not need.  Three rules make that safe: the memory of a request
- * is never given back while the session lives; under the session's lock,
- * on_interrupt() compares the libfuse request (which libfuse keeps for the
- * length of the call, so its address cannot come again) and pins ours; and a
- * pinned request is put on the free list by the one who takes the last pin off.
- *
  * The session's lock is held for a few instructions, never while the library or
  * libfuse is called.  Requests that were answered at once go to a free list of
  * the thread, which needs no lock.
@@ -118,7 +110,7 @@ static struct netfs_fuse_request *request_get(struct netfs_fuse_session *session
 	return calloc(1, sizeof(struct netfs_fuse_request));
 }
 
-static void request_free_locked(struct netfs_fuse_request *r)
+void netfs_fuse_request_free_locked(struct netfs_fuse_request *r)
 {
 	netfs_list_push_front(&r->session->free_requests, &r->link);
 }
@@ -143,7 +135,7 @@ static void request_end(struct netfs_fuse_request *r, bool was_pending)
 			netfs_list_remove(&r->link);
 		r->listed = false;
 		if (r->pins == 0)
-			request_free_locked(r);
+			netfs_fuse_request_free_locked(r);
 		pthread_mutex_unlock(&session->lock);
 	}
 	if (atomic_fetch_sub(&session->inflight, 1) == 1 && atomic_load(&session->stopping)) {
@@ -205,6 +197,8 @@ request_begin(fuse_req_t req, void (*reply)(struct netfs_fuse_request *r, int er
 	r->reply = reply;
 	r->file = NULL;
 	r->handle = NULL;
+	r->is_lock_wait = false;
+	r->caller = fuse_req_ctx(req)->pid;
 	atomic_store_explicit(&r->state, NETFS_FUSE_STARTING, memory_order_relaxed);
 	atomic_fetch_add(&session->inflight, 1);
 	return r;
@@ -282,41 +276,6 @@ bool netfs_fuse_request_name(struct netfs_fuse_request *r, unsigned slot, const 
 
 /* -------------------------------------------------- pending requests */
 
-static void cancel(struct netfs_fuse_request *r)
-{
-	if (r->is_io)
-		netfs_io_cancel(r->file, &r->io);
-	else
-		netfs_call_cancel(&r->call);
-}
-
-static void unpin(struct netfs_fuse_request *r)
-{
-	struct netfs_fuse_session *session = r->session;
-
-	pthread_mutex_lock(&session->lock);
-	if (--r->pins == 0 && !r->req)
-		request_free_locked(r);
-	pthread_mutex_unlock(&session->lock);
-}
-
-static void on_interrupt(fuse_req_t req, void *data)
-{
-	struct netfs_fuse_request *r = data;
-	struct netfs_fuse_session *session = netfs_fuse_session_of(req);
-	bool same;
-
-	pthread_mutex_lock(&session->lock);
-	same = r->req == req;
-	if (same)
-		r->pins++;
-	pthread_mutex_unlock(&session->lock);
-	if (!same)
-		return;
-	cancel(r);
-	unpin(r);
-}
-
 /* The call returned without having completed: from here on interrupts may
  * come, and the completion answers.  False: it completed meanwhile. */
 static bool register_pending(struct netfs_fuse_request *r)
@@ -328,9 +287,9 @@ static bool register_pending(struct netfs_fuse_request *r)
 	netfs_list_push_back(&session->pending, &r->link);
 	r->listed = true;
 	pthread_mutex_unlock(&session->lock);
-	fuse_req_interrupt_func(r->req, on_interrupt, r);
+	netfs_fuse_interrupts_allow(r);
 	if (atomic_load(&session->stopping))
-		cancel(r);
+		netfs_fuse_request_cancel(r);
 	return atomic_compare_exchange_strong_explicit(&r->state, &expected, NETFS_FUSE_PENDING,
 						       memory_order_acq_rel, memory_order_acquire);
 }
@@ -362,46 +321,13 @@ void netfs_fuse_request_started_with_message(struct netfs_fuse_request *r)
 
 /* ------------------------------------------------------------ the end */
 
-/* Pins the next pending request that was not cancelled yet. */
-static struct netfs_fuse_request *next_pending(struct netfs_fuse_session *session,
-					       struct netfs_list *seen)
-{
-	struct netfs_fuse_request *r = NULL;
-	struct netfs_list *link;
-
-	pthread_mutex_lock(&session->lock);
-	link = netfs_list_pop_front(&session->pending);
-	if (link) {
-		r = netfs_container_of(link, struct netfs_fuse_request, link);
-		netfs_list_push_back(seen, link);
-		r->pins++;
-	}
-	pthread_mutex_unlock(&session->lock);
-	return r;
-}
-
-static void cancel_all(struct netfs_fuse_session *session)
-{
-	struct netfs_fuse_request *r;
-	struct netfs_list seen;
-
-	netfs_list_init(&seen);
-	while ((r = next_pending(session, &seen))) {
-		cancel(r);
-		unpin(r);
-	}
-	pthread_mutex_lock(&session->lock);
-	netfs_list_splice_back(&session->pending, &seen);
-	pthread_mutex_unlock(&session->lock);
-}
-
 bool netfs_fuse_requests_drain(struct netfs_fuse_session *session, unsigned timeout_ms)
 {
 	struct timespec until;
 	int err = 0;
 
 	atomic_store(&session->stopping, true);
-	cancel_all(session);
+	netfs_fuse_requests_cancel(session);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += timeout_ms / 1000;
 	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;

@@ -6,7 +6,8 @@
  * the device into a buffer of their own and start it; none of them ever waits
  * for the library.  The notifier sends invalidations and nothing else: it may
  * wait in the kernel for a page that is locked for a read, and the answer to
- * that read comes from somebody else, always.  How many requests are under way
+ * that read comes from somebody else, always.  The interrupter looks after
+ * requests whose callers got a signal (interrupt.c).  How many requests are under way
  * is bounded by the kernel: its own by max_background, the others by one for
  * each thread of an application.
  *
@@ -196,6 +197,10 @@ static int threads_start(struct netfs_fuse_session *session)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&session->notifier, NULL, notifier_main, session);
 	session->notifying = !err;
+	if (!err)
+		err = pthread_create(&session->interrupter, NULL, netfs_fuse_interrupts_main,
+				     session);
+	session->interrupting = session->notifying && !err;
 	atomic_store(&session->living, err ? 0 : thread_count());
 	for (unsigned i = 0; i < thread_count() && !err; i++) {
 		err = pthread_create(&session->threads[i].thread, NULL, thread_main,
@@ -221,7 +226,9 @@ static struct netfs_fuse_session *session_new(const struct netfs_fuse_config *co
 	session->fd = -1;
 	pthread_mutex_init(&session->lock, NULL);
 	pthread_cond_init(&session->cond, NULL);
+	pthread_cond_init(&session->interrupts, NULL);
 	netfs_list_init(&session->pending);
+	netfs_list_init(&session->interrupted);
 	netfs_list_init(&session->free_requests);
 	netfs_list_init(&session->free_buffers);
 	netfs_list_init(&session->handles);
@@ -346,6 +353,10 @@ static void join_threads(struct netfs_fuse_session *session)
 	if (session->notifying)
 		pthread_join(session->notifier, NULL);
 	session->notifying = false;
+	netfs_fuse_interrupts_stop(session);
+	if (session->interrupting)
+		pthread_join(session->interrupter, NULL);
+	session->interrupting = false;
 }
 
 int netfs_fuse_finish(struct netfs_fuse_session *session, unsigned timeout_ms)
@@ -367,6 +378,7 @@ void netfs_fuse_free(struct netfs_fuse_session *session)
 	if (!session)
 		return;
 	netfs_fuse_nodes_done(&session->nodes);
+	pthread_cond_destroy(&session->interrupts);
 	pthread_cond_destroy(&session->cond);
 	pthread_mutex_destroy(&session->lock);
 	free(session);

@@ -120,13 +120,15 @@ struct netfs_fuse_handle {
  * the one that completes it.
  */
 struct netfs_fuse_request {
-	struct netfs_list link; /* s free list, or the list of pending ones */
+	struct netfs_list link; /* s free list, pending or interrupted ones */
 	struct netfs_fuse_session *session;
 	_Atomic(fuse_req_t) req; /* NULL once replied; compared under s */
 	unsigned pins; /* s interrupts at work on it */
-	bool listed; /* s among the pending ones */
+	bool listed; /* s among the pending or interrupted ones */
 	_Atomic int state; /* enum netfs_fuse_state */
 	bool is_io; /* o io counts, not call */
+	bool is_lock_wait; /* o any signal ends it */
+	pid_t caller; /* o the thread that waits; 0: none that can be seen */
 	int err; /* o result of a call */
 	ssize_t result; /* o result of an io */
 	void (*reply)(struct netfs_fuse_request *r, int err);
@@ -182,11 +184,23 @@ void netfs_fuse_request_started(struct netfs_fuse_request *r);
 /* The same where the library reads from the received message: if it has not
  * completed, the buffer of this thread goes with the request. */
 void netfs_fuse_request_started_with_message(struct netfs_fuse_request *r);
+/* s of the session held: puts r on the free list. */
+void netfs_fuse_request_free_locked(struct netfs_fuse_request *r);
 /* Asks everything pending to end, and waits until nothing is left; false:
  * something still is after timeout_ms. */
 bool netfs_fuse_requests_drain(struct netfs_fuse_session *session, unsigned timeout_ms);
 /* Frees the memory of all requests and buffers. */
 void netfs_fuse_requests_free(struct netfs_fuse_session *session);
+
+/* interrupt.c: r, which is listed, may be interrupted from here on. */
+void netfs_fuse_interrupts_allow(struct netfs_fuse_request *r);
+/* Asks r to end early; it completes as always. */
+void netfs_fuse_request_cancel(struct netfs_fuse_request *r);
+/* The same for all that are listed. */
+void netfs_fuse_requests_cancel(struct netfs_fuse_session *session);
+/* The thread that looks after interrupted requests, until stopped. */
+void *netfs_fuse_interrupts_main(void *session);
+void netfs_fuse_interrupts_stop(struct netfs_fuse_session *session);
 
 /* NULL where there is no memory. */
 struct netfs_fuse_buffer *netfs_fuse_buffer_get(struct netfs_fuse_session *session);
@@ -208,17 +222,22 @@ struct netfs_fuse_session {
 	struct netfs_fuse_thread threads[NETFS_FUSE_THREADS_MAX];
 	unsigned nthreads;
 	pthread_t notifier;
+	pthread_t interrupter;
 	_Atomic unsigned living; /* threads that still receive */
 	_Atomic unsigned inflight; /* requests begun and not ended */
 	_Atomic bool stopping; /* finish() waits for inflight */
 	_Atomic bool ready; /* INIT was answered, or the session is over */
 	bool notifying; /* the notifier was started */
+	bool interrupting; /* the interrupter was started */
 	char features[512]; /* set by INIT */
 
 	pthread_mutex_t lock; /* the rest, and what says s above */
 	pthread_cond_t cond;
 	bool running; /* start() succeeded: the end is to be told */
 	struct netfs_list pending;
+	struct netfs_list interrupted; /* pending too, and a signal came */
+	pthread_cond_t interrupts; /* that list is no longer empty, or: stop */
+	bool interrupts_stop;
 	struct netfs_list free_requests;
 	struct netfs_list free_buffers;
 	struct netfs_list handles;

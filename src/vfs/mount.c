@@ -40,31 +40,28 @@ static void host_changed(struct netfs_be_host *host, uint64_t ino, uint64_t gen)
 	netfs_vnode_put(vnode);
 }
 
+/* Told at each failed attempt to connect; what was said already is not news. */
 static void host_state(struct netfs_be_host *host, bool connected, const char *text)
 {
 	struct netfs_mount *mount = host->priv;
-	bool again;
+	char line[320], state[sizeof(mount->state)];
+	bool again, news;
 
+	if (!text || !*text)
+		text = connected ? "connected" : "not connected";
+	snprintf(state, sizeof(state), "%s", text);
 	netfs_mutex_lock(&mount->mutex);
 	again = connected && !mount->connected;
+	news = connected != mount->connected || strcmp(mount->state, state) != 0;
 	mount->connected = connected;
-	snprintf(mount->state, sizeof(mount->state), "%s",
-		 text && *text ? text
-		 : connected   ? "connected"
-			       : "not connected");
+	memcpy(mount->state, state, sizeof(state));
 	netfs_mutex_unlock(&mount->mutex);
 	if (again && mount->core)
 		netfs_count(&mount->stats, reconnects);
-	if (mount->config.log) {
-		char line[192];
-
-		snprintf(line, sizeof(line), "%.100s: %.80s", mount->source,
-			 text	     ? text
-			 : connected ? "connected"
-				     : "not connected");
-		mount->config.log(mount->config.user, connected ? NETFS_LOG_INFO : NETFS_LOG_WARN,
-				  line);
-	}
+	if (!news || !mount->config.log)
+		return;
+	snprintf(line, sizeof(line), "%.180s: %s", mount->source, state);
+	mount->config.log(mount->config.user, connected ? NETFS_LOG_INFO : NETFS_LOG_WARN, line);
 }
 
 struct netfs_be_host *netfs_mount_host(struct netfs_mount *mount)

@@ -54,7 +54,7 @@ refuses "a host there is not" 32 "no-such-host.invalid" \
 
 if command -v diod >/dev/null; then
 	start_diod "$tmp/export" "$tmp/diod.sock"
-	refuses "an export the server does not have" 32 "refused" \
+	refuses "an export the server does not have" 32 "attach to $tmp/elsewhere refused" \
 		mount -o "trans=unix,aname=$tmp/elsewhere" "9p://$tmp/diod.sock" "$tmp/mnt"
 fi
 
@@ -63,6 +63,9 @@ refuses "a mount point in use" 32 "$tmp/busy" mount "$dir" "$tmp/busy"
 check "the mount in use is still there" is_mounted "$tmp/busy"
 check_umount "$tmp/busy" "$mount_pid"
 refuses "umount of what is not mounted" 1 "$tmp/mnt" umount "$tmp/mnt"
+check_sh "unetfs mount --help tells the options" \
+	"'$unetfs' mount --help | grep -q 'strict, loose or'
+	'$unetfs' status --help | grep -q json"
 
 # A machine without /dev/fuse, in a mount name space of its own.
 if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then

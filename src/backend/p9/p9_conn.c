@@ -215,6 +215,8 @@ static const char *connect_error(int err)
 		return "connection refused by";
 	case -ENOENT:
 		return "no such socket or host:";
+	case -EHOSTUNREACH:
+		return "no such host, or no way to it:";
 	case -ETIMEDOUT:
 		return "no answer from";
 	default:

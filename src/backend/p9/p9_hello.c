@@ -12,6 +12,7 @@
  * Everything here runs on the connection's task.
  */
 #include <string.h>
+#include <stdio.h>
 #include "p9.h"
 
 static void send(struct p9_conn *conn, const struct p9_msg *msg,
@@ -63,10 +64,12 @@ static void got_root(struct p9_req *req, enum p9_end end, const struct p9_msg *r
 static void attached(struct p9_req *req, enum p9_end end, const struct p9_msg *reply)
 {
 	struct p9_conn *conn = netfs_container_of(req, struct p9_conn, hello);
+	char what[80];
 	struct p9_msg msg = {.type = P9_TGETATTR,
 			     .tgetattr = {.fid = P9_ROOT_FID, .mask = P9_GETATTR_ALL}};
 
-	if (!replied(conn, end, "attach"))
+	snprintf(what, sizeof(what), "attach to %.60s", conn->aname);
+	if (!replied(conn, end, what))
 		return;
 	if (conn->connect_op) {
 		conn->root_qid = reply->rattach.qid;

@@ -26,7 +26,7 @@ static struct netfs_mount_options parse(const char *text, const struct netfs_be_
 	char message[256] = "";
 
 	if (netfs_options_parse(text, ops, &options, message, sizeof(message)))
-		fail_msg("'%s': %s", text, message);
+		fail_msg("'%s': %s", text ? text : "", message);
 	return options;
 }
 
