@@ -8,6 +8,8 @@
  *	          --may heal-------------->  WAITING  (its rest is sent later)
  *	          --for good-------------->  DONE     (with an error)
  *
+ * What the disk cache could not give is READY again, for the server.
+ *
  * It runs under the inode's mutex, as a task or at the end of the issuer, and
  * only writes down what is to be told (struct netfs_news).  While the issuer is
  * inside the back end, or somebody cancels, the subrequests have to stay where
@@ -40,7 +42,7 @@ static bool may_retry(const struct netfs_subrequest *sub)
 {
 	struct netfs_core *core = sub->req->inode->core;
 
-	if (!(sub->flags & NETFS_SLICE_RETRY) || sub->stream->failed)
+	if (!(sub->flags & NETFS_SLICE_RETRY) || sub->stream->failed || sub->cache)
 		return false;
 	return core->hard || netfs_clock_now() - sub->first_ns < core->retry_ns;
 }
@@ -72,7 +74,9 @@ static void fail(struct netfs_subrequest *sub, int err)
 	sub->stream->failed = true;
 	if (!sub->stream->error)
 		sub->stream->error = err;
-	if (netfs_request_writes(req))
+	if (sub->cache)
+		netfs_count(req->inode->core->stats, cache_write_errors);
+	else if (netfs_request_writes(req))
 		netfs_count(req->inode->core->stats, upload_errors);
 	else
 		netfs_count(req->inode->core->stats, download_errors);
@@ -82,10 +86,26 @@ static void count_moved(const struct netfs_subrequest *sub)
 {
 	struct netfs_stats *stats = sub->req->inode->core->stats;
 
-	if (netfs_request_writes(sub->req))
+	if (sub->cache && netfs_request_writes(sub->req))
+		netfs_count_n(stats, cache_write_bytes, sub->moved);
+	else if (sub->cache)
+		netfs_count_n(stats, cache_read_bytes, sub->moved);
+	else if (netfs_request_writes(sub->req))
 		netfs_count_n(stats, upload_bytes, sub->moved);
 	else
 		netfs_count_n(stats, download_bytes, sub->moved);
+}
+
+/* The cache did not have it after all: the server will.  What it still believes
+ * to have of the rest is not asked for again. */
+static void go_to_server(struct netfs_subrequest *sub)
+{
+	netfs_count(sub->req->inode->core->stats, cache_read_errors);
+	netfs_cache_forget(sub->req->inode, sub->start + sub->transferred, sub->start + sub->len);
+	sub->cache = false;
+	sub->error = 0;
+	sub->first_ns = 0;
+	sub->state = NETFS_SUB_READY;
 }
 
 /* What becomes of an answered subrequest. */
@@ -96,6 +116,13 @@ static void judge(struct netfs_subrequest *sub)
 	netfs_assert(sub->moved <= sub->asked);
 	count_moved(sub);
 	sub->transferred += sub->moved;
+	if (sub->cache && sub->transferred < sub->len && (sub->error || sub->moved < sub->asked)) {
+		if (netfs_request_writes(sub->req))
+			fail(sub, sub->error ? sub->error : -EIO);
+		else
+			go_to_server(sub);
+		return;
+	}
 	if (sub->error == 0 && sub->moved < sub->asked && sub->slice.kind == NETFS_SLICE_READ) {
 		if (eof && sub->req->origin == NETFS_ORIGIN_DIRECT_READ) {
 			sub->state = NETFS_SUB_DONE;
@@ -126,11 +153,23 @@ static void sub_free(struct netfs_subrequest *sub)
 	netfs_free(sub);
 }
 
-/* Lets go of the segments that are settled. */
-static void advance_segs(struct netfs_request *req, uint64_t collected_to)
+static bool passed(const struct netfs_request *req, const struct netfs_seg *seg)
 {
-	while (req->collect_seg < req->nsegs && req->segs[req->collect_seg].to <= collected_to)
-		req->collect_seg++;
+	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
+		if (req->stream[i].active && netfs_seg_to(seg, i) > req->stream[i].collected_to)
+			return false;
+	}
+	return true;
+}
+
+/* Lets go of the segments that are settled. */
+static void advance_segs(struct netfs_request *req)
+{
+	while (req->collect_seg < req->nsegs && passed(req, &req->segs[req->collect_seg])) {
+		if (req->origin == NETFS_ORIGIN_WRITEBACK)
+			netfs_write_drop_stale(req->segs[req->collect_seg].folio);
+		netfs_request_drop_seg(req);
+	}
 }
 
 static void settle_head(struct netfs_subrequest *sub, struct netfs_news *news)
@@ -141,11 +180,13 @@ static void settle_head(struct netfs_subrequest *sub, struct netfs_news *news)
 	sub->stream->collected_to = sub->start + sub->len;
 	if (req->io)
 		netfs_direct_collect(sub);
+	else if (sub->stream == &req->stream[NETFS_STREAM_CACHE])
+		netfs_cache_collect(sub);
 	else if (netfs_request_writes(req))
 		netfs_write_collect(sub, news);
 	else
 		netfs_read_collect(sub, news);
-	advance_segs(req, sub->stream->collected_to);
+	advance_segs(req);
 	sub_free(sub);
 }
 
@@ -180,7 +221,7 @@ static void collect_stream(struct netfs_request *req, struct netfs_stream *strea
 			break;
 		settle_head(sub, news);
 	}
-	if (req->serial && !stream->failed && stream->issued_to < req->end &&
+	if (req->serial && !stream->failed && stream->issued_to < stream->end &&
 	    netfs_list_empty(&stream->subs))
 		req->reissue = true;
 }
@@ -190,9 +231,11 @@ static bool all_settled(const struct netfs_request *req)
 	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
 		const struct netfs_stream *stream = &req->stream[i];
 
+		if (!stream->active)
+			continue;
 		if (!netfs_list_empty(&stream->subs))
 			return false;
-		if (!stream->failed && stream->issued_to < req->end)
+		if (!stream->failed && stream->issued_to < stream->end)
 			return false;
 	}
 	return true;
@@ -232,6 +275,8 @@ static void finish(struct netfs_request *req, struct netfs_news *news)
 		netfs_list_push_back(&news->direct, &req->link);
 	if (req->origin == NETFS_ORIGIN_WRITEBACK)
 		netfs_write_finish(req, news);
+	else if (req->origin == NETFS_ORIGIN_COPY)
+		netfs_cache_copied(req);
 	else if (!req->io)
 		netfs_read_finish(req, news);
 	netfs_inode_check_quiet(inode, news);
@@ -243,8 +288,10 @@ void netfs_request_collect(struct netfs_request *req, struct netfs_news *news)
 {
 	if (req->finished || req->issuing || req->cancelling)
 		return;
-	for (unsigned i = 0; i < NETFS_STREAMS; i++)
-		collect_stream(req, &req->stream[i], news);
+	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
+		if (req->stream[i].active)
+			collect_stream(req, &req->stream[i], news);
+	}
 	netfs_request_check(req);
 	if (all_settled(req))
 		finish(req, news);

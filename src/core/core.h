@@ -51,7 +51,7 @@ struct netfs_core_config {
 int netfs_core_new(const struct netfs_core_config *config, struct netfs_core **ret_core);
 /* All its inodes are done. */
 void netfs_core_free(struct netfs_core *core);
-/* For netfs_be_host.ready: offers refused slices again.  Any thread. */
+/* The back end or a cache has room again: offers refused slices.  Any thread. */
 void netfs_core_ready(struct netfs_core *core);
 /* From now on nothing is sent, and what is in flight is cancelled; reads and
  * flushes end with -EIO.  Dirty data stays. */
@@ -82,6 +82,11 @@ int netfs_inode_attach_handle(struct netfs_inode *inode, struct netfs_handle *ha
 /* The opener goes.  The core keeps the handle as long as dirty data has no
  * other writable one. */
 void netfs_inode_detach_handle(struct netfs_inode *inode, struct netfs_handle *handle);
+
+/* The file's place in a disk cache, which outlives its requests; NULL: none.
+ * While no request of the inode lives.  Who attaches it sees to it that what it
+ * holds is what the server has now. */
+void netfs_inode_set_cookie(struct netfs_inode *inode, struct netfs_cookie *cookie);
 
 /* What is known locally, all at one moment. */
 struct netfs_inode_view {

@@ -33,6 +33,7 @@ struct netfs_core {
 	_Atomic uint64_t stuck; /* a: of these, refused by it */
 	_Atomic uint64_t requests; /* a: living ones */
 	_Atomic uint64_t cached; /* a: bytes in folios */
+	_Atomic uint64_t copying; /* a: bytes on their way to a cache alone */
 	_Atomic uint32_t next_id; /* a: of requests */
 
 	struct netfs_mutex wb_mutex;
@@ -108,6 +109,9 @@ void netfs_readahead(struct netfs_inode *inode, struct netfs_opener *opener, uin
 /* read_collect.c, write_collect.c: the head of a stream ended. */
 void netfs_read_collect(struct netfs_subrequest *sub, struct netfs_news *news);
 void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news);
+/* A folio that changed at the server during its upload lets go of its clean
+ * bytes once that is over. */
+void netfs_write_drop_stale(struct netfs_folio *folio);
 /* Everything of the request is over: what was never sent is given up. */
 void netfs_read_finish(struct netfs_request *req, struct netfs_news *news);
 void netfs_write_finish(struct netfs_request *req, struct netfs_news *news);
@@ -145,6 +149,19 @@ void netfs_core_age(struct netfs_task *task);
 void netfs_core_put(struct netfs_core *core);
 /* Tells every file of every mount of the budget to send.  No lock. */
 void netfs_core_kick_all(struct netfs_budget *budget);
+
+/* cache_stream.c.  All under the inode's mutex. */
+
+/* What of the request's segments the cache gets; sets its stream up. */
+void netfs_cache_plan(struct netfs_request *req, struct netfs_stream *stream);
+/* Gives the cache what sub brought up to got, where there is room. */
+void netfs_cache_copy(struct netfs_subrequest *sub, uint64_t got, struct netfs_news *news);
+/* The head of a cache stream ended. */
+void netfs_cache_collect(struct netfs_subrequest *sub);
+void netfs_cache_copied(struct netfs_request *req);
+void netfs_cache_count_sent(const struct netfs_subrequest *sub);
+/* Bytes of [from, to) are not what the server has any more. */
+void netfs_cache_forget(struct netfs_inode *inode, uint64_t from, uint64_t to);
 
 /* direct.c */
 void netfs_direct_read(struct netfs_io *io);

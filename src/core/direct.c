@@ -59,7 +59,7 @@ void netfs_direct_collect(struct netfs_subrequest *sub)
 		state->error = sub->error;
 	/* The end of the file: what lies behind need not be asked for. */
 	if (sub->transferred < sub->len && !sub->error)
-		sub->req->end = sub->stream->issued_to;
+		sub->stream->end = sub->stream->issued_to;
 }
 
 static void zero_user(struct netfs_io *io, uint64_t from, uint64_t to)
@@ -150,6 +150,7 @@ static int prepare_write(struct netfs_io *io)
 	state->pos = io->start;
 	state->end = io->start + io->len;
 	netfs_inode_forget_flushed(inode, state->pos, state->end);
+	netfs_cache_forget(inode, state->pos, state->end);
 	if (netfs_ranges_remove(&inode->zero, state->pos, state->end))
 		netfs_ranges_clear(&inode->zero);
 	inode->seq++;

@@ -48,7 +48,7 @@ static int add_uploading(struct netfs_inode *inode, struct netfs_completion *don
 
 	netfs_list_for_each (link, &inode->requests) {
 		struct netfs_request *req = netfs_container_of(link, struct netfs_request, link);
-		uint64_t settled = req->stream[0].collected_to;
+		uint64_t settled = req->stream[NETFS_STREAM_SERVER].collected_to;
 
 		if (req->origin != NETFS_ORIGIN_WRITEBACK)
 			continue;

@@ -24,7 +24,7 @@ static void abort_requests(struct netfs_inode *inode, struct netfs_news *news)
 		struct netfs_request *req = netfs_container_of(link, struct netfs_request, link);
 
 		link = link->next;
-		if (req->stream[0].failed)
+		if (netfs_request_failed(req))
 			continue;
 		netfs_request_get(req);
 		netfs_request_cancel(req, -EIO);
@@ -280,6 +280,14 @@ int netfs_inode_error_check(struct netfs_inode *inode, uint32_t *since)
 	}
 	netfs_mutex_unlock(&inode->mutex);
 	return err;
+}
+
+void netfs_inode_set_cookie(struct netfs_inode *inode, struct netfs_cookie *cookie)
+{
+	netfs_mutex_lock(&inode->mutex);
+	netfs_assert(netfs_list_empty(&inode->requests));
+	inode->cookie = cookie;
+	netfs_mutex_unlock(&inode->mutex);
 }
 
 void netfs_opener_init(struct netfs_opener *opener, struct netfs_handle *handle, unsigned flags)

@@ -15,6 +15,7 @@
 #include <env/executor.h>
 #include <env/lock.h>
 
+struct netfs_cookie;
 struct netfs_core;
 struct netfs_handle;
 struct netfs_inode;
@@ -77,6 +78,7 @@ struct netfs_inode {
 	uint64_t mtime_ns; /* f: wall clock of the last local write */
 	struct netfs_ranges zero; /* f: nothing but zeroes at the server */
 	struct netfs_folio_index folios; /* f */
+	struct netfs_cookie *cookie; /* f: the disk cache's; NULL: none */
 	struct netfs_gate gate; /* f */
 
 	struct netfs_list handles; /* f: struct netfs_file_ref */

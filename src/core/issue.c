@@ -8,6 +8,9 @@
  * the call returns: the subrequest is SENDING meanwhile, and the answer only
  * marks it EARLY, because how much was taken is not known yet.
  *
+ * A download asks the disk cache, where the file has one, what it has, and cuts
+ * its slices so that each comes from one place.
+ *
  * A slice the back end has no room for (-EAGAIN) puts the request among the
  * stalled; netfs_core_ready() comes back to it.
  */
@@ -19,7 +22,9 @@
 #include <env/clock.h>
 #include <errno.h>
 
-#define SLICE_PIECES_MAX   1024u
+#define SLICE_PIECES_MAX 1024u
+/* A local file gains nothing by more. */
+#define CACHE_SLICE_MAX	   (UINT32_C(1) << 20)
 #define NO_MEMORY_DELAY_NS (10 * NETFS_NS_PER_MS)
 
 /* ------------------------------------------------------- the answer */
@@ -81,19 +86,21 @@ static bool add_piece(struct netfs_subrequest *sub, void *base, size_t len)
 	return true;
 }
 
-static void fill_from_segs(struct netfs_subrequest *sub, unsigned first, uint64_t pos, size_t len)
+static void fill_from_segs(struct netfs_subrequest *sub, uint64_t pos, size_t len)
 {
 	struct netfs_request *req = sub->req;
+	enum netfs_stream_nr nr = sub->stream - req->stream;
 
-	for (unsigned i = first; i < req->nsegs && len; i++) {
+	for (unsigned i = req->collect_seg; i < req->nsegs && len; i++) {
 		struct netfs_seg *seg = &req->segs[i];
+		uint64_t to = netfs_seg_to(seg, nr);
 		size_t n;
 
-		if (seg->to <= pos)
+		if (to <= pos || netfs_seg_from(seg, nr) == to)
 			continue;
-		if (seg->from > pos)
+		if (netfs_seg_from(seg, nr) > pos)
 			break;
-		n = seg->to - pos < len ? seg->to - pos : len;
+		n = to - pos < len ? to - pos : len;
 		if (!add_piece(sub, seg->block->data + (pos & (seg->block->size - 1)), n))
 			break;
 		pos += n;
@@ -140,21 +147,26 @@ static void prepare_slice(struct netfs_subrequest *sub)
 	if (req->io)
 		fill_from_user(sub, pos, len);
 	else
-		fill_from_segs(sub, req->collect_seg, pos, len);
+		fill_from_segs(sub, pos, len);
 	sub->slice.iov = sub->iov;
 	netfs_assert(sub->slice.len > 0);
 }
 
 /* --------------------------------------------------------- sending */
 
-static ssize_t offer(struct netfs_request *req, struct netfs_slice *slice)
+static ssize_t offer(struct netfs_subrequest *sub)
 {
+	struct netfs_request *req = sub->req;
+	struct netfs_cookie *cookie = req->inode->cookie;
 	const struct netfs_be_ops *ops = req->inode->core->be->ops;
+	bool write = sub->slice.kind == NETFS_SLICE_WRITE;
 
 	if (atomic_load_explicit(&req->inode->core->aborted, memory_order_acquire))
 		return -EIO;
-	return slice->kind == NETFS_SLICE_WRITE ? ops->write(req->handle, slice)
-						: ops->read(req->handle, slice);
+	if (sub->cache)
+		return write ? cookie->ops->write(cookie, &sub->slice)
+			     : cookie->ops->read(cookie, &sub->slice);
+	return write ? ops->write(req->handle, &sub->slice) : ops->read(req->handle, &sub->slice);
 }
 
 /* Waits for the back end to have room again; heard is core->heard_ready from
@@ -191,6 +203,10 @@ static void count_sent(struct netfs_request *req, const struct netfs_subrequest 
 {
 	struct netfs_stats *stats = req->inode->core->stats;
 
+	if (sub->cache) {
+		netfs_cache_count_sent(sub);
+		return;
+	}
 	if (netfs_request_writes(req))
 		netfs_count(stats, upload_slices);
 	else
@@ -216,7 +232,7 @@ static bool send(struct netfs_subrequest *sub, bool first)
 	if (!sub->first_ns)
 		sub->first_ns = netfs_clock_now();
 	netfs_mutex_unlock(&inode->mutex);
-	taken = offer(req, &sub->slice);
+	taken = offer(sub);
 	netfs_mutex_lock(&inode->mutex);
 	if (taken == -EAGAIN) {
 		sub->state = NETFS_SUB_READY;
@@ -244,23 +260,41 @@ static bool send(struct netfs_subrequest *sub, bool first)
  * end.  Skips the gaps between segments. */
 static size_t next_run(struct netfs_request *req, struct netfs_stream *stream)
 {
+	enum netfs_stream_nr nr = stream - req->stream;
+	const struct netfs_seg *seg, *last = req->segs + req->nsegs;
 	uint64_t pos = stream->issued_to, end;
-	unsigned i = req->issue_seg;
 
 	if (req->io)
-		return req->end - pos;
-	while (i < req->nsegs && req->segs[i].to <= pos)
-		i++;
-	req->issue_seg = i;
-	if (i == req->nsegs) {
-		stream->issued_to = req->end;
+		return stream->end - pos;
+	seg = req->segs + stream->issue_seg;
+	while (seg < last && netfs_seg_to(seg, nr) <= pos)
+		seg++;
+	/* What has nothing for this stream is empty and lies behind. */
+	while (seg < last && netfs_seg_from(seg, nr) == netfs_seg_to(seg, nr))
+		seg++;
+	stream->issue_seg = seg - req->segs;
+	if (seg == last) {
+		stream->issued_to = stream->end;
 		return 0;
 	}
-	if (req->segs[i].from > pos)
-		stream->issued_to = pos = req->segs[i].from;
-	for (end = req->segs[i].to; ++i < req->nsegs && req->segs[i].from == end;)
-		end = req->segs[i].to;
+	if (netfs_seg_from(seg, nr) > pos)
+		stream->issued_to = pos = netfs_seg_from(seg, nr);
+	for (end = netfs_seg_to(seg, nr); ++seg < last && netfs_seg_from(seg, nr) == end;)
+		end = netfs_seg_to(seg, nr);
 	return end - pos;
+}
+
+/* The place that has what is to be downloaded at the start of the run, which is
+ * cut where another place has it.  True: the cache. */
+static bool choose_place(struct netfs_request *req, uint64_t pos, size_t *len)
+{
+	struct netfs_cookie *cookie = req->inode->cookie;
+	uint64_t from, to;
+
+	if (!cookie || req->io || !cookie->ops->present(cookie, pos, pos + *len, &from, &to))
+		return false;
+	*len = (from == pos ? to : from) - pos;
+	return from == pos;
 }
 
 static struct netfs_subrequest *sub_new(struct netfs_request *req, struct netfs_stream *stream,
@@ -314,22 +348,33 @@ static bool resend(struct netfs_request *req, struct netfs_stream *stream)
 	return room;
 }
 
+static size_t slice_max(const struct netfs_request *req, bool cache)
+{
+	const struct netfs_core *core = req->inode->core;
+
+	if (cache)
+		return CACHE_SLICE_MAX;
+	return netfs_request_writes(req) ? core->wsize : core->rsize;
+}
+
 static void send_new(struct netfs_request *req, struct netfs_stream *stream)
 {
-	struct netfs_core *core = req->inode->core;
-	size_t most = netfs_request_writes(req) ? core->wsize : core->rsize;
-
-	while (!stream->failed && stream->issued_to < req->end) {
+	while (!stream->failed && stream->issued_to < stream->end) {
+		bool cache = stream == &req->stream[NETFS_STREAM_CACHE];
 		struct netfs_subrequest *sub;
-		size_t len = next_run(req, stream);
+		size_t len = next_run(req, stream), most;
 
 		if (len == 0 || (req->serial && !netfs_list_empty(&stream->subs)))
 			return;
+		if (!netfs_request_writes(req))
+			cache = choose_place(req, stream->issued_to, &len);
+		most = slice_max(req, cache);
 		sub = sub_new(req, stream, len < most ? len : most);
 		if (!sub) {
 			retry_later(req, NO_MEMORY_DELAY_NS);
 			return;
 		}
+		sub->cache = cache;
 		if (!send(sub, true))
 			return;
 	}
@@ -341,7 +386,7 @@ static void pass(struct netfs_request *req)
 	req->reissue = false;
 	req->stalled = false;
 	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
-		if (resend(req, &req->stream[i]))
+		if (req->stream[i].active && resend(req, &req->stream[i]))
 			send_new(req, &req->stream[i]);
 	}
 	req->issuing = false;
@@ -364,6 +409,17 @@ void netfs_request_issue(struct netfs_request *req)
 	netfs_news_unlock(&news, inode);
 }
 
+static void call_off(struct netfs_subrequest *sub)
+{
+	struct netfs_cookie *cookie = sub->req->inode->cookie;
+	struct netfs_be *be = sub->req->inode->core->be;
+
+	if (sub->cache)
+		cookie->ops->slice_cancel(cookie, &sub->slice);
+	else
+		be->ops->slice_cancel(be, &sub->slice);
+}
+
 /*
  * The collector leaves a request alone while somebody cancels it, so its
  * subrequests stay where they are although the mutex is dropped; those that
@@ -372,7 +428,6 @@ void netfs_request_issue(struct netfs_request *req)
 void netfs_request_cancel(struct netfs_request *req, int err)
 {
 	struct netfs_inode *inode = req->inode;
-	struct netfs_be *be = inode->core->be;
 	struct netfs_list *link;
 
 	netfs_assert_held(&inode->mutex);
@@ -390,7 +445,7 @@ void netfs_request_cancel(struct netfs_request *req, int err)
 			if (sub->state != NETFS_SUB_SENT)
 				continue;
 			netfs_mutex_unlock(&inode->mutex);
-			be->ops->slice_cancel(be, &sub->slice);
+			call_off(sub);
 			netfs_mutex_lock(&inode->mutex);
 		}
 	}

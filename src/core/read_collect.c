@@ -82,13 +82,15 @@ void netfs_read_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 	uint64_t got = sub->start + sub->transferred;
 
 	settle(sub->req, sub->start, got, 0);
+	if (!sub->cache)
+		netfs_cache_copy(sub, got, news);
 	settle(sub->req, got, sub->start + sub->len, sub->error);
 	netfs_read_wake(sub->req->inode, news);
 }
 
 void netfs_read_finish(struct netfs_request *req, struct netfs_news *news)
 {
-	struct netfs_stream *stream = &req->stream[0];
+	struct netfs_stream *stream = &req->stream[NETFS_STREAM_SERVER];
 
 	if (stream->issued_to < req->end)
 		settle(req, stream->issued_to, req->end, stream->error);

@@ -78,18 +78,33 @@ int netfs_request_add(struct netfs_request *req, struct netfs_folio *folio, uint
 	seg->block = netfs_block_get(folio->block);
 	seg->from = from;
 	seg->to = to;
+	seg->cache_from = to;
+	seg->cache_to = to;
 	seg->gen = folio->gen;
 	return 0;
 }
 
 void netfs_request_seal(struct netfs_request *req, uint64_t start, uint64_t end)
 {
+	struct netfs_stream *server = &req->stream[NETFS_STREAM_SERVER];
+	struct netfs_stream *cache = &req->stream[NETFS_STREAM_CACHE];
+
 	req->start = start;
 	req->end = end;
+	server->active = req->origin != NETFS_ORIGIN_COPY;
+	server->issued_to = server->collected_to = start;
+	server->end = end;
+	if (req->origin == NETFS_ORIGIN_WRITEBACK || req->origin == NETFS_ORIGIN_COPY)
+		netfs_cache_plan(req, cache);
+}
+
+bool netfs_request_failed(const struct netfs_request *req)
+{
 	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
-		req->stream[i].issued_to = start;
-		req->stream[i].collected_to = start;
+		if (req->stream[i].active && !req->stream[i].failed)
+			return false;
 	}
+	return true;
 }
 
 void netfs_request_abandon(struct netfs_request *req, struct netfs_news *news)
@@ -99,7 +114,7 @@ void netfs_request_abandon(struct netfs_request *req, struct netfs_news *news)
 	netfs_list_remove(&req->link);
 	if (req->origin == NETFS_ORIGIN_WRITEBACK)
 		req->inode->uploads--;
-	else
+	else if (!netfs_request_writes(req))
 		req->inode->downloads--;
 	netfs_request_put(req, news);
 	netfs_request_put(req, news);
@@ -117,19 +132,25 @@ void netfs_request_put(struct netfs_request *req, struct netfs_news *news)
 	if (--req->refs)
 		return;
 	netfs_assert(req->finished);
-	for (unsigned i = 0; i < req->nsegs; i++) {
-		netfs_block_put(req->segs[i].block);
-		netfs_folio_put(req->segs[i].folio);
-	}
-	req->nsegs = 0;
+	while (req->collect_seg < req->nsegs)
+		netfs_request_drop_seg(req);
 	req->inode->nrequests--;
 	atomic_fetch_sub_explicit(&req->inode->core->requests, 1, memory_order_relaxed);
 	netfs_list_push_back(&news->dead, &req->issue);
 }
 
+void netfs_request_drop_seg(struct netfs_request *req)
+{
+	struct netfs_seg *seg = &req->segs[req->collect_seg++];
+
+	netfs_block_put(seg->block);
+	netfs_folio_put(seg->folio);
+}
+
 void netfs_request_free(struct netfs_request *req)
 {
-	netfs_handle_put(req->handle);
+	if (req->handle)
+		netfs_handle_put(req->handle);
 	netfs_free(req->segs);
 	netfs_free(req);
 }
@@ -142,7 +163,7 @@ void netfs_request_check(const struct netfs_request *req)
 		struct netfs_list *link;
 
 		netfs_assert(stream->collected_to <= stream->issued_to);
-		netfs_assert(stream->issued_to <= req->end);
+		netfs_assert(stream->issued_to <= stream->end);
 		netfs_list_for_each (link, &stream->subs) {
 			struct netfs_subrequest *sub =
 				netfs_container_of(link, struct netfs_subrequest, link);

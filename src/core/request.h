@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A request is one logical transfer of a stretch of a file; it is cut into
- * subrequests, one back-end slice each, which run on streams.
+ * subrequests, one slice each, which run on streams.
  *
  *	segments    |--folio--|--folio--|....|--folio--|      gaps allowed
- *	stream 0    [ sub 1 ][ sub 2 ]      [ sub 3 ] .
- *	                     ^collected_to            ^issued_to
+ *	server      [ sub 1 ][ sub 2 ]      [ sub 3 ] .
+ *	cache       [    sub 1   ][ sub 2 ] .         ^issued_to
+ *	                     ^collected_to
+ *
+ * What is uploaded goes to the server and, in stretches of its own, to the disk
+ * cache where the file has one.  What is downloaded is one stream, of which
+ * each subrequest comes from the place that has it.
  *
  * The issuer moves issued_to, the collector moves collected_to; both only
  * grow, and collected_to never passes issued_to.  A subrequest that fell short
@@ -17,6 +22,7 @@
 #define CORE_REQUEST_H
 
 #include <unetfs/backend.h>
+#include <unetfs/cache.h>
 #include <base/list.h>
 #include <env/executor.h>
 #include <env/timer.h>
@@ -34,22 +40,26 @@ enum netfs_origin {
 	NETFS_ORIGIN_WRITEBACK,
 	NETFS_ORIGIN_DIRECT_READ,
 	NETFS_ORIGIN_DIRECT_WRITE,
+	NETFS_ORIGIN_COPY, /* what was downloaded, for the cache alone */
 };
 
-/* A piece of a folio that takes part.  Holds a reference to both. */
+/* A piece of a folio that takes part.  Holds a reference to both until all
+ * streams have passed it. */
 struct netfs_seg {
 	struct netfs_folio *folio;
 	struct netfs_block *block; /* where the bytes are or go */
 	uint64_t from;
 	uint64_t to;
+	uint64_t cache_from; /* what of the block the cache gets; empty: nothing */
+	uint64_t cache_to;
 	uint32_t gen; /* folio->gen when it joined */
 };
 
 enum netfs_sub_state {
 	NETFS_SUB_READY, /* its rest may be sent */
-	NETFS_SUB_SENDING, /* inside the back end's function */
+	NETFS_SUB_SENDING, /* inside their function */
 	NETFS_SUB_EARLY, /* answered before that returned */
-	NETFS_SUB_SENT, /* the server has it */
+	NETFS_SUB_SENT, /* the server or the cache has it */
 	NETFS_SUB_ANSWERED, /* the collector has not looked yet */
 	NETFS_SUB_WAITING, /* sent again when its time comes */
 	NETFS_SUB_DONE, /* all of it moved, or nothing more will */
@@ -64,6 +74,7 @@ struct netfs_subrequest {
 	struct netfs_stream *stream;
 	struct netfs_slice slice; /* of the current attempt */
 	enum netfs_sub_state state;
+	bool cache; /* the disk cache has the slice, not the server */
 	uint64_t start;
 	size_t len;
 	size_t transferred; /* contiguous from start, over all attempts */
@@ -84,12 +95,18 @@ struct netfs_stream {
 	struct netfs_list subs; /* in file order, disjoint */
 	uint64_t issued_to; /* everything before was given to a slice */
 	uint64_t collected_to; /* everything before is settled */
+	uint64_t end; /* nothing of the stream lies behind */
+	unsigned issue_seg; /* where the issuer stands */
+	bool active; /* the request uses it */
 	bool failed; /* nothing more is sent */
 	int error; /* why */
 };
 
-/* The server today; the disk cache will be the second. */
-#define NETFS_STREAMS 1
+enum netfs_stream_nr {
+	NETFS_STREAM_SERVER, /* all downloads too */
+	NETFS_STREAM_CACHE,
+	NETFS_STREAMS,
+};
 
 /*
  * Two references at birth: one of the inode's list, dropped when everything is
@@ -101,18 +118,17 @@ struct netfs_request {
 	struct netfs_list issue; /* a netfs_news list, or unlinked */
 	struct netfs_list stall; /* core->stalled; its stall_mutex */
 	struct netfs_inode *inode;
-	struct netfs_handle *handle; /* a reference */
+	struct netfs_handle *handle; /* a reference; NULL: a copy */
 	enum netfs_origin origin;
 	uint32_t id; /* for people */
 	uint32_t refs;
 	uint64_t start;
-	uint64_t end;
+	uint64_t end; /* of the server's stream, or of the copy */
 	uint64_t seq; /* inode->seq at birth */
 	struct netfs_seg *segs; /* in file order; none for direct I/O */
 	unsigned nsegs;
 	unsigned segs_room;
-	unsigned issue_seg; /* where the issuer stands */
-	unsigned collect_seg; /* where the collector stands */
+	unsigned collect_seg; /* those before are let go */
 	struct netfs_io *io; /* direct I/O: whose memory it is */
 	uint64_t zero_to; /* direct read: what is missing below is zero */
 	bool serial; /* one slice in flight at a time */
@@ -129,7 +145,19 @@ struct netfs_request {
 
 static inline bool netfs_request_writes(const struct netfs_request *req)
 {
-	return req->origin == NETFS_ORIGIN_WRITEBACK || req->origin == NETFS_ORIGIN_DIRECT_WRITE;
+	return req->origin == NETFS_ORIGIN_WRITEBACK || req->origin == NETFS_ORIGIN_DIRECT_WRITE ||
+	       req->origin == NETFS_ORIGIN_COPY;
+}
+
+/* What of seg goes over a stream, in file order; empty: nothing. */
+static inline uint64_t netfs_seg_from(const struct netfs_seg *seg, enum netfs_stream_nr nr)
+{
+	return nr == NETFS_STREAM_CACHE ? seg->cache_from : seg->from;
+}
+
+static inline uint64_t netfs_seg_to(const struct netfs_seg *seg, enum netfs_stream_nr nr)
+{
+	return nr == NETFS_STREAM_CACHE ? seg->cache_to : seg->to;
 }
 
 /* A new request on the inode's list, empty.  Takes over handle.  NULL: no
@@ -139,13 +167,18 @@ struct netfs_request *netfs_request_new(struct netfs_inode *inode, enum netfs_or
 /* Adds [from, to) of folio behind what is there.  -ENOMEM. */
 int netfs_request_add(struct netfs_request *req, struct netfs_folio *folio, uint64_t from,
 		      uint64_t to);
-/* Everything is in; sets the streams' starts. */
+/* Everything is in; sets the streams up. */
 void netfs_request_seal(struct netfs_request *req, uint64_t start, uint64_t end);
 /* Undoes netfs_request_new() of one that stayed empty. */
 void netfs_request_abandon(struct netfs_request *req, struct netfs_news *news);
 struct netfs_request *netfs_request_get(struct netfs_request *req);
 /* Drops a reference; after the last one news frees it. */
 void netfs_request_put(struct netfs_request *req, struct netfs_news *news);
+
+/* Will nothing more be sent? */
+bool netfs_request_failed(const struct netfs_request *req);
+/* Lets go of the first segment that is still held. */
+void netfs_request_drop_seg(struct netfs_request *req);
 
 /* Ends what the last put left.  No lock held. */
 void netfs_request_free(struct netfs_request *req);

@@ -132,6 +132,13 @@ static void latch(struct netfs_inode *inode, uint64_t bytes, int err)
 	netfs_budget_stuck(core->budget, bytes, 0);
 }
 
+/* The cache must not keep what the server does not have. */
+static void refused(struct netfs_request *req, uint64_t from, uint64_t to)
+{
+	req->stream[NETFS_STREAM_CACHE].failed = true;
+	netfs_cache_forget(req->inode, from, to);
+}
+
 void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 {
 	struct netfs_request *req = sub->req;
@@ -141,6 +148,7 @@ void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 	if (got < end) {
 		bool gone = sub->error == -ESTALE;
 
+		refused(req, got, end);
 		settle(req, got, end, gone ? DROPPED : RETURNED);
 		if (sub->error != -EINTR)
 			latch(req->inode, gone ? 0 : end - got, sub->error);
@@ -150,30 +158,27 @@ void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 	netfs_flush_wake(req->inode, news);
 }
 
-/* Clean bytes of a folio that changed at the server during its upload. */
-static void drop_stale(struct netfs_request *req)
+void netfs_write_drop_stale(struct netfs_folio *folio)
 {
-	for (unsigned i = 0; i < req->nsegs; i++) {
-		struct netfs_folio *folio = req->segs[i].folio;
-
-		if (folio->stale && folio->writeback == 0 && folio->indexed) {
-			folio->stale = false;
-			netfs_folio_forget_clean(folio, folio->start, netfs_folio_end(folio));
-		}
-	}
+	if (!folio->stale || folio->writeback || !folio->indexed)
+		return;
+	folio->stale = false;
+	netfs_folio_forget_clean(folio, folio->start, netfs_folio_end(folio));
 }
 
 void netfs_write_finish(struct netfs_request *req, struct netfs_news *news)
 {
 	struct netfs_inode *inode = req->inode;
-	struct netfs_stream *stream = &req->stream[0];
+	struct netfs_stream *stream = &req->stream[NETFS_STREAM_SERVER];
 
 	if (stream->issued_to < req->end) {
+		refused(req, stream->issued_to, req->end);
 		settle(req, stream->issued_to, req->end,
 		       stream->error == -ESTALE ? DROPPED : RETURNED);
 		fail_flushers(inode, stream->issued_to, req->end, stream->error);
 	}
-	drop_stale(req);
+	for (unsigned i = req->collect_seg; i < req->nsegs; i++)
+		netfs_write_drop_stale(req->segs[i].folio);
 	news->cleaned = true;
 	netfs_flush_wake(inode, news);
 	netfs_upload_consider(inode, news);

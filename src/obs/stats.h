@@ -31,6 +31,14 @@
 	X(upload_bytes, "bytes they took")                                                         \
 	X(upload_retries, "write requests sent again")                                             \
 	X(upload_errors, "write requests that failed for good")                                    \
+	X(cache_read_slices, "read requests sent to the disk cache")                               \
+	X(cache_read_bytes, "bytes they brought")                                                  \
+	X(cache_read_errors, "of these requests, made at the server instead")                      \
+	X(cache_write_slices, "write requests sent to the disk cache")                             \
+	X(cache_write_bytes, "bytes they took")                                                    \
+	X(cache_write_errors, "of these requests, failed; the bytes are not cached")               \
+	X(cache_misfits, "uploaded bytes the cache could not take, lacking whole blocks")          \
+	X(cache_skipped, "downloaded bytes not given to a cache that is behind")                   \
 	X(slice_refused, "slices the back end had no room for")                                    \
 	X(folio_evicted, "folios dropped to make room")                                            \
 	X(name_calls, "operations on names and attributes asked")                                  \

@@ -8,8 +8,10 @@
  *
  * Method: the real core on the simulated machine, over a scripted back end
  * that takes slices of any size, refuses some, answers late, short, out of
- * order or with errors that heal.  Operations run in batches; within a batch
- * only reads overlap.  Each seed is one run; the seed is printed first.
+ * order or with errors that heal; half of the seeds with a disk cache beside it
+ * that fails, forgets and falls behind, which must change no byte.  Operations
+ * run in batches; within a batch only reads overlap.  Each seed is one run; the
+ * seed is printed first.
  */
 #include <setjmp.h>
 #include <stddef.h>
@@ -21,11 +23,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <core/budget.h>
 #include <core/core.h>
 #include <env/alloc.h>
 #include <env/random.h>
 #include <env/sim/sim.h>
 #include <env/timer.h>
+#include "cache_script.h"
 
 #define FILE_MAX (400u << 10)
 #define SLOTS	 12
@@ -222,6 +226,7 @@ static void server_init(struct server *server)
 
 struct world {
 	struct server server;
+	struct cache_script cache; /* size 0: none */
 	struct netfs_stats stats;
 	struct netfs_budget *budget;
 	struct netfs_core *core;
@@ -246,6 +251,17 @@ static void count_idle(struct netfs_inode *inode)
 }
 
 static const struct netfs_inode_ops inode_ops = {count_busy, count_idle};
+
+static void cache_has_room(void *user)
+{
+	netfs_core_ready(((struct world *)user)->core);
+}
+
+static void world_add_cache(struct world *world)
+{
+	cache_script_init(&world->cache, FILE_MAX, cache_has_room, world);
+	netfs_inode_set_cookie(&world->inode, &world->cache.cookie);
+}
 
 static void world_start(struct world *world, uint64_t seed)
 {
@@ -285,6 +301,11 @@ static void world_stop(struct world *world)
 	assert_int_equal(netfs_core_dirty(world->core), 0);
 	assert_int_equal(netfs_core_stuck(world->core), 0);
 	assert_int_equal(netfs_core_requests(world->core), 0);
+	if (world->cache.size) {
+		cache_script_check(&world->cache, world->server.data, world->server.size);
+		netfs_inode_set_cookie(&world->inode, NULL);
+		cache_script_done(&world->cache);
+	}
 	netfs_inode_done(&world->inode);
 	assert_int_equal(netfs_budget_used(world->budget), 0);
 	netfs_core_free(world->core);
@@ -521,6 +542,8 @@ static void run_seed(uint64_t seed, unsigned rounds)
 	struct world *world = malloc(sizeof(*world));
 
 	world_start(world, seed);
+	if (chance(50))
+		world_add_cache(world);
 	for (unsigned i = 0; i < rounds; i++) {
 		unsigned what = netfs_random_below(100);
 
@@ -575,6 +598,30 @@ static void do_write(struct world *world, struct step *step, uint64_t start, siz
 	netfs_core_write(&world->inode, &world->opener[0], &step->io);
 }
 
+static void do_read(struct world *world, struct step *step, uint64_t start, size_t len)
+{
+	memset(step, 0, sizeof(*step));
+	step->buf = malloc(len);
+	step->iov[0] = (struct iovec){step->buf, len};
+	step->io = (struct netfs_io){.done = io_done,
+				     .user = step,
+				     .iov = step->iov,
+				     .niov = 1,
+				     .start = start,
+				     .len = len};
+	netfs_core_read(&world->inode, &world->opener[0], &step->io);
+}
+
+/* Memory is wanted elsewhere: the clean folios go. */
+static void evict_all(struct world *world)
+{
+	uint64_t much = 64 << 20;
+
+	while (netfs_core_cached(world->core)) {
+		assert_false(netfs_budget_charge(world->budget, much, NULL, false));
+	}
+}
+
 /* The server is full: the flush says so, the data stays, each opener is told
  * once, and after the server has room the data arrives. */
 static void refused_data_is_kept_and_sent_later(void **state)
@@ -602,6 +649,68 @@ static void refused_data_is_kept_and_sent_later(void **state)
 	assert_int_equal(netfs_core_stuck(world->core), 0);
 	for (unsigned i = 100; i < 5100; i++)
 		assert_int_equal(world->server.data[i], 0x5a);
+	world_stop(world);
+	free(world);
+}
+
+static bool no_requests(void *user)
+{
+	return netfs_core_requests(((struct world *)user)->core) == 0;
+}
+
+/* What the server refused is not in the cache either: after a crash it would be
+ * taken for the server's. */
+static void refused_data_is_not_cached(void **state)
+{
+	struct world *world = malloc(sizeof(*world));
+	static struct step step;
+
+	for (uint64_t seed = 20; seed < 60; seed++) {
+		world_start(world, seed);
+		world_add_cache(world);
+		world->cache.error_pct = world->cache.short_pct = world->cache.cull_pct = 0;
+		world->cache.dead = false;
+		world->server.refuse_writes = -EDQUOT;
+		do_write(world, &step, 0, 100000);
+		assert_int_equal(run_completion(world, flush_all), -EDQUOT);
+		assert_true(netfs_sim_run(no_requests, world, LIMIT_NS));
+		assert_false(netfs_ranges_overlaps(&world->cache.there, 0, 100000));
+		world->server.refuse_writes = 0;
+		assert_int_equal(run_completion(world, flush_all), 0);
+		assert_true(netfs_sim_run(no_requests, world, LIMIT_NS));
+		assert_true(netfs_ranges_covers(&world->cache.there, 0, 98304));
+		free(step.buf);
+		world_stop(world);
+	}
+	free(world);
+}
+
+/* What the cache has is not asked of the server. */
+static void cached_data_is_read_from_the_cache(void **state)
+{
+	struct world *world = malloc(sizeof(*world));
+	static struct step step;
+	unsigned asked;
+
+	world_start(world, 13);
+	world_add_cache(world);
+	world->cache.error_pct = world->cache.short_pct = world->cache.cull_pct = 0;
+	world->cache.dead = false;
+	do_write(world, &step, 0, 100000);
+	free(step.buf);
+	assert_int_equal(run_completion(world, flush_all), 0);
+	assert_true(netfs_sim_run(no_requests, world, LIMIT_NS));
+	evict_all(world);
+	asked = world->server.reads;
+	/* Not from the start, which would look like a stream. */
+	do_read(world, &step, 4096, 80000);
+	assert_true(netfs_sim_run(step_finished, &step, LIMIT_NS));
+	assert_int_equal(step.result, 80000);
+	for (unsigned i = 0; i < 80000; i++)
+		assert_int_equal(step.buf[i], 0x5a);
+	assert_int_equal(world->server.reads, asked);
+	assert_true(world->cache.reads > 0);
+	free(step.buf);
 	world_stop(world);
 	free(world);
 }
@@ -726,6 +835,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writer_does_not_wait_for_upload),
 		cmocka_unit_test(refused_data_is_kept_and_sent_later),
+		cmocka_unit_test(refused_data_is_not_cached),
+		cmocka_unit_test(cached_data_is_read_from_the_cache),
 		cmocka_unit_test(cancelled_read_ends),
 		cmocka_unit_test(flush_does_not_wait_for_discarded_data),
 		cmocka_unit_test(abort_ends_everything),

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract of a disk cache with the engine: a second place that slices go
+ * to and come from.  It has the shape of backend.h: here is a slice, take some
+ * of it, complete it exactly once.
+ *
+ * A cookie is the cache's handle on one file.  The engine asks it what it has,
+ * reads that instead of asking the server, gives it what the server sent, and
+ * gives it what goes to the server.  Whatever fails here costs time and nothing
+ * else: a read that fails is made at the server, a write that fails is
+ * forgotten.
+ *
+ * Rules:
+ *
+ *  - read and write behave like those of a back end (backend.h): any thread, no
+ *    lock held, never block, -EAGAIN where there is no room now, and whoever
+ *    attached the cookie calls netfs_core_ready() when there is again.
+ *  - present and invalidate are called with the file's lock held: they look at
+ *    or change memory, take only locks of their own, and call nobody.
+ *  - A written range becomes present when its slice completes, for the bytes
+ *    that moved, and not before.
+ *  - Ranges start and end at multiples of NETFS_CACHE_GRANULE, except that one
+ *    may end at the end of the file.
+ *  - Of two writes of one byte the one handed in later wins, also while the
+ *    first is under way.
+ *  - invalidate takes effect before it returns: the range is not present; a
+ *    write of it that was handed in before does not make it so; a read of it
+ *    that is under way ends with -ESTALE, or with the bytes from before.
+ */
+#ifndef UNETFS_CACHE_H
+#define UNETFS_CACHE_H
+
+#include <unetfs/backend.h>
+
+#define NETFS_CACHE_GRANULE UINT64_C(4096)
+
+struct netfs_cookie;
+
+struct netfs_cache_ops {
+	/* The first stretch of [start, end) that is there; false: nothing. */
+	bool (*present)(struct netfs_cookie *cookie, uint64_t start, uint64_t end,
+			uint64_t *ret_start, uint64_t *ret_end);
+	void (*invalidate)(struct netfs_cookie *cookie, uint64_t start, uint64_t end);
+	/* All of slice was present a moment ago.  After a short answer the rest
+	 * is not asked for again; the same for write. */
+	ssize_t (*read)(struct netfs_cookie *cookie, struct netfs_slice *slice);
+	ssize_t (*write)(struct netfs_cookie *cookie, struct netfs_slice *slice);
+	/* As in backend.h. */
+	void (*slice_cancel)(struct netfs_cookie *cookie, struct netfs_slice *slice);
+};
+
+/* First member of the cache's own. */
+struct netfs_cookie {
+	const struct netfs_cache_ops *ops;
+};
+
+#endif
