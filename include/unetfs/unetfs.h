@@ -134,6 +134,13 @@ void netfs_mount_close(struct netfs_mount *mount, uint32_t flags, struct netfs_c
 struct netfs_vnode *netfs_mount_root(struct netfs_mount *mount);
 /* Sends all dirty data and makes it durable, as syncfs(2). */
 void netfs_mount_sync(struct netfs_mount *mount, struct netfs_call *call);
+/*
+ * Begins a new group of writes: nothing written to any file after this call
+ * reaches the server before everything written before it is there and durable.
+ * Writes under way belong to either; direct writes are not part of it.  Does not
+ * wait.  -EBUSY: too many groups are not durable yet; sync and try again.
+ */
+int netfs_mount_barrier(struct netfs_mount *mount);
 /* Fails everything in flight and from now on with -EIO, so that nothing waits
  * any more.  Dirty data stays in memory until the mount is closed. */
 void netfs_mount_abort(struct netfs_mount *mount);

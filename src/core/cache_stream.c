@@ -99,7 +99,7 @@ static bool settled(const struct netfs_folio *folio, uint64_t from, uint64_t to)
  * the bytes around it may be on their way to the server. */
 static void plan_seg(const struct netfs_request *req, struct netfs_seg *seg, uint64_t before)
 {
-	bool grow = req->origin == NETFS_ORIGIN_WRITEBACK;
+	bool grow = req->origin == NETFS_ORIGIN_WRITEBACK && !req->frozen;
 	uint64_t from = round_down(seg->from), to = granule_end(req->inode, seg->to - 1);
 
 	if (from < before)

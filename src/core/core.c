@@ -56,6 +56,9 @@ int netfs_core_new(const struct netfs_core_config *config, struct netfs_core **r
 	netfs_list_init(&core->dirty_inodes);
 	netfs_list_init(&core->inodes);
 	netfs_list_init(&core->stalled);
+	netfs_mutex_init(&core->group_mutex, NETFS_RANK_GROUP);
+	netfs_list_init(&core->group_syncs);
+	netfs_task_init(&core->group_task, netfs_group_run);
 	netfs_task_init(&core->age_task, netfs_core_age);
 	netfs_timer_init(&core->age_timer, &core->age_task);
 	netfs_mutex_lock(&budget->cores_mutex);
@@ -63,6 +66,13 @@ int netfs_core_new(const struct netfs_core_config *config, struct netfs_core **r
 	netfs_mutex_unlock(&budget->cores_mutex);
 	*ret_core = core;
 	return 0;
+}
+
+void netfs_core_get(struct netfs_core *core)
+{
+	netfs_mutex_lock(&core->wb_mutex);
+	core->refs++;
+	netfs_mutex_unlock(&core->wb_mutex);
 }
 
 /* The last reference may be the age timer's, whose task was already on its
@@ -78,6 +88,7 @@ void netfs_core_put(struct netfs_core *core)
 		return;
 	netfs_mutex_done(&core->wb_mutex);
 	netfs_mutex_done(&core->stall_mutex);
+	netfs_mutex_done(&core->group_mutex);
 	netfs_free(core);
 }
 
@@ -95,6 +106,7 @@ void netfs_core_free(struct netfs_core *core)
 	netfs_assert(netfs_list_empty(&core->inodes));
 	netfs_assert(netfs_list_empty(&core->dirty_inodes));
 	netfs_assert(netfs_list_empty(&core->stalled));
+	netfs_assert(netfs_list_empty(&core->group_syncs));
 	if (core->age_armed && netfs_timer_stop(&core->age_timer)) {
 		core->age_armed = false;
 		core->refs--;
@@ -151,6 +163,7 @@ void netfs_core_abort(struct netfs_core *core)
 	while (abort_inodes(core))
 		;
 	netfs_core_ready(core);
+	netfs_group_abort(core);
 }
 
 uint64_t netfs_core_dirty(struct netfs_core *core)

@@ -56,6 +56,19 @@ void netfs_core_ready(struct netfs_core *core);
 /* From now on nothing is sent, and what is in flight is cancelled; reads and
  * flushes end with -EIO.  Dirty data stays. */
 void netfs_core_abort(struct netfs_core *core);
+/*
+ * Begins a new group of writes: nothing written after this call reaches the
+ * server before everything written before it is there and durable; both
+ * versions of a byte written before and after arrive, in that order.  Writes
+ * under way belong to either.  Direct writes are not part of it.  Data that was
+ * uploaded before the first barrier of a mount is not made durable by it; from
+ * then on data is made durable soon after it was sent.  Does not wait.
+ * -EBUSY: too many groups are not durable yet.
+ */
+int netfs_core_barrier(struct netfs_core *core);
+/* Before the mount is closed: makes durable what a barrier would, so that every
+ * file becomes idle.  Does not wait. */
+void netfs_core_settle_groups(struct netfs_core *core);
 /* Bytes written but not at the server: all, and those it refused for good. */
 uint64_t netfs_core_dirty(struct netfs_core *core);
 uint64_t netfs_core_stuck(struct netfs_core *core);

@@ -12,9 +12,12 @@
 #include <env/timer.h>
 #include <obs/stats.h>
 
+/* Groups that are not durable yet at once. */
+#define NETFS_GROUPS_MAX 64u
+
 /*
  * I: immutable; a: atomic; w: wb_mutex (rank WRITEBACK); s: stall_mutex (rank
- * STALLED).
+ * STALLED); g: group_mutex (rank GROUP).
  */
 struct netfs_core {
 	struct netfs_budget *budget; /* I */
@@ -44,6 +47,17 @@ struct netfs_core {
 	struct netfs_list budget_link; /* guarded by budget->cores_mutex */
 	struct netfs_timer age_timer;
 	struct netfs_task age_task;
+
+	_Atomic uint32_t group; /* a: what is written now belongs to it */
+	_Atomic uint32_t group_open; /* a: the newest that may be sent */
+	_Atomic uint64_t group_bytes[NETFS_GROUPS_MAX]; /* a: bytes not at the server */
+	_Atomic int group_error; /* a: why the open one does not get on */
+	_Atomic bool group_posted; /* a: group_task is queued, with a reference */
+	struct netfs_mutex group_mutex; /* rank GROUP */
+	struct netfs_list group_syncs; /* g: inodes to make durable */
+	struct netfs_inode *group_syncing; /* g: the one being made */
+	struct netfs_op group_op; /* of whoever set group_syncing */
+	struct netfs_task group_task;
 
 	struct netfs_mutex stall_mutex;
 	struct netfs_list stalled; /* s: requests the back end had no room for */
@@ -89,9 +103,53 @@ void netfs_inode_ask_abort(struct netfs_inode *inode);
 struct netfs_handle *netfs_inode_handle(struct netfs_inode *inode, bool write);
 /* A size-changing operation that waits for quiet may go on. */
 void netfs_inode_check_quiet(struct netfs_inode *inode, struct netfs_news *news);
-/* Dirty bytes came to be, went under upload, arrived, or came back. */
-void netfs_inode_dirtied(struct netfs_inode *inode, uint64_t bytes);
-void netfs_inode_cleaned(struct netfs_inode *inode, uint64_t bytes);
+
+/* group.c */
+
+/* Dirty bytes came to be, or are not counted any more. */
+void netfs_inode_dirtied(struct netfs_inode *inode, uint32_t group, uint64_t bytes);
+void netfs_inode_cleaned(struct netfs_inode *inode, uint32_t group, uint64_t bytes);
+/* Is there a group that may not be sent yet? */
+bool netfs_groups_wait(const struct netfs_core *core);
+/* Is there a file that has to be made durable? */
+bool netfs_groups_unsynced(struct netfs_core *core);
+bool netfs_group_is_open(const struct netfs_core *core, uint32_t group);
+/* Has somebody look whether the next group may open.  Any locks. */
+void netfs_group_poke(struct netfs_core *core);
+/* Nobody waits for the server any more. */
+void netfs_group_abort(struct netfs_core *core);
+void netfs_group_run(struct netfs_task *task);
+void netfs_group_synced(struct netfs_op *op, int err);
+/* The rest under the inode's mutex. */
+
+/* The folio is about to be written to: freezes what an older group left dirty
+ * in it.  -ENOMEM. */
+int netfs_group_write(struct netfs_folio *folio);
+/* Bytes of req are about to count as arrived: the file has to be made durable
+ * where a newer group waits. */
+void netfs_group_uploaded(struct netfs_request *req);
+/* Bytes of seg were refused: true where they are frozen again, because the
+ * folio belongs to a newer group. */
+bool netfs_group_return(struct netfs_request *req, struct netfs_seg *seg, uint64_t from,
+			uint64_t to);
+/* Forgets frozen bytes; returns how many. */
+uint64_t netfs_frozen_forget(struct netfs_inode *inode, uint64_t from, uint64_t to);
+/* Calls fn with every frozen range until it fails. */
+int netfs_frozen_each(struct netfs_inode *inode, const struct netfs_range *clip,
+		      int (*fn)(struct netfs_completion *done, uint64_t from, uint64_t to,
+				const struct netfs_range *clip),
+		      struct netfs_completion *done);
+/* The first stretch of range of which req uploads the newest version. */
+bool netfs_group_next_newest(const struct netfs_request *req, const struct netfs_folio *folio,
+			     const struct netfs_range *range, struct netfs_range *ret_range);
+/* Moves the first frozen bytes that may be sent into the empty request.  False:
+ * there are none. */
+bool netfs_frozen_take(struct netfs_request *req, struct netfs_range *ret_range);
+/* Bytes of req arrived or are given up.  False: no memory to note that, they
+ * have to be sent again. */
+bool netfs_group_settled(struct netfs_request *req, uint64_t from, uint64_t to);
+/* The request is over. */
+void netfs_frozen_finish(struct netfs_request *req);
 
 /* read_issue.c */
 
@@ -146,7 +204,11 @@ void netfs_upload_consider(struct netfs_inode *inode, struct netfs_news *news);
 void netfs_inode_unstick(struct netfs_inode *inode, uint64_t most);
 /* The task of a core's age timer. */
 void netfs_core_age(struct netfs_task *task);
+void netfs_core_get(struct netfs_core *core);
 void netfs_core_put(struct netfs_core *core);
+/* Tells every file of the mount to look whether it can send; all: and to send
+ * everything.  An inode's mutex may be held. */
+void netfs_core_kick(struct netfs_core *core, bool all);
 /* Tells every file of every mount of the budget to send.  No lock. */
 void netfs_core_kick_all(struct netfs_budget *budget);
 

@@ -79,6 +79,8 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 	netfs_ranges_init(&done->todo);
 	if (inode->dirty || inode->uploading)
 		done->err = add_dirty(inode, done, &clip);
+	if (!done->err && inode->nfrozen)
+		done->err = netfs_frozen_each(inode, &clip, add_clipped, done);
 	if (!done->err && inode->uploading)
 		done->err = add_uploading(inode, done, &clip);
 	if (done->err || done->todo.count == 0) {
@@ -89,6 +91,11 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 	inode->upload_all = true;
 	if (done->locked)
 		inode->upload_locked = true;
+	if (netfs_groups_wait(inode->core)) {
+		/* What is older has to go first, wherever it is. */
+		atomic_store(&inode->core->group_error, 0);
+		netfs_core_kick(inode->core, true);
+	}
 	netfs_upload_some(inode, news);
 }
 

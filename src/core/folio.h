@@ -53,6 +53,8 @@ struct netfs_folio {
 	uint32_t size; /* I: bytes, 4 KiB to 2 MiB */
 	uint32_t refs; /* f: the index and segments */
 	uint32_t writeback; /* f: segments being uploaded */
+	uint32_t frozen; /* f: entries of it in inode->frozen */
+	uint32_t group; /* f: of its dirty bytes */
 	uint32_t gen; /* f: grows when pending data became worthless */
 	bool indexed; /* f: in the inode's index */
 	bool stale; /* f: forget it when its upload is over */

@@ -69,6 +69,8 @@ static void init_lists(struct netfs_inode *inode)
 	netfs_list_init(&inode->collect);
 	netfs_list_init(&inode->core_link);
 	netfs_list_init(&inode->dirty_link);
+	netfs_list_init(&inode->frozen);
+	netfs_list_init(&inode->sync_link);
 }
 
 void netfs_inode_init(struct netfs_inode *inode, struct netfs_core *core,
@@ -100,6 +102,7 @@ void netfs_inode_done(struct netfs_inode *inode)
 	netfs_assert(inode->dirty == 0 && inode->uploading == 0);
 	netfs_assert(netfs_list_empty(&inode->handles) && netfs_list_empty(&inode->readers));
 	netfs_assert(inode->gate.inside == 0);
+	netfs_assert(netfs_list_empty(&inode->frozen));
 	while ((folio = netfs_folio_index_next(&inode->folios, 0)))
 		netfs_folio_remove(folio);
 	netfs_mutex_unlock(&inode->mutex);
@@ -146,7 +149,7 @@ void netfs_inode_settle(struct netfs_inode *inode, struct netfs_news *news)
 		leave_dirty_list(inode);
 		drop_kept_handles(inode, news);
 	}
-	busy = !clean || inode->nrequests || inode->collect_posted ||
+	busy = !clean || inode->nrequests || inode->collect_posted || inode->sync_waits ||
 	       atomic_load(&inode->upload_posted);
 	if (busy && !inode->busy) {
 		inode->busy = true;
@@ -165,19 +168,6 @@ void netfs_inode_check_quiet(struct netfs_inode *inode, struct netfs_news *news)
 		return;
 	while ((link = netfs_list_pop_front(&inode->lockers)))
 		netfs_list_push_back(&news->done, link);
-}
-
-void netfs_inode_dirtied(struct netfs_inode *inode, uint64_t bytes)
-{
-	inode->dirty += bytes;
-	atomic_fetch_add_explicit(&inode->core->dirty, bytes, memory_order_relaxed);
-	netfs_budget_dirtied(inode->core->budget, bytes);
-}
-
-void netfs_inode_cleaned(struct netfs_inode *inode, uint64_t bytes)
-{
-	atomic_fetch_sub_explicit(&inode->core->dirty, bytes, memory_order_relaxed);
-	netfs_budget_cleaned(inode->core->budget, bytes);
 }
 
 /* ---------------------------------------------------------- handles */

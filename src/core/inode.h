@@ -85,6 +85,11 @@ struct netfs_inode {
 	struct netfs_list readers; /* f: struct netfs_io_state, waiting for folios */
 	struct netfs_list flushers; /* f: struct netfs_completion of flushes */
 	struct netfs_list requests; /* f: living requests */
+	struct netfs_list frozen; /* f: dirty bytes of older groups, see group.c */
+	uint32_t nfrozen; /* f: entries there */
+	bool sync_waits; /* f: has a place in core->group_syncs, or its turn */
+	struct netfs_list sync_link; /* the core's group_mutex */
+	struct netfs_handle *sync_handle; /* as that; a reference */
 	struct netfs_list lockers; /* f: the one inside the gate that waits for quiet */
 	uint32_t nrequests; /* f: living request objects */
 	uint32_t downloads; /* f: read requests not finished */

@@ -29,6 +29,7 @@
 
 struct netfs_block;
 struct netfs_folio;
+struct netfs_frozen;
 struct netfs_inode;
 struct netfs_io;
 struct netfs_news;
@@ -121,6 +122,8 @@ struct netfs_request {
 	struct netfs_handle *handle; /* a reference; NULL: a copy */
 	enum netfs_origin origin;
 	uint32_t id; /* for people */
+	uint32_t group; /* write-back: of its bytes */
+	struct netfs_frozen *frozen; /* write-back: whose bytes it uploads, or NULL */
 	uint32_t refs;
 	uint64_t start;
 	uint64_t end; /* of the server's stream, or of the copy */

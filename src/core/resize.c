@@ -89,21 +89,23 @@ void netfs_inode_unlock(struct netfs_inode *inode)
 static void forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
 {
 	struct netfs_folio *folio = netfs_folio_index_next(&inode->folios, start);
-	uint64_t dirty = 0;
+	uint64_t dirty = netfs_frozen_forget(inode, start, end);
 
 	while (folio && folio->start < end) {
-		uint64_t next = netfs_folio_end(folio);
+		uint64_t next = netfs_folio_end(folio), less;
 
-		dirty += netfs_folio_forget(folio, start > folio->start ? start : folio->start,
-					    end < next ? end : next);
-		if (folio->valid.count == 0 && folio->pending.count == 0 && folio->writeback == 0)
+		less = netfs_folio_forget(folio, start > folio->start ? start : folio->start,
+					  end < next ? end : next);
+		netfs_inode_cleaned(inode, folio->group, less);
+		dirty += less;
+		if (folio->valid.count == 0 && folio->pending.count == 0 && folio->writeback == 0 &&
+		    folio->frozen == 0)
 			netfs_folio_remove(folio);
 		folio = netfs_folio_index_next(&inode->folios, next);
 	}
 	netfs_cache_forget(inode, start, end);
 	netfs_flush_forget(inode, start, end);
 	inode->dirty -= dirty;
-	netfs_inode_cleaned(inode, dirty);
 	netfs_inode_unstick(inode, inode->dirty);
 }
 
@@ -118,12 +120,12 @@ static void forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end
 	while (folio && folio->start < end) {
 		uint64_t next = netfs_folio_end(folio);
 
-		if (patience && folio->writeback)
+		if (patience && (folio->writeback || folio->frozen))
 			folio->stale = true;
 		else
 			netfs_folio_forget_clean(folio, start > folio->start ? start : folio->start,
 						 end < next ? end : next);
-		if (folio->valid.count == 0 && folio->writeback == 0)
+		if (folio->valid.count == 0 && folio->writeback == 0 && folio->frozen == 0)
 			netfs_folio_remove(folio);
 		folio = netfs_folio_index_next(&inode->folios, next);
 	}

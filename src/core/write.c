@@ -52,7 +52,7 @@ static int reserve(struct netfs_folio *folio)
 	if (!err)
 		err = netfs_ranges_reserve(&folio->pending, 2);
 	if (!err)
-		err = netfs_ranges_reserve(&folio->dirty, 2 + folio->writeback);
+		err = netfs_ranges_reserve(&folio->dirty, 2 + folio->writeback + folio->frozen);
 	return err;
 }
 
@@ -64,7 +64,7 @@ static void mark_dirty(struct netfs_inode *inode, struct netfs_folio *folio, uin
 	netfs_ranges_remove(&folio->pending, from, to);
 	netfs_ranges_add(&folio->valid, from, to);
 	netfs_ranges_add(&folio->dirty, from, to);
-	netfs_inode_dirtied(inode, netfs_ranges_bytes(&folio->dirty) - before);
+	netfs_inode_dirtied(inode, folio->group, netfs_ranges_bytes(&folio->dirty) - before);
 }
 
 /* A new folio is as large as the write, larger where a file is being written
@@ -93,7 +93,9 @@ static ssize_t write_folio(struct netfs_io *io, uint64_t pos, size_t len)
 		return -ENOMEM;
 	if (len > netfs_folio_end(folio) - pos)
 		len = netfs_folio_end(folio) - pos;
-	err = reserve(folio);
+	err = netfs_group_write(folio);
+	if (!err)
+		err = reserve(folio);
 	if (!err)
 		err = netfs_folio_own(folio, pos, pos + len);
 	if (err)

@@ -46,7 +46,7 @@ static void advance_flushers(struct netfs_request *req, struct netfs_folio *foli
 				done->err = -ENOMEM;
 			continue;
 		}
-		while (netfs_ranges_next_gap(&folio->dirty, pos, to, &gap)) {
+		while (netfs_group_next_newest(req, folio, &(struct netfs_range){pos, to}, &gap)) {
 			if (netfs_ranges_remove(&done->todo, gap.from, gap.to))
 				done->err = -ENOMEM;
 			pos = gap.to;
@@ -54,40 +54,52 @@ static void advance_flushers(struct netfs_request *req, struct netfs_folio *foli
 	}
 }
 
-static void arrived(struct netfs_request *req, struct netfs_folio *folio, uint64_t from,
-		    uint64_t to)
+/* Back to dirty.  The writers left room for it, so adding cannot fail. */
+static void returned(struct netfs_request *req, struct netfs_seg *seg, uint64_t from, uint64_t to)
 {
 	struct netfs_inode *inode = req->inode;
+	struct netfs_folio *folio = seg->folio;
+	uint64_t before = netfs_ranges_bytes(&folio->dirty), more;
+	int err;
 
 	inode->uploading -= to - from;
-	netfs_inode_cleaned(inode, to - from);
-	if (to > inode->remote_size)
-		inode->remote_size = to;
-	advance_flushers(req, folio, from, to);
+	if (netfs_group_return(req, seg, from, to)) {
+		inode->dirty += to - from;
+		return;
+	}
+	err = netfs_ranges_add(&folio->dirty, from, to);
+	netfs_assert(err == 0);
+	more = netfs_ranges_bytes(&folio->dirty) - before;
+	/* What was written again meanwhile had been counted twice. */
+	netfs_inode_cleaned(inode, req->group, to - from);
+	netfs_inode_dirtied(inode, folio->group, more);
 }
 
-/* Back to dirty.  The writers left room for it, so adding cannot fail. */
-static void returned(struct netfs_request *req, struct netfs_folio *folio, uint64_t from,
-		     uint64_t to)
+static void arrived(struct netfs_request *req, struct netfs_seg *seg, uint64_t from, uint64_t to)
 {
 	struct netfs_inode *inode = req->inode;
-	uint64_t before = netfs_ranges_bytes(&folio->dirty);
-	int err = netfs_ranges_add(&folio->dirty, from, to);
-	uint64_t more = netfs_ranges_bytes(&folio->dirty) - before;
 
-	netfs_assert(err == 0);
+	if (!netfs_group_settled(req, from, to)) {
+		returned(req, seg, from, to);
+		return;
+	}
 	inode->uploading -= to - from;
-	inode->dirty += more;
-	/* What was written again meanwhile had been counted twice. */
-	netfs_inode_cleaned(inode, to - from - more);
+	netfs_inode_cleaned(inode, req->group, to - from);
+	if (to > inode->remote_size)
+		inode->remote_size = to;
+	advance_flushers(req, seg->folio, from, to);
 }
 
 /* The file is gone at the server, so nobody will ever take the bytes: they are
  * let go, and the error tells it. */
-static void dropped(struct netfs_request *req, uint64_t from, uint64_t to)
+static void dropped(struct netfs_request *req, struct netfs_seg *seg, uint64_t from, uint64_t to)
 {
+	if (!netfs_group_settled(req, from, to)) {
+		returned(req, seg, from, to);
+		return;
+	}
 	req->inode->uploading -= to - from;
-	netfs_inode_cleaned(req->inode, to - from);
+	netfs_inode_cleaned(req->inode, req->group, to - from);
 }
 
 enum outcome {
@@ -108,11 +120,11 @@ static void settle(struct netfs_request *req, uint64_t from, uint64_t to, enum o
 		if (a >= b)
 			continue;
 		if (outcome == ARRIVED)
-			arrived(req, seg->folio, a, b);
+			arrived(req, seg, a, b);
 		else if (outcome == RETURNED)
-			returned(req, seg->folio, a, b);
+			returned(req, seg, a, b);
 		else
-			dropped(req, a, b);
+			dropped(req, seg, a, b);
 		if (b == seg->to)
 			seg->folio->writeback--;
 	}
@@ -125,11 +137,17 @@ static void latch(struct netfs_inode *inode, uint64_t bytes, int err)
 
 	inode->wb_error = err;
 	inode->wb_error_seq++;
+	inode->upload_all = false;
 	if (bytes > inode->dirty - inode->stuck)
 		bytes = inode->dirty - inode->stuck;
 	inode->stuck += bytes;
 	atomic_fetch_add_explicit(&core->stuck, bytes, memory_order_relaxed);
 	netfs_budget_stuck(core->budget, bytes, 0);
+	if (netfs_groups_wait(core)) {
+		/* Others wait for these bytes without knowing. */
+		atomic_store(&core->group_error, err);
+		netfs_core_kick(core, false);
+	}
 }
 
 /* The cache must not keep what the server does not have. */
@@ -144,6 +162,7 @@ void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 	struct netfs_request *req = sub->req;
 	uint64_t got = sub->start + sub->transferred, end = sub->start + sub->len;
 
+	netfs_group_uploaded(req);
 	settle(req, sub->start, got, ARRIVED);
 	if (got < end) {
 		bool gone = sub->error == -ESTALE;
@@ -160,7 +179,7 @@ void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 
 void netfs_write_drop_stale(struct netfs_folio *folio)
 {
-	if (!folio->stale || folio->writeback || !folio->indexed)
+	if (!folio->stale || folio->writeback || folio->frozen || !folio->indexed)
 		return;
 	folio->stale = false;
 	netfs_folio_forget_clean(folio, folio->start, netfs_folio_end(folio));
@@ -177,6 +196,7 @@ void netfs_write_finish(struct netfs_request *req, struct netfs_news *news)
 		       stream->error == -ESTALE ? DROPPED : RETURNED);
 		fail_flushers(inode, stream->issued_to, req->end, stream->error);
 	}
+	netfs_frozen_finish(req);
 	for (unsigned i = req->collect_seg; i < req->nsegs; i++)
 		netfs_write_drop_stale(req->segs[i].folio);
 	news->cleaned = true;

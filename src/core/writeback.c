@@ -36,7 +36,9 @@ struct build {
 /* May dirty data of the folio be sent now? */
 static bool sendable(const struct netfs_inode *inode, const struct netfs_folio *folio)
 {
-	if (folio->dirty.count == 0 || folio->writeback)
+	if (folio->dirty.count == 0 || folio->writeback || folio->frozen)
+		return false;
+	if (!netfs_group_is_open(inode->core, folio->group))
 		return false;
 	if (inode->upload_all)
 		return true;
@@ -58,8 +60,10 @@ static int move_range(struct build *build, struct netfs_folio *folio)
 	folio->writeback++;
 	inode->dirty -= range.to - range.from;
 	inode->uploading += range.to - range.from;
-	if (build->req->nsegs == 1)
+	if (build->req->nsegs == 1) {
 		build->first = range.from;
+		build->req->group = folio->group;
+	}
 	build->last = range.to;
 	/* Once it is at the server it may leave our memory: not zero any
 	 * more.  Without memory to cut the set, know less. */
@@ -80,7 +84,8 @@ static bool gather(struct build *build, uint64_t pos)
 	struct netfs_folio *folio = netfs_folio_index_next(&build->inode->folios, pos);
 
 	while (folio) {
-		if (sendable(build->inode, folio)) {
+		if (sendable(build->inode, folio) &&
+		    (build->req->nsegs == 0 || build->req->group == folio->group)) {
 			while (folio->dirty.count) {
 				if (move_range(build, folio) || full(build))
 					return true;
@@ -89,6 +94,33 @@ static bool gather(struct build *build, uint64_t pos)
 		folio = netfs_folio_index_next(&build->inode->folios, netfs_folio_end(folio));
 	}
 	return false;
+}
+
+static bool fill(struct build *build)
+{
+	struct netfs_inode *inode = build->inode;
+	struct netfs_range range;
+
+	if (inode->nfrozen && netfs_frozen_take(build->req, &range)) {
+		build->first = range.from;
+		build->last = range.to;
+		return true;
+	}
+	gather(build, inode->upload_from);
+	if (build->req->nsegs == 0 && inode->upload_from)
+		gather(build, 0);
+	inode->upload_from = build->last;
+	return build->req->nsegs > 0;
+}
+
+/* Dirty data that waits for older data of another file, which is refused: who
+ * flushes must not wait for that. */
+static void fail_blocked(struct netfs_inode *inode, struct netfs_news *news)
+{
+	int err = atomic_load(&inode->core->group_error);
+
+	if (err && inode->dirty && inode->uploading == 0 && netfs_groups_wait(inode->core))
+		netfs_flush_fail(inode, err, news);
 }
 
 /* One request with what comes next.  False: there is nothing to send, or no
@@ -107,14 +139,10 @@ static bool build_request(struct netfs_inode *inode, struct netfs_news *news)
 		netfs_handle_put(handle); /* the inode's list holds it too */
 		return false;
 	}
-	gather(&build, inode->upload_from);
-	if (build.req->nsegs == 0 && inode->upload_from)
-		gather(&build, 0);
-	if (build.req->nsegs == 0) {
+	if (!fill(&build)) {
 		netfs_request_abandon(build.req, news);
 		return false;
 	}
-	inode->upload_from = build.last;
 	netfs_request_seal(build.req, build.first, build.last);
 	netfs_list_push_back(&news->issue, &build.req->issue);
 	return true;
@@ -158,6 +186,7 @@ void netfs_upload_some(struct netfs_inode *inode, struct netfs_news *news)
 	}
 	if (inode->dirty == 0)
 		inode->upload_all = false;
+	fail_blocked(inode, news);
 }
 
 /* Posts the upload task; under the inode's mutex. */
@@ -224,28 +253,39 @@ void netfs_core_age(struct netfs_task *task)
 		inode->dirty_since_ns = now;
 		ask(inode);
 	}
-	if (!netfs_list_empty(&core->dirty_inodes)) {
+	if (!netfs_list_empty(&core->dirty_inodes) || netfs_groups_unsynced(core)) {
 		core->age_armed = true;
 		core->refs++;
 		netfs_timer_start(&core->age_timer, core->dirty_age_ns / 4 + AGE_TICK_MIN_NS);
 	}
 	netfs_mutex_unlock(&core->wb_mutex);
+	netfs_core_settle_groups(core);
+	netfs_group_poke(core);
 	netfs_core_put(core);
+}
+
+void netfs_core_kick(struct netfs_core *core, bool all)
+{
+	struct netfs_list *link;
+
+	netfs_mutex_lock(&core->wb_mutex);
+	netfs_list_for_each (link, &core->dirty_inodes) {
+		struct netfs_inode *inode =
+			netfs_container_of(link, struct netfs_inode, dirty_link);
+
+		if (all)
+			atomic_store(&inode->upload_asked, true);
+		post_upload(inode);
+	}
+	netfs_mutex_unlock(&core->wb_mutex);
 }
 
 void netfs_core_kick_all(struct netfs_budget *budget)
 {
-	struct netfs_list *core_link, *link;
+	struct netfs_list *link;
 
 	netfs_mutex_lock(&budget->cores_mutex);
-	netfs_list_for_each (core_link, &budget->cores) {
-		struct netfs_core *core =
-			netfs_container_of(core_link, struct netfs_core, budget_link);
-
-		netfs_mutex_lock(&core->wb_mutex);
-		netfs_list_for_each (link, &core->dirty_inodes)
-			ask(netfs_container_of(link, struct netfs_inode, dirty_link));
-		netfs_mutex_unlock(&core->wb_mutex);
-	}
+	netfs_list_for_each (link, &budget->cores)
+		netfs_core_kick(netfs_container_of(link, struct netfs_core, budget_link), true);
 	netfs_mutex_unlock(&budget->cores_mutex);
 }

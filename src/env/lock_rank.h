@@ -16,6 +16,7 @@
 	X(FILE, "core: one file's folios, sizes, gate, requests")                                  \
 	X(CORES, "core: the mounts that share a budget")                                           \
 	X(WRITEBACK, "core: list of dirty files, throttled writers")                               \
+	X(GROUP, "the order of groups of writes")                                                  \
 	X(STALLED, "core: slices waiting for the back end")                                        \
 	X(BUDGET, "core: eviction queue and memory accounting")                                    \
 	X(BACKEND, "back end: its connection and tables")                                          \

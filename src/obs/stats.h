@@ -39,6 +39,7 @@
 	X(cache_write_errors, "of these requests, failed; the bytes are not cached")               \
 	X(cache_misfits, "uploaded bytes the cache could not take, lacking whole blocks")          \
 	X(cache_skipped, "downloaded bytes not given to a cache that is behind")                   \
+	X(group_frozen, "folios whose dirty bytes were set aside for an older group")              \
 	X(slice_refused, "slices the back end had no room for")                                    \
 	X(folio_evicted, "folios dropped to make room")                                            \
 	X(name_calls, "operations on names and attributes asked")                                  \

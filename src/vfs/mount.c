@@ -276,6 +276,11 @@ static struct netfs_vcall *call_to_cancel(struct netfs_mount *mount)
 	return v;
 }
 
+int netfs_mount_barrier(struct netfs_mount *mount)
+{
+	return netfs_core_barrier(mount->core);
+}
+
 void netfs_mount_abort(struct netfs_mount *mount)
 {
 	struct netfs_vcall *v;

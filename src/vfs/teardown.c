@@ -187,6 +187,7 @@ static void close_sent(struct netfs_vcall *v, int err)
 		return;
 	}
 	v->call->count = v->len;
+	netfs_core_settle_groups(v->mount->core);
 	drain(v, true, close_idle);
 }
 
