@@ -9,6 +9,12 @@
  * size, unlock.  Only the inode that changes is locked, so two copies in
  * opposite directions cannot wait for each other.
  *
+ * A request that failed, or was called off, may have done a part.  Nothing
+ * unsent is left of the range then, so what is cached of it is forgotten too.
+ *
+ * A copy sends everything of its source from where it starts: the server's
+ * file must reach as far as ours, or the copy would end early.
+ *
  * Locks: the core's lock of the inode.
  */
 #include <errno.h>
@@ -43,6 +49,13 @@ static void grow_to(struct netfs_vnode *vnode, uint64_t size)
 		netfs_inode_resized(&vnode->inode, size);
 }
 
+/* Did the server refuse before it looked at the file? */
+static bool untouched(int err)
+{
+	return err == -EOPNOTSUPP || err == -EINVAL || err == -EBADF || err == -EPERM ||
+	       err == -EACCES || err == -EROFS;
+}
+
 /* The end of a call that holds the lock. */
 static void range_end(struct netfs_vcall *v, int err)
 {
@@ -61,7 +74,7 @@ static void fallocate_asked_size(struct netfs_vcall *v, int err)
 	/* Not knowing it now, the next question will tell. */
 	if (!err)
 		netfs_inode_resized(&v->vnode->inode, v->ask.op.attr.size);
-	range_end(v, 0);
+	range_end(v, v->first_err);
 }
 
 /* Everything behind start moved: only the server knows the size now. */
@@ -81,19 +94,20 @@ static void fallocate_answered(struct netfs_vcall *v, int err)
 {
 	uint64_t end = v->start + v->len;
 
-	if (err) {
+	if (untouched(err)) {
 		range_end(v, err);
 		return;
 	}
 	if (v->mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) {
+		v->first_err = err;
 		fallocate_moved(v);
 		return;
 	}
 	if (v->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
-		range_changed(v->vnode, v->start, end, true);
-	if (!(v->mode & FALLOC_FL_KEEP_SIZE))
+		range_changed(v->vnode, v->start, end, err == 0);
+	if (!err && !(v->mode & FALLOC_FL_KEEP_SIZE))
 		grow_to(v->vnode, end);
-	range_end(v, 0);
+	range_end(v, err);
 }
 
 static void fallocate_flushed(struct netfs_vcall *v, int err)
@@ -136,11 +150,30 @@ static int range_check(const struct netfs_file *file, uint64_t start, uint64_t l
 	return 0;
 }
 
+/* As the system call: what can be asked for at the same time. */
+static int fallocate_check(uint32_t mode)
+{
+	const uint32_t alone = FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
+	const uint32_t zero = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+
+	if (mode & ~(alone | zero | FALLOC_FL_KEEP_SIZE | FALLOC_FL_UNSHARE_RANGE))
+		return -EOPNOTSUPP;
+	if ((mode & zero) == zero)
+		return -EOPNOTSUPP;
+	if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
+		return -EOPNOTSUPP;
+	if ((mode & alone) && mode != FALLOC_FL_COLLAPSE_RANGE && mode != FALLOC_FL_INSERT_RANGE)
+		return -EINVAL;
+	return 0;
+}
+
 static void fallocate_start(struct netfs_vcall *v, int err)
 {
 	err = range_check(v->file, v->start, v->len);
 	if (!err && !v->file->writable)
 		err = -EBADF;
+	if (!err)
+		err = fallocate_check(v->mode);
 	if (!err && !v->mount->be->ops->fallocate)
 		err = -EOPNOTSUPP;
 	if (err) {
@@ -187,6 +220,8 @@ static void copy_answered(struct netfs_vcall *v, int err)
 	if (!err && count) {
 		range_changed(v->vnode, v->start_to, v->start_to + count, false);
 		grow_to(v->vnode, v->start_to + count);
+	} else if (err && !untouched(err)) {
+		range_changed(v->vnode, v->start_to, v->start_to + v->len, false);
 	}
 	v->call->count = err ? 0 : count;
 	range_end(v, err);
@@ -253,7 +288,7 @@ static void copy_start(struct netfs_vcall *v, int err)
 		netfs_vcall_finish(v, err);
 		return;
 	}
-	netfs_vcall_flush(v, v->target, v->start, v->start + v->len, copy_source_flushed);
+	netfs_vcall_flush(v, v->target, v->start, UINT64_MAX, copy_source_flushed);
 }
 
 void netfs_copy_range(struct netfs_file *from, uint64_t from_start, struct netfs_file *to,

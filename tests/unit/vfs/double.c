@@ -438,6 +438,8 @@ const struct netfs_be_ops double_ops = {
 	.write = double_write,
 	.fsync = double_fsync,
 	.lock = double_lock,
+	.fallocate = double_fallocate,
+	.copy_range = double_copy_range,
 };
 
 /* ------------------------------------------------------------- controls */
@@ -508,6 +510,11 @@ void double_release(enum double_kind kind)
 			held->send(held);
 	}
 	state.hold[kind] = hold;
+}
+
+void double_note(const char *what)
+{
+	say("%s;", what);
 }
 
 const char *double_log(void)

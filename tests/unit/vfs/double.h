@@ -52,8 +52,20 @@ void double_block_locks(unsigned n);
 void double_fail_writes(int err);
 /* Opens fail with err; 0: no more. */
 void double_fail_opens(int err);
+/* What fallocate and copy_range answer from now on; done: the server has done
+ * it all the same.  0: they work. */
+void double_fail_ranges(int err, bool done);
+/* A copy moves at most so many bytes; 0: all. */
+void double_limit_copies(uint64_t most);
 /* Refused slices may be offered again. */
 void double_ready(void);
+/* Adds a line to the log. */
+void double_note(const char *what);
+/* double_ranges.c, for double_ops. */
+void double_fallocate(struct netfs_handle *handle, uint32_t mode, uint64_t start, uint64_t len,
+		      struct netfs_op *op);
+void double_copy_range(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
+		       uint64_t to_start, uint64_t len, struct netfs_op *op);
 /* Nodes and handles alive over all mounts. */
 int double_nodes(void);
 
