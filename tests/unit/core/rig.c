@@ -109,6 +109,8 @@ static void answer_run(struct netfs_task *task)
 	rig->answer_posted = false;
 	while (rig->nheld && !rig->hold)
 		serve(rig, take_held(rig, rig->reverse ? rig->nheld - 1 : 0));
+	if (rig->full && rig->nheld < RIG_HELD)
+		netfs_core_ready(rig->core);
 }
 
 static void post_answers(struct rig *rig)
@@ -135,7 +137,8 @@ static ssize_t take(struct netfs_handle *handle, struct netfs_slice *slice)
 	struct rig *rig = netfs_container_of(handle, struct rig, handle);
 	size_t n = accept_bytes(rig, slice), used = strlen(rig->log);
 
-	if (rig->busy || rig->nheld == RIG_HELD)
+	rig->full = rig->nheld == RIG_HELD;
+	if (rig->busy || rig->full)
 		return -EAGAIN;
 	netfs_slice_trim(slice, n);
 	snprintf(rig->log + used, sizeof(rig->log) - used, "%c%llu+%zu;",

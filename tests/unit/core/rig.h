@@ -53,6 +53,7 @@ struct rig {
 	size_t fail_moved; /* moved before the error */
 	struct netfs_slice *held[RIG_HELD];
 	unsigned nheld;
+	bool full; /* refused a slice because it holds so many */
 	unsigned reads, writes; /* slices taken */
 	uint64_t read_bytes, written_bytes; /* moved */
 	int syncs;
