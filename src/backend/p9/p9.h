@@ -123,7 +123,9 @@ struct p9_fid {
 	uint32_t num; /* I */
 	uint64_t session; /* I conn->session it was made in */
 	bool known; /* p the server may know it: clunk it */
-	struct p9_req clunk;
+	struct p9_node *copy_of; /* p while a spare is made: whose, a reference */
+	uint64_t epoch; /* I of a spare: conn->epoch its original was good in */
+	struct p9_req req; /* Twalk of a spare, Tclunk */
 };
 
 /* ------------------------------------------------------------ nodes, handles */
@@ -152,6 +154,8 @@ struct p9_node {
 	bool has_children; /* c somebody's parent */
 	struct p9_fid *fid; /* c NULL before the first walk */
 	uint64_t epoch; /* c conn->epoch when fid was walked; 0: walk again */
+	struct p9_handle *open; /* c the handle that was opened last, or NULL */
+	struct p9_fid *spare; /* c a copy of fid for the next create, or NULL */
 	uint64_t qid_path; /* I what the server must still say it is */
 	uint32_t moves; /* c times it was renamed */
 	uint32_t renaming; /* c renames in flight that move it */
@@ -217,6 +221,7 @@ struct p9_call {
 	bool try; /* p next also sees a refusal, in err */
 	bool changing; /* p the request in flight changes something */
 	bool changed; /* p the change was made: do not ask for it again */
+	bool by_handle; /* I body comes first, and asks for the nodes if it needs them */
 	bool resent; /* p an earlier try may have made the change */
 	int err; /* p of the last request */
 	const struct p9_msg *reply; /* p during next */
@@ -227,14 +232,14 @@ struct p9_call {
 	struct p9_node *node[P9_CALL_NODES]; /* I caller's references */
 	struct p9_fid *fid[P9_CALL_NODES]; /* p theirs, a reference each */
 	struct p9_handle *handle; /* I */
-	struct netfs_handle *opened; /* I what a call of our own opens again */
+	struct netfs_handle *opened; /* I what a call of our own opens again, or may use */
 	struct p9_fid *hfid; /* p the handle's, a reference */
-	struct p9_fid *tmp[2]; /* p fids this call made itself */
+	struct p9_fid *tmp; /* p a fid this call made itself */
 	char *path; /* p names of a walk, each with its NUL */
 	unsigned path_count, path_pos; /* p */
 	unsigned place; /* p which name of the node is tried */
 	bool looked_again; /* p its nodes were found stale once and walked again */
-	unsigned walk_tmp, walk_names; /* p which tmp a walk makes, by how many names */
+	unsigned walk_names; /* p of the walk in flight */
 
 	/* Arguments and scratch of the operation. */
 	const char *name, *name2;
@@ -246,7 +251,7 @@ struct p9_call {
 	unsigned index, slice_flags;
 	bool is_dir; /* unlink: rmdir; open and create: of a directory */
 	bool owner; /* what is made belongs to op->cred */
-	bool creates; /* tmp[0] becomes op->handle */
+	bool creates; /* tmp becomes op->handle */
 	struct p9_node *moving; /* I rename: what moves */
 	struct p9_qid qid; /* p what the last walk by a name came to */
 	uint32_t iounit; /* p */
@@ -303,7 +308,7 @@ struct p9_conn {
 	uint32_t next_fid; /* c */
 	uint32_t flushing; /* c cancelled requests without an answer */
 	uint64_t flush_ns; /* c when the first of them went, or the last was answered */
-	uint32_t clunks; /* c fids being given back */
+	uint32_t fids_busy; /* c fids being given back or copied ahead */
 	struct netfs_list calls; /* c all of them */
 	struct netfs_list parked; /* c calls waiting for the connection */
 	struct netfs_list moving; /* c calls waiting for dir_renames to end */
@@ -428,11 +433,15 @@ struct p9_fid *p9_fid_new(struct p9_conn *conn);
 struct p9_fid *p9_fid_get(struct p9_fid *fid);
 /* NULL is allowed.  No lock held. */
 void p9_fid_put(struct p9_fid *fid);
+/* Has the server copy call->fid[0] for call->node[0]->spare. */
+void p9_fid_copy_ahead(struct p9_call *call);
+/* node's spare, which is the caller's now; NULL where there is no good one. */
+struct p9_fid *p9_fid_take_spare(struct p9_node *node);
 
 /* --- p9_node.c */
 void p9_node_table_init(struct p9_conn *conn);
-/* The node of that object, with one reference and fid (which is taken over) as
- * its fid.  NULL: no memory, fid is not taken. */
+/* The node of that object, with one reference and fid (which is taken over, and
+ * may be NULL) as its fid.  NULL: no memory, fid is not taken. */
 struct p9_node *p9_node_found(struct p9_call *call, const struct p9_qid *qid, struct p9_fid *fid);
 struct p9_node *p9_node_root(struct p9_conn *conn, const struct p9_qid *qid);
 void p9_node_free(struct netfs_node *node);
@@ -469,9 +478,9 @@ void p9_call_send_data(struct p9_call *call, const struct p9_msg *msg, const str
 void p9_call_finish(struct p9_call *call, int err);
 /* Runs all calls of a list (by park) from the top. */
 void p9_call_start_all(struct netfs_list *list);
-/* A fresh fid in call->tmp[i].  False: the call was finished. */
-bool p9_call_new_tmp(struct p9_call *call, unsigned i);
-void p9_call_drop_tmp(struct p9_call *call, unsigned i);
+/* A fresh fid in call->tmp.  False: the call was finished. */
+bool p9_call_new_tmp(struct p9_call *call);
+void p9_call_drop_tmp(struct p9_call *call);
 /* Puts a call into a list until somebody starts it.  Lock held. */
 void p9_call_park_locked(struct p9_call *call, struct netfs_list *list);
 void p9_op_cancel(struct netfs_be *be, struct netfs_op *op);
@@ -482,13 +491,15 @@ uint64_t p9_call_expire(struct p9_conn *conn, uint64_t now);
 void p9_call_fail_parked(struct p9_conn *conn, int err);
 
 /* --- p9_walk.c */
-/* Twalk from call->fid[0] by call->name, owner set, Tgetattr: ends the call
- * with op->node and op->attr, and with op->handle if call->creates. */
+/* Twalk from call->fid[0] by call->name, then p9_walk_result(). */
+void p9_walk_name(struct p9_call *call);
+/* With call->err 0, call->tmp is what was asked for: sets its owner, asks its
+ * attributes and ends the call with op->node and op->attr, and with op->handle
+ * if call->creates. */
 void p9_walk_result(struct p9_call *call);
-/* Twalk from a fid by one name (NULL: none, a copy) into call->tmp[i]; after
- * also sees errors, in call->err. */
-void p9_walk_try(struct p9_call *call, struct p9_fid *from, const char *name, unsigned i,
-		 p9_step_fn *after);
+/* Twalk from a fid by one name (NULL: none, a copy) into call->tmp; after also
+ * sees errors, in call->err. */
+void p9_walk_try(struct p9_call *call, struct p9_fid *from, const char *name, p9_step_fn *after);
 void p9_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op);
 /* Is it a name that may go into a message or come out of one? */
 bool p9_name_good(const char *name, size_t len);

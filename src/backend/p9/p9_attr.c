@@ -3,7 +3,7 @@
  * Attributes: Tgetattr, Tsetattr, Tstatfs.
  *
  * An open handle's fid is asked first where the caller has one, since it works
- * where the name is gone; but some servers answer from the path of the fid, so
+ * where the name is gone, and where the node has no fid of its own; but some servers answer from the path of the fid, so
  * its answer counts only if it is about the same object (qid.path), else the
  * node's fid is asked.  Changes go through the handle only while no rename can
  * have moved it, as nothing could be checked afterwards.
@@ -67,23 +67,45 @@ static void got_attr(struct p9_call *call)
 	p9_call_finish(call, 0);
 }
 
+/* The handle was of no use: by the node's own fid, which may have to be walked. */
+static void ask_node(struct p9_call *call)
+{
+	if (call->fid[0])
+		ask(call, call->fid[0], got_attr);
+	else
+		p9_node_ensure(call);
+}
+
 static void got_attr_of_handle(struct p9_call *call)
 {
 	if (!call->err && call->reply->rgetattr.qid.path == call->node[0]->qid_path)
 		got_attr(call);
 	else
-		ask(call, call->fid[0], got_attr);
+		ask_node(call);
+}
+
+/* The caller's handle, or any where the node would have to be walked to. */
+static struct p9_handle *handle_locked(const struct p9_call *call)
+{
+	const struct p9_node *node = call->node[0];
+
+	if (call->opened)
+		return p9_handle_of(call->opened);
+	return node->fid && node->epoch == call->conn->epoch ? NULL : node->open;
 }
 
 /* The handle's fid if it is usable without further ado.  Taken by the call. */
-static struct p9_fid *handle_fid(struct p9_call *call, struct p9_handle *handle, bool unmoved)
+static bool use_handle(struct p9_call *call, bool unmoved)
 {
 	struct p9_conn *conn = call->conn;
+	struct p9_handle *handle;
 
-	if (!handle)
-		return NULL;
+	/* It was of no use. */
+	if (call->fid[0])
+		return false;
 	netfs_mutex_lock(&conn->lock);
-	if (!handle->err && !handle->reopening && handle->fid &&
+	handle = handle_locked(call);
+	if (handle && !handle->err && !handle->reopening && handle->fid &&
 	    handle->fid->session == call->session &&
 	    (!unmoved || (handle->epoch == conn->epoch && handle->moves == handle->node->moves)))
 		call->hfid = p9_fid_get(handle->fid);
@@ -93,14 +115,10 @@ static struct p9_fid *handle_fid(struct p9_call *call, struct p9_handle *handle,
 
 static void getattr_body(struct p9_call *call)
 {
-	struct p9_fid *fid = NULL;
-
-	if (call->opened)
-		fid = handle_fid(call, p9_handle_of(call->opened), false);
-	if (fid)
-		ask(call, fid, got_attr_of_handle);
+	if (use_handle(call, false))
+		ask(call, call->hfid, got_attr_of_handle);
 	else
-		ask(call, call->fid[0], got_attr);
+		ask_node(call);
 }
 
 static struct p9_call *new_call(struct netfs_node *node, struct netfs_handle *handle,
@@ -113,6 +131,7 @@ static struct p9_call *new_call(struct netfs_node *node, struct netfs_handle *ha
 	p9_call_set_node(call, 0, node);
 	/* Not call->handle: the operation must not wait for a re-opening. */
 	call->opened = handle;
+	call->by_handle = true;
 	return call;
 }
 
@@ -170,22 +189,25 @@ static void set_done(struct p9_call *call)
 
 static void set_done_by_handle(struct p9_call *call)
 {
-	if (call->err)
-		set_through(call, call->fid[0], set_done);
-	else
+	call->changed = !call->err;
+	if (call->changed)
 		ask(call, call->hfid, got_attr_of_handle);
+	else
+		p9_node_ensure(call);
 }
 
 static void setattr_body(struct p9_call *call)
 {
-	struct p9_fid *fid = NULL;
+	bool writable = call->opened && p9_handle_of(call->opened)->base.writable;
 
-	if (call->opened && p9_handle_of(call->opened)->base.writable)
-		fid = handle_fid(call, p9_handle_of(call->opened), true);
-	if (fid)
-		set_through(call, fid, set_done_by_handle);
-	else
+	if (call->changed)
+		getattr_body(call);
+	else if (writable && use_handle(call, true))
+		set_through(call, call->hfid, set_done_by_handle);
+	else if (call->fid[0])
 		set_through(call, call->fid[0], set_done);
+	else
+		p9_node_ensure(call);
 }
 
 void p9_setattr(struct netfs_node *node, struct netfs_handle *handle,
@@ -228,6 +250,8 @@ void p9_statfs(struct netfs_node *node, struct netfs_op *op)
 {
 	struct p9_call *call = new_call(node, NULL, op, statfs_body);
 
-	if (call)
-		p9_call_start(call);
+	if (!call)
+		return;
+	call->by_handle = false;
+	p9_call_start(call);
 }

@@ -57,18 +57,18 @@ void p9_call_set_node(struct p9_call *call, unsigned i, struct netfs_node *node)
 	call->node[i] = p9_node_of(node);
 }
 
-bool p9_call_new_tmp(struct p9_call *call, unsigned i)
+bool p9_call_new_tmp(struct p9_call *call)
 {
-	netfs_assert(!call->tmp[i]);
-	call->tmp[i] = p9_fid_new(call->conn);
-	if (!call->tmp[i])
+	netfs_assert(!call->tmp);
+	call->tmp = p9_fid_new(call->conn);
+	if (!call->tmp)
 		p9_call_finish(call, -ENOMEM);
-	return call->tmp[i] != NULL;
+	return call->tmp != NULL;
 }
 
-void p9_call_drop_tmp(struct p9_call *call, unsigned i)
+void p9_call_drop_tmp(struct p9_call *call)
 {
-	p9_fid_put(netfs_take(call->tmp[i]));
+	p9_fid_put(netfs_take(call->tmp));
 }
 
 /* Gives back what one run of the call had. */
@@ -77,8 +77,7 @@ static void drop_run(struct p9_call *call)
 	for (unsigned i = 0; i < P9_CALL_NODES; i++)
 		p9_fid_put(netfs_take(call->fid[i]));
 	p9_fid_put(netfs_take(call->hfid));
-	p9_call_drop_tmp(call, 0);
-	p9_call_drop_tmp(call, 1);
+	p9_call_drop_tmp(call);
 	netfs_free(netfs_take(call->path));
 	netfs_free(netfs_take(call->buf));
 	call->reply = NULL;
@@ -130,6 +129,7 @@ static int admit(struct p9_call *call, bool *ret_parked)
 	netfs_mutex_lock(&conn->lock);
 	call->epoch = conn->epoch;
 	call->session = conn->session;
+	call->err = 0;
 	call->moves = moves_locked(call);
 	if (call->cancelled && !call->changed) {
 		err = -EINTR;
@@ -152,6 +152,8 @@ void p9_call_start(struct p9_call *call)
 		return;
 	if (err)
 		p9_call_finish(call, err);
+	else if (call->by_handle)
+		call->body(call);
 	else
 		p9_node_ensure(call);
 }

@@ -376,7 +376,7 @@ static void close_step(struct p9_conn *conn)
 	netfs_mutex_lock(&conn->lock);
 	op = conn->end_op;
 	wait = conn->state == P9_READY && netfs_clock_now() < conn->close_ns &&
-	       (conn->clunks > 0 || !netfs_list_empty(&conn->calls));
+	       (conn->fids_busy > 0 || !netfs_list_empty(&conn->calls));
 	netfs_mutex_unlock(&conn->lock);
 	if (wait)
 		return;

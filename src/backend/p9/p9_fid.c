@@ -7,6 +7,10 @@
  * lives inside the fid: giving back needs no memory and cannot fail.  A refused
  * Tclunk ends the fid all the same, as the protocol says.
  *
+ * A create turns a copy of the directory's fid into the open file.  Each one has
+ * the server make the copy for the next, a spare, while its caller is busy with
+ * the file, so that only the first in a directory waits for it.
+ *
  * Locks: conn->lock for the numbers; none is held while a message goes out.
  */
 #include "p9.h"
@@ -51,13 +55,13 @@ struct p9_fid *p9_fid_get(struct p9_fid *fid)
 
 static void clunked(struct p9_req *req, enum p9_end end, const struct p9_msg *reply)
 {
-	struct p9_fid *fid = netfs_container_of(req, struct p9_fid, clunk);
+	struct p9_fid *fid = netfs_container_of(req, struct p9_fid, req);
 	struct p9_conn *conn = fid->conn;
 
 	p9_req_done(req);
 	netfs_mutex_lock(&conn->lock);
 	number_free_locked(conn, fid->num);
-	conn->clunks--;
+	conn->fids_busy--;
 	if (conn->closing)
 		netfs_task_post(&conn->task);
 	netfs_mutex_unlock(&conn->lock);
@@ -68,8 +72,8 @@ static int prepare_clunk(struct p9_fid *fid)
 {
 	struct p9_msg msg = {.type = P9_TCLUNK, .tclunk = {.fid = fid->num}};
 
-	fid->clunk.done = clunked;
-	return p9_req_prepare(&fid->clunk, &msg, NULL, 0);
+	fid->req.done = clunked;
+	return p9_req_prepare(&fid->req, &msg, NULL, 0);
 }
 
 void p9_fid_put(struct p9_fid *fid)
@@ -88,8 +92,8 @@ void p9_fid_put(struct p9_fid *fid)
 	netfs_mutex_lock(&conn->lock);
 	clunk = fid->known && fid->session == conn->session && conn->state == P9_READY;
 	if (clunk) {
-		conn->clunks++;
-		p9_req_queue_locked(conn, &fid->clunk);
+		conn->fids_busy++;
+		p9_req_queue_locked(conn, &fid->req);
 	} else {
 		number_free_locked(conn, fid->num);
 	}
@@ -99,4 +103,70 @@ void p9_fid_put(struct p9_fid *fid)
 	else
 		netfs_free(fid);
 	p9_conn_leave(conn);
+}
+
+/* ------------------------------------------------------- copies ahead */
+
+struct p9_fid *p9_fid_take_spare(struct p9_node *node)
+{
+	struct p9_conn *conn = p9_conn_of(node->base.be);
+	struct p9_fid *fid;
+	bool good;
+
+	netfs_mutex_lock(&conn->lock);
+	fid = netfs_take(node->spare);
+	good = fid && fid->epoch == conn->epoch;
+	netfs_mutex_unlock(&conn->lock);
+	if (good)
+		return fid;
+	p9_fid_put(fid);
+	return NULL;
+}
+
+static void copied(struct p9_req *req, enum p9_end end, const struct p9_msg *reply)
+{
+	struct p9_fid *fid = netfs_container_of(req, struct p9_fid, req);
+	struct p9_node *node = netfs_take(fid->copy_of);
+	struct p9_conn *conn = fid->conn;
+
+	p9_req_done(req);
+	fid->known = end == P9_REPLIED;
+	netfs_mutex_lock(&conn->lock);
+	if (fid->known && !node->spare)
+		node->spare = netfs_take(fid);
+	conn->fids_busy--;
+	if (conn->closing)
+		netfs_task_post(&conn->task);
+	netfs_mutex_unlock(&conn->lock);
+	p9_fid_put(fid);
+	netfs_node_put(&node->base);
+}
+
+/* Not worth an error: without a spare the next create makes its copy itself. */
+void p9_fid_copy_ahead(struct p9_call *call)
+{
+	struct p9_conn *conn = call->conn;
+	struct p9_node *node = call->node[0];
+	struct p9_fid *fid = p9_fid_new(conn);
+	struct p9_msg msg = {.type = P9_TWALK, .twalk = {.fid = call->fid[0]->num}};
+	bool go;
+
+	if (!fid)
+		return;
+	msg.twalk.newfid = fid->num;
+	fid->req.done = copied;
+	netfs_assert(p9_req_prepare(&fid->req, &msg, NULL, 0) == 0);
+	netfs_mutex_lock(&conn->lock);
+	go = conn->state == P9_READY && fid->session == conn->session &&
+	     call->epoch == conn->epoch && !node->spare && !conn->closing;
+	if (go) {
+		netfs_node_get(&node->base);
+		fid->copy_of = node;
+		fid->epoch = call->epoch;
+		conn->fids_busy++;
+		p9_req_queue_locked(conn, &fid->req);
+	}
+	netfs_mutex_unlock(&conn->lock);
+	if (!go)
+		p9_fid_put(fid);
 }

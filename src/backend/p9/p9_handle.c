@@ -50,6 +50,7 @@ void p9_handle_install(struct p9_handle *handle, struct p9_fid *fid, uint32_t io
 	handle->iounit = iounit;
 	handle->epoch = conn->epoch;
 	handle->moves = handle->node->moves;
+	handle->node->open = handle;
 	netfs_mutex_unlock(&conn->lock);
 	p9_fid_put(old);
 }
@@ -61,6 +62,8 @@ void p9_handle_free(struct netfs_handle *base)
 
 	netfs_mutex_lock(&conn->lock);
 	netfs_list_remove(&handle->link);
+	if (handle->node->open == handle)
+		handle->node->open = NULL;
 	netfs_mutex_unlock(&conn->lock);
 	p9_fid_put(handle->fid);
 	netfs_node_put(&handle->node->base);
@@ -161,12 +164,11 @@ static void relock_next(struct p9_call *call)
 		return;
 	}
 	if (!more) {
-		p9_handle_install(handle, netfs_take(call->tmp[1]), call->iounit);
+		p9_handle_install(handle, netfs_take(call->tmp), call->iounit);
 		p9_call_finish(call, 0);
 		return;
 	}
-	p9_lock_msg(conn, &held, held.write ? P9_LOCK_WRLCK : P9_LOCK_RDLCK, call->tmp[1]->num,
-		    &msg);
+	p9_lock_msg(conn, &held, held.write ? P9_LOCK_WRLCK : P9_LOCK_RDLCK, call->tmp->num, &msg);
 	p9_call_try(call, &msg, relocked);
 }
 
@@ -189,14 +191,14 @@ static void reopen_cloned(struct p9_call *call)
 		p9_call_finish(call, call->err);
 		return;
 	}
-	msg.tlopen.fid = call->tmp[1]->num;
+	msg.tlopen.fid = call->tmp->num;
 	msg.tlopen.flags = p9_handle_of(call->opened)->flags;
 	p9_call_send(call, &msg, reopened);
 }
 
 static void reopen(struct p9_call *call)
 {
-	p9_walk_try(call, call->fid[0], NULL, 1, reopen_cloned);
+	p9_walk_try(call, call->fid[0], NULL, reopen_cloned);
 }
 
 /* Without memory for the call nobody can open it: the waiting ones are told. */
@@ -320,7 +322,7 @@ static void opened(struct p9_call *call)
 		p9_call_finish(call, -ENOMEM);
 		return;
 	}
-	p9_handle_install(handle, netfs_take(call->tmp[0]), call->reply->rlopen.iounit);
+	p9_handle_install(handle, netfs_take(call->tmp), call->reply->rlopen.iounit);
 	call->op->handle = &handle->base;
 	p9_call_finish(call, 0);
 }
@@ -333,7 +335,7 @@ static void open_cloned(struct p9_call *call)
 		p9_call_finish(call, call->err);
 		return;
 	}
-	msg.tlopen.fid = call->tmp[0]->num;
+	msg.tlopen.fid = call->tmp->num;
 	msg.tlopen.flags = call->flags & O_ACCMODE;
 	if (call->flags & O_TRUNC)
 		msg.tlopen.flags |= P9_O_TRUNC;
@@ -342,9 +344,31 @@ static void open_cloned(struct p9_call *call)
 	p9_call_send(call, &msg, opened);
 }
 
+/* The file's own fid is opened where nobody else uses it: the file is walked to
+ * again should it be needed before the next lookup brings a new one. */
+static bool take_fid(struct p9_call *call)
+{
+	struct p9_conn *conn = call->conn;
+	struct p9_node *node = call->node[0];
+
+	netfs_mutex_lock(&conn->lock);
+	/* New references come from node->fid, under the lock.  relaxed: the
+	 * requests of whoever had one were answered before it was put. */
+	if (!(node->qid_type & P9_QID_DIR) && node->fid && node->fid == call->fid[0] &&
+	    atomic_load_explicit(&node->fid->refs, memory_order_relaxed) == 2) {
+		call->tmp = netfs_take(node->fid);
+		node->epoch = 0;
+	}
+	netfs_mutex_unlock(&conn->lock);
+	return call->tmp;
+}
+
 static void open_body(struct p9_call *call)
 {
-	p9_walk_try(call, call->fid[0], NULL, 0, open_cloned);
+	if (take_fid(call))
+		open_cloned(call);
+	else
+		p9_walk_try(call, call->fid[0], NULL, open_cloned);
 }
 
 void p9_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)

@@ -41,7 +41,7 @@ static void made(struct p9_call *call)
 	if (call->err)
 		p9_call_finish(call, call->err);
 	else
-		p9_walk_result(call);
+		p9_walk_name(call);
 }
 
 /* ------------------------------------------------------- create */
@@ -63,7 +63,7 @@ static void create_found(struct p9_call *call)
 		p9_call_finish(call, call->err);
 		return;
 	}
-	msg.tlopen.fid = call->tmp[0]->num;
+	msg.tlopen.fid = call->tmp->num;
 	msg.tlopen.flags = call->flags & O_ACCMODE;
 	if (call->flags & O_TRUNC)
 		msg.tlopen.flags |= P9_O_TRUNC;
@@ -75,8 +75,8 @@ static void created(struct p9_call *call)
 	if (call->err == -EEXIST && (call->resent || !(call->flags & O_EXCL))) {
 		call->changed = call->resent;
 		call->owner = call->resent;
-		p9_call_drop_tmp(call, 0);
-		p9_walk_try(call, call->fid[0], call->name, 0, create_found);
+		p9_call_drop_tmp(call);
+		p9_walk_try(call, call->fid[0], call->name, create_found);
 		return;
 	}
 	if (call->err) {
@@ -84,6 +84,9 @@ static void created(struct p9_call *call)
 		return;
 	}
 	call->iounit = call->reply->rlcreate.iounit;
+	call->qid = call->reply->rlcreate.qid;
+	/* It goes with the next message of this call. */
+	p9_fid_copy_ahead(call);
 	p9_walk_result(call);
 }
 
@@ -100,7 +103,7 @@ static void create_cloned(struct p9_call *call)
 		p9_call_finish(call, call->err);
 		return;
 	}
-	msg.tlcreate.fid = call->tmp[0]->num;
+	msg.tlcreate.fid = call->tmp->num;
 	p9_call_change(call, &msg, created);
 }
 
@@ -108,10 +111,15 @@ static void create_body(struct p9_call *call)
 {
 	call->owner = true;
 	/* Made in an earlier session: only open what is ours. */
-	if (call->changed)
-		p9_walk_try(call, call->fid[0], call->name, 0, create_found);
+	if (call->changed) {
+		p9_walk_try(call, call->fid[0], call->name, create_found);
+		return;
+	}
+	call->tmp = p9_fid_take_spare(call->node[0]);
+	if (call->tmp)
+		create_cloned(call);
 	else
-		p9_walk_try(call, call->fid[0], NULL, 0, create_cloned);
+		p9_walk_try(call, call->fid[0], NULL, create_cloned);
 }
 
 void p9_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32_t mode,
@@ -138,7 +146,7 @@ static void mkdir_body(struct p9_call *call)
 					.gid = call->op->cred.gid}};
 
 	if (call->changed)
-		p9_walk_result(call);
+		p9_walk_name(call);
 	else
 		p9_call_change(call, &msg, made);
 }
@@ -164,7 +172,7 @@ static void mknod_body(struct p9_call *call)
 					.gid = call->op->cred.gid}};
 
 	if (call->changed)
-		p9_walk_result(call);
+		p9_walk_name(call);
 	else
 		p9_call_change(call, &msg, made);
 }
@@ -191,7 +199,7 @@ static void symlink_body(struct p9_call *call)
 					  .gid = call->op->cred.gid}};
 
 	if (call->changed)
-		p9_walk_result(call);
+		p9_walk_name(call);
 	else
 		p9_call_change(call, &msg, made);
 }

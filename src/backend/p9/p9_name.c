@@ -123,7 +123,7 @@ static void removed(struct p9_call *call)
 static void removed_fid(struct p9_call *call)
 {
 	/* Tremove clunks the fid, whatever it answers. */
-	call->tmp[0]->known = false;
+	call->tmp->known = false;
 	if (!call->err)
 		p9_node_unlinked(call->conn, &call->qid, call->node[0], call->name);
 	removed(call);
@@ -141,7 +141,7 @@ static void remove_walked(struct p9_call *call)
 		p9_call_finish(call, call->is_dir ? -ENOTDIR : -EISDIR);
 		return;
 	}
-	msg.tremove.fid = call->tmp[0]->num;
+	msg.tremove.fid = call->tmp->num;
 	p9_call_change(call, &msg, removed_fid);
 }
 
@@ -156,7 +156,7 @@ static void unlinked(struct p9_call *call)
 	netfs_mutex_lock(&conn->lock);
 	conn->no_unlinkat = true;
 	netfs_mutex_unlock(&conn->lock);
-	p9_walk_try(call, call->fid[0], call->name, 0, remove_walked);
+	p9_walk_try(call, call->fid[0], call->name, remove_walked);
 }
 
 static void unlink_body(struct p9_call *call)
@@ -172,7 +172,7 @@ static void unlink_body(struct p9_call *call)
 	by_fid = conn->no_unlinkat;
 	netfs_mutex_unlock(&conn->lock);
 	if (by_fid)
-		p9_walk_try(call, call->fid[0], call->name, 0, remove_walked);
+		p9_walk_try(call, call->fid[0], call->name, remove_walked);
 	else
 		p9_call_change(call, &msg, unlinked);
 }
@@ -255,8 +255,8 @@ static void rename_checked(struct p9_call *call)
 static void rename_replied(struct p9_call *call)
 {
 	if (call->err == -ENOENT && call->resent) {
-		p9_call_drop_tmp(call, 0);
-		p9_walk_try(call, call->fid[1], call->name2, 0, rename_checked);
+		p9_call_drop_tmp(call);
+		p9_walk_try(call, call->fid[1], call->name2, rename_checked);
 		return;
 	}
 	renamed(call);
@@ -276,7 +276,7 @@ static void rename_walked(struct p9_call *call)
 		p9_call_finish(call, -ESTALE);
 		return;
 	}
-	msg.trename.fid = call->tmp[0]->num;
+	msg.trename.fid = call->tmp->num;
 	p9_call_change(call, &msg, rename_replied);
 }
 
@@ -291,7 +291,7 @@ static void renamed_at(struct p9_call *call)
 	netfs_mutex_lock(&conn->lock);
 	conn->no_renameat = true;
 	netfs_mutex_unlock(&conn->lock);
-	p9_walk_try(call, call->fid[0], call->name, 0, rename_walked);
+	p9_walk_try(call, call->fid[0], call->name, rename_walked);
 }
 
 static void rename_body(struct p9_call *call)
@@ -329,7 +329,7 @@ static void rename_body(struct p9_call *call)
 	if (below)
 		p9_call_finish(call, -EINVAL);
 	else if (by_fid)
-		p9_walk_try(call, call->fid[0], call->name, 0, rename_walked);
+		p9_walk_try(call, call->fid[0], call->name, rename_walked);
 	else
 		p9_call_change(call, &msg, renamed_at);
 }

@@ -104,6 +104,7 @@ void p9_node_free(struct netfs_node *base)
 	netfs_list_remove(&node->link);
 	netfs_mutex_unlock(&conn->lock);
 	p9_fid_put(node->fid);
+	p9_fid_put(node->spare);
 	for (unsigned i = 0; i < node->nplaces; i++)
 		place_free(&node->places[i]);
 	netfs_free(node);
@@ -241,7 +242,8 @@ bool p9_node_doubt(struct p9_call *call, int err)
 	return doubt;
 }
 
-/* The fid a walk made becomes the node's.  Takes fid over. */
+/* The fid a walk made becomes the node's.  Takes fid over.  NULL: it is walked to
+ * before its next use. */
 static void set_fid(struct p9_call *call, struct p9_node *node, struct p9_fid *fid)
 {
 	struct p9_conn *conn = call->conn;
@@ -250,7 +252,7 @@ static void set_fid(struct p9_call *call, struct p9_node *node, struct p9_fid *f
 	netfs_mutex_lock(&conn->lock);
 	old = node->fid;
 	node->fid = fid;
-	node->epoch = call->epoch;
+	node->epoch = fid ? call->epoch : 0;
 	netfs_mutex_unlock(&conn->lock);
 	p9_fid_put(old);
 }
@@ -346,7 +348,7 @@ static void walk_elsewhere(struct p9_call *call, int err)
 	struct p9_conn *conn = call->conn;
 	struct p9_node *node = call->node[call->index];
 
-	p9_call_drop_tmp(call, 0);
+	p9_call_drop_tmp(call);
 	if (err == -ENOENT || err == -ESTALE || err == -ENOTDIR) {
 		call->place++;
 		netfs_mutex_lock(&conn->lock);
@@ -373,8 +375,8 @@ static void walk_arrived(struct p9_call *call)
 		node->places[0] = place;
 	}
 	netfs_mutex_unlock(&conn->lock);
-	call->fid[call->index] = p9_fid_get(call->tmp[0]);
-	set_fid(call, node, netfs_take(call->tmp[0]));
+	call->fid[call->index] = p9_fid_get(call->tmp);
+	set_fid(call, node, netfs_take(call->tmp));
 	p9_node_ensure(call);
 }
 
@@ -386,7 +388,7 @@ static void walked(struct p9_call *call)
 	if (call->err || qids->count != call->walk_names) {
 		/* A walk that stopped early made no fid. */
 		if (call->path_pos == 0)
-			call->tmp[0]->known = false;
+			call->tmp->known = false;
 		walk_elsewhere(call, call->err ? call->err : -ESTALE);
 		return;
 	}
@@ -407,7 +409,7 @@ static void walk_more(struct p9_call *call)
 	size_t room = P9_MSIZE_MIN - P9_HEADER - 10;
 	unsigned n = 0;
 
-	if (first && !p9_call_new_tmp(call, 0))
+	if (first && !p9_call_new_tmp(call))
 		return;
 	while (n < P9_WALK_MAX && call->path_pos + n < call->path_count) {
 		struct p9_str name = p9_str(path_name(call, call->path_pos + n));
@@ -417,11 +419,11 @@ static void walk_more(struct p9_call *call)
 		room -= name.len + 2;
 		msg.twalk.names.v[n++] = name;
 	}
-	msg.twalk.fid = first ? P9_ROOT_FID : call->tmp[0]->num;
-	msg.twalk.newfid = call->tmp[0]->num;
+	msg.twalk.fid = first ? P9_ROOT_FID : call->tmp->num;
+	msg.twalk.newfid = call->tmp->num;
 	msg.twalk.names.count = (uint16_t)n;
 	call->walk_names = n;
-	call->tmp[0]->known = true;
+	call->tmp->known = true;
 	p9_call_try(call, &msg, walked);
 }
 

@@ -29,33 +29,29 @@ bool p9_name_check(const char *name, struct netfs_op *op)
 
 static void walked(struct p9_call *call)
 {
-	struct p9_fid *fid = call->tmp[call->walk_tmp];
-
 	if (!call->err && call->reply->rwalk.qids.count != call->walk_names)
 		call->err = call->walk_names > call->reply->rwalk.qids.count ? -ENOENT : -EPROTO;
 	if (call->err) {
-		fid->known = false;
-		p9_call_drop_tmp(call, call->walk_tmp);
+		call->tmp->known = false;
+		p9_call_drop_tmp(call);
 	} else if (call->walk_names > 0) {
 		call->qid = call->reply->rwalk.qids.v[0];
 	}
 	call->after(call);
 }
 
-void p9_walk_try(struct p9_call *call, struct p9_fid *from, const char *name, unsigned i,
-		 p9_step_fn *after)
+void p9_walk_try(struct p9_call *call, struct p9_fid *from, const char *name, p9_step_fn *after)
 {
 	struct p9_msg msg = {.type = P9_TWALK, .twalk = {.fid = from->num}};
 
-	if (!p9_call_new_tmp(call, i))
+	if (!p9_call_new_tmp(call))
 		return;
-	call->tmp[i]->known = true;
-	msg.twalk.newfid = call->tmp[i]->num;
+	call->tmp->known = true;
+	msg.twalk.newfid = call->tmp->num;
 	if (name) {
 		msg.twalk.names.count = 1;
 		msg.twalk.names.v[0] = p9_str(name);
 	}
-	call->walk_tmp = i;
 	call->walk_names = msg.twalk.names.count;
 	call->after = after;
 	p9_call_try(call, &msg, walked);
@@ -70,13 +66,14 @@ static void result_attr(struct p9_call *call)
 	struct p9_node *node;
 
 	if (call->creates && attr->qid.path != call->qid.path) {
-		/* Somebody replaced it between Tlcreate and Twalk. */
+		/* A path server, and somebody has replaced it. */
 		p9_call_finish(call, -ESTALE);
 		return;
 	}
-	node = p9_node_found(call, &attr->qid, call->tmp[1]);
-	if (node)
-		call->tmp[1] = NULL;
+	/* The fid of a create is open: the node is walked to when it is used. */
+	node = p9_node_found(call, &attr->qid, call->creates ? NULL : call->tmp);
+	if (node && !call->creates)
+		call->tmp = NULL;
 	if (node && call->creates)
 		handle = p9_handle_new(call->conn, node, call->flags);
 	if (!node || (call->creates && !handle)) {
@@ -86,7 +83,7 @@ static void result_attr(struct p9_call *call)
 		return;
 	}
 	if (handle) {
-		p9_handle_install(handle, netfs_take(call->tmp[0]), call->iounit);
+		p9_handle_install(handle, netfs_take(call->tmp), call->iounit);
 		op->handle = &handle->base;
 	}
 	op->node = &node->base;
@@ -97,14 +94,14 @@ static void result_attr(struct p9_call *call)
 static void result_owned(struct p9_call *call)
 {
 	struct p9_msg msg = {.type = P9_TGETATTR,
-			     .tgetattr = {.fid = call->tmp[1]->num, .mask = P9_GETATTR_ALL}};
+			     .tgetattr = {.fid = call->tmp->num, .mask = P9_GETATTR_ALL}};
 
 	/* A server that runs as the user refuses to give files away; the file
-	 * then belongs to whom the server says, as on the kernel's client. */
+	 * then belongs to whom the server says, and the attributes tell. */
 	p9_call_send(call, &msg, result_attr);
 }
 
-static void result_walked(struct p9_call *call)
+void p9_walk_result(struct p9_call *call)
 {
 	struct p9_msg msg = {.type = P9_TSETATTR,
 			     .tsetattr = {.valid = P9_SETATTR_UID, .uid = call->op->cred.uid}};
@@ -117,13 +114,13 @@ static void result_walked(struct p9_call *call)
 		result_owned(call);
 		return;
 	}
-	msg.tsetattr.fid = call->tmp[1]->num;
+	msg.tsetattr.fid = call->tmp->num;
 	p9_call_try(call, &msg, result_owned);
 }
 
-void p9_walk_result(struct p9_call *call)
+void p9_walk_name(struct p9_call *call)
 {
-	p9_walk_try(call, call->fid[0], call->name, 1, result_walked);
+	p9_walk_try(call, call->fid[0], call->name, p9_walk_result);
 }
 
 void p9_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op)
@@ -132,7 +129,7 @@ void p9_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op)
 
 	if (!p9_name_check(name, op))
 		return;
-	call = p9_call_new(p9_conn_of(dir->be), op, p9_walk_result);
+	call = p9_call_new(p9_conn_of(dir->be), op, p9_walk_name);
 	if (!call)
 		return;
 	p9_call_set_node(call, 0, dir);

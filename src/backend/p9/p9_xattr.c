@@ -55,7 +55,7 @@ static void read_more(struct p9_call *call)
 {
 	struct p9_conn *conn = call->conn;
 	size_t left = call->size - call->moved;
-	struct p9_msg msg = {.type = P9_TREAD, .tread = {.fid = call->tmp[0]->num}};
+	struct p9_msg msg = {.type = P9_TREAD, .tread = {.fid = call->tmp->num}};
 
 	if (left == 0) {
 		call->op->count = call->moved;
@@ -81,7 +81,7 @@ static void value_found(struct p9_call *call)
 	struct netfs_op *op = call->op;
 
 	if (call->err) {
-		call->tmp[0]->known = false;
+		call->tmp->known = false;
 		p9_call_finish(call, call->err);
 		return;
 	}
@@ -102,10 +102,10 @@ static void getxattr_body(struct p9_call *call)
 	struct p9_msg msg = {.type = P9_TXATTRWALK,
 			     .txattrwalk = {.fid = call->fid[0]->num, .name = p9_str(call->name)}};
 
-	if (!p9_call_new_tmp(call, 0))
+	if (!p9_call_new_tmp(call))
 		return;
-	call->tmp[0]->known = true;
-	msg.txattrwalk.newfid = call->tmp[0]->num;
+	call->tmp->known = true;
+	msg.txattrwalk.newfid = call->tmp->num;
 	p9_call_try(call, &msg, value_found);
 }
 
@@ -133,7 +133,7 @@ void p9_listxattr(struct netfs_node *node, struct netfs_op *op)
 static void value_clunked(struct p9_call *call)
 {
 	/* Clunked, well or not; the number is free without another Tclunk. */
-	call->tmp[0]->known = false;
+	call->tmp->known = false;
 	p9_call_finish(call, call->err);
 }
 
@@ -154,8 +154,8 @@ static void value_written(struct p9_call *call)
 static void write_more(struct p9_call *call)
 {
 	struct p9_conn *conn = call->conn;
-	struct p9_msg clunk = {.type = P9_TCLUNK, .tclunk = {.fid = call->tmp[0]->num}};
-	struct p9_msg msg = {.type = P9_TWRITE, .twrite = {.fid = call->tmp[0]->num}};
+	struct p9_msg clunk = {.type = P9_TCLUNK, .tclunk = {.fid = call->tmp->num}};
+	struct p9_msg msg = {.type = P9_TWRITE, .twrite = {.fid = call->tmp->num}};
 	size_t left = call->size - call->moved;
 
 	if (left == 0) {
@@ -192,14 +192,14 @@ static void value_cloned(struct p9_call *call)
 		p9_call_finish(call, call->err);
 		return;
 	}
-	msg.txattrcreate.fid = call->tmp[0]->num;
+	msg.txattrcreate.fid = call->tmp->num;
 	p9_call_send(call, &msg, value_created);
 }
 
 static void setxattr_body(struct p9_call *call)
 {
 	call->moved = 0;
-	p9_walk_try(call, call->fid[0], NULL, 0, value_cloned);
+	p9_walk_try(call, call->fid[0], NULL, value_cloned);
 }
 
 void p9_setxattr(struct netfs_node *node, const char *name, const void *value, size_t size,
