@@ -87,6 +87,8 @@ void netfs_fuse_op_init(void *user, struct fuse_conn_info *conn)
 			conn->want |= features[i].cap & conn->capable;
 	}
 	conn->max_write = NETFS_FUSE_DATA_MAX;
+	/* libfuse ends the session where it differs from what it mounted with. */
+	conn->max_read = session->max_read;
 	conn->max_readahead = NETFS_FUSE_DATA_MAX;
 	conn->max_background = MAX_BACKGROUND;
 	conn->congestion_threshold = CONGESTION_THRESHOLD;

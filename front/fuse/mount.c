@@ -121,8 +121,10 @@ int netfs_fuse_attach(struct netfs_fuse_session *session, const struct fuse_lowl
 		snprintf(why, 256, "cannot start FUSE: out of memory or an option it refused");
 		return -ENOMEM;
 	}
-	if (!root)
+	if (!root) {
+		session->max_read = NETFS_FUSE_DATA_MAX;
 		return mount_by_helper(session, why);
+	}
 	fd = mount_as_root(config, why);
 	if (fd < 0)
 		return fd;

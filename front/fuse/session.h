@@ -218,6 +218,7 @@ struct netfs_fuse_session {
 	struct fuse_session *se;
 	int fd; /* /dev/fuse, the session's of libfuse */
 	uint32_t minor;
+	uint32_t max_read; /* the mount option, as far as libfuse saw it; else 0 */
 	struct netfs_fuse_nodes nodes;
 	struct netfs_fuse_thread threads[NETFS_FUSE_THREADS_MAX];
 	unsigned nthreads;
