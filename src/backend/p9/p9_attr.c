@@ -3,10 +3,11 @@
  * Attributes: Tgetattr, Tsetattr, Tstatfs.
  *
  * An open handle's fid is asked first where the caller has one, since it works
- * where the name is gone, and where the node has no fid of its own; but some servers answer from the path of the fid, so
- * its answer counts only if it is about the same object (qid.path), else the
- * node's fid is asked.  Changes go through the handle only while no rename can
- * have moved it, as nothing could be checked afterwards.
+ * where the name is gone, and where the node has no fid of its own.  Some servers
+ * answer from the path of the fid, so its answer counts only if it is about the
+ * same object (qid.path), else the node's fid is asked.  Changes go through the
+ * handle only while no rename can have moved it, as nothing could be checked
+ * afterwards.
  *
  * The server's qid version and data version are not used as a change counter:
  * diod sends 0 for ever.
