@@ -9,7 +9,7 @@
  */
 #include <errno.h>
 #include <string.h>
-#include "server_9p.h"
+#include "world.h"
 
 #define MINUTE_NS (60 * NETFS_NS_PER_SEC)
 
@@ -135,14 +135,58 @@ static void shot(struct netfs_task *task)
 	timer_set(faults, faults->mix.event_every_ns);
 }
 
-void faults_init(struct faults *faults, struct server9 *server, uint64_t seed, bool calm)
+static const char *const switches[FAULT_SWITCHES] = {
+	[FAULT_DELAY] = "delay",
+	[FAULT_LATE] = "late-execution",
+	[FAULT_SHORT_READ] = "short-reads",
+	[FAULT_SHORT_WRITE] = "short-writes",
+	[FAULT_ERROR] = "errors",
+	[FAULT_LOST] = "lost-replies",
+	[FAULT_CUT_REPLY] = "cut-replies",
+	[FAULT_CANCEL] = "cancels",
+	[FAULT_EVENTS] = "events",
+	[FAULT_CUT_NET] = "cuts",
+	[FAULT_SEGMENTS] = "segments",
+};
+
+const char *faults_switch_name(unsigned i)
+{
+	return i < FAULT_SWITCHES ? switches[i] : NULL;
+}
+
+/* After the draw, so that one kind less does not change the others. */
+static void leave_out(struct fault_mix *mix, uint32_t without)
+{
+	uint32_t *const rates[FAULT_SWITCHES] = {
+		[FAULT_DELAY] = &mix->delay,
+		[FAULT_LATE] = &mix->late_execute,
+		[FAULT_SHORT_READ] = &mix->short_read,
+		[FAULT_SHORT_WRITE] = &mix->short_write,
+		[FAULT_ERROR] = &mix->error,
+		[FAULT_LOST] = &mix->lost_reply,
+		[FAULT_CUT_REPLY] = &mix->cut_in_reply,
+		[FAULT_CANCEL] = &mix->cancel,
+		[FAULT_CUT_NET] = &mix->net.cut_per_million,
+		[FAULT_SEGMENTS] = &mix->net.segment_max,
+	};
+
+	for (unsigned i = 0; i < FAULT_SWITCHES; i++)
+		if (rates[i] && (without & (1U << i)))
+			*rates[i] = 0;
+	if (without & (1U << FAULT_EVENTS))
+		mix->event_every_ns = 0;
+}
+
+void faults_init(struct faults *faults, struct server9 *server, const struct world_options *options)
 {
 	memset(faults, 0, sizeof(*faults));
 	faults->server = server;
-	rng_init(&faults->rng, seed ^ UINT64_C(0xfa17));
-	if (!calm)
+	rng_init(&faults->rng, options->seed ^ UINT64_C(0xfa17));
+	if (!options->calm)
 		draw_mix(&faults->mix, &faults->rng);
 	draw_net(&faults->mix.net, &faults->rng);
+	leave_out(&faults->mix, options->without);
+	faults->rng.state ^= rng_mix(options->salt);
 	limit_cuts(&faults->mix.net);
 	netfs_task_init(&faults->task, shot);
 	netfs_timer_init(&faults->timer, &faults->task);

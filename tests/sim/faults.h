@@ -56,6 +56,23 @@
 #define PATIENCE_NS (UINT64_C(2) * 3600 * NETFS_NS_PER_SEC)
 
 struct server9;
+struct world_options;
+
+/* Kinds of faults that can be switched off, in the order of their names. */
+enum fault_switch {
+	FAULT_DELAY,
+	FAULT_LATE,
+	FAULT_SHORT_READ,
+	FAULT_SHORT_WRITE,
+	FAULT_ERROR,
+	FAULT_LOST,
+	FAULT_CUT_REPLY,
+	FAULT_CANCEL,
+	FAULT_EVENTS,
+	FAULT_CUT_NET,
+	FAULT_SEGMENTS,
+	FAULT_SWITCHES,
+};
 
 /* One run's own mix; rates are per million requests unless said otherwise. */
 struct fault_mix {
@@ -94,8 +111,11 @@ struct faults {
 	uint64_t others; /* delays, short replies, big events ... */
 };
 
-/* Draws the mix of a run.  calm: no faults at all. */
-void faults_init(struct faults *faults, struct server9 *server, uint64_t seed, bool calm);
+/* Draws the mix of a run, leaves out what its options switch off. */
+void faults_init(struct faults *faults, struct server9 *server,
+		 const struct world_options *options);
+/* What a switch is called; NULL past the last. */
+const char *faults_switch_name(unsigned i);
 void faults_start(struct faults *faults);
 /* Everything works from now on. */
 void faults_heal(struct faults *faults);

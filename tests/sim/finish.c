@@ -75,8 +75,7 @@ void step_retry(struct slot *slot)
 		slot_fail(slot,
 			  "V7: failed %u times, long without an error of the server (%s, %zd)",
 			  slot->failures, strerror(-slot->err), slot->batch[0].result);
-	slot->not_before =
-		netfs_clock_now() + rng_between(&world->rng, 100, 3000) * NETFS_NS_PER_MS;
+	slot->not_before = netfs_clock_now() + rng_between(&slot->rng, 100, 3000) * NETFS_NS_PER_MS;
 	grace_update(world);
 }
 
@@ -133,8 +132,12 @@ static bool transfer_whole(struct slot *slot, const struct transfer *transfer)
 	if (transfer->result > (ssize_t)transfer->len)
 		slot_fail(slot, "V11: write of 0x%zx returned 0x%zx", transfer->len,
 			  transfer->result);
-	if (transfer->result == (ssize_t)transfer->len)
+	if (transfer->result == (ssize_t)transfer->len) {
+		if (transfer->io.start != transfer->start)
+			slot_fail(slot, "V4: an append went to 0x%" PRIx64 ", must be 0x%" PRIx64,
+				  transfer->io.start, transfer->start);
 		return true;
+	}
 	if (!errors_since(slot) && !slot->cancelled)
 		slot_fail(slot, "V11: write of 0x%zx returned 0x%zx and nothing excuses it",
 			  transfer->len, transfer->result);

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "world.h"
+#include <time.h>
+#include "shrink.h"
 
 #define JOBS_MAX    64
 #define TWICE_EVERY 16
@@ -29,6 +30,9 @@ enum long_option {
 	OPT_QUICK,
 	OPT_CALM,
 	OPT_KEEP_GOING,
+	OPT_NO_SHRINK,
+	OPT_OPS_FILE,
+	OPT_WITHOUT,
 	OPT_DEFECT,
 	OPT_HELP,
 };
@@ -48,15 +52,21 @@ static const char usage[] =
 	"                  lost-write, no-flush, double-entry, kept-tail\n"
 	"  --trace         every event on standard error\n"
 	"  --jobs N        as many seeds at a time (default: 1)\n"
-	"  --keep-going    do not stop at the first seed that fails\n";
+	"  --keep-going    do not stop at the first seed that fails\n"
+	"  --no-shrink     do not cut the first failed run down to what it needs\n"
+	"  --ops-file FILE replays a run that was cut down\n"
+	"  --without KIND  one kind of fault less, as in such a file\n";
 
 struct options {
 	struct world_options world;
 	uint64_t runs;
 	unsigned jobs;
 	bool keep_going;
+	bool no_shrink;
 	const char *seeds;
 };
+
+#define SHRINK_SECONDS 60
 
 /* One seed's process. */
 struct child {
@@ -71,6 +81,7 @@ struct totals {
 	struct world_result sum;
 	uint64_t runs;
 	uint64_t failed;
+	struct world_options first_failed;
 };
 
 static struct child children[JOBS_MAX];
@@ -175,8 +186,8 @@ static bool reap(struct totals *totals)
 			continue;
 		child->pid = 0;
 		good = take_result(child, status, totals);
-		if (!good)
-			totals->failed++;
+		if (!good && !totals->failed++)
+			totals->first_failed = child->world;
 		return good;
 	}
 	return true;
@@ -288,6 +299,15 @@ static enum server9_defect parse_defect(const char *name)
 	exit(2);
 }
 
+static uint32_t parse_switch(const char *name)
+{
+	for (unsigned i = 0; i < FAULT_SWITCHES; i++)
+		if (!strcmp(faults_switch_name(i), name))
+			return 1U << i;
+	fputs(usage, stderr);
+	exit(2);
+}
+
 static void parse(struct options *opts, int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -300,6 +320,9 @@ static void parse(struct options *opts, int argc, char **argv)
 		{"quick", no_argument, NULL, OPT_QUICK},
 		{"calm", no_argument, NULL, OPT_CALM},
 		{"keep-going", no_argument, NULL, OPT_KEEP_GOING},
+		{"no-shrink", no_argument, NULL, OPT_NO_SHRINK},
+		{"ops-file", required_argument, NULL, OPT_OPS_FILE},
+		{"without", required_argument, NULL, OPT_WITHOUT},
 		{"defect", required_argument, NULL, OPT_DEFECT},
 		{"help", no_argument, NULL, OPT_HELP},
 		{0},
@@ -335,6 +358,17 @@ static void parse(struct options *opts, int argc, char **argv)
 		case OPT_DEFECT:
 			opts->world.defect = parse_defect(optarg);
 			break;
+		case OPT_NO_SHRINK:
+			opts->no_shrink = true;
+			break;
+		case OPT_OPS_FILE:
+			if (shrink_read(optarg, &opts->world))
+				exit(2);
+			opts->no_shrink = true;
+			break;
+		case OPT_WITHOUT:
+			opts->world.without |= parse_switch(optarg);
+			break;
 		case OPT_KEEP_GOING:
 			opts->keep_going = true;
 			break;
@@ -349,8 +383,27 @@ static void parse(struct options *opts, int argc, char **argv)
 	}
 }
 
+static double real_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+static void print_totals(const struct totals *totals, double seconds)
+{
+	double hours = totals->sum.virtual_ns / 3.6e12;
+
+	printf("%" PRIu64 " runs, %" PRIu64 " failed: %" PRIu64 " operations, %" PRIu64
+	       " requests, %" PRIu64 " faults, %.1f simulated hours, %.0f a minute\n",
+	       totals->runs, totals->failed, totals->sum.steps, totals->sum.requests,
+	       totals->sum.faults, hours, hours / seconds * 60);
+}
+
 int main(int argc, char **argv)
 {
+	double began = real_seconds();
 	struct options opts = {.world = {.seed = 1}, .runs = 1, .jobs = 1};
 	struct totals totals = {0};
 	bool good = true;
@@ -366,9 +419,8 @@ int main(int argc, char **argv)
 	}
 	while (running())
 		reap(&totals);
-	printf("%" PRIu64 " runs, %" PRIu64 " failed: %" PRIu64 " operations, %" PRIu64
-	       " requests, %" PRIu64 " faults, %.1f simulated hours\n",
-	       totals.runs, totals.failed, totals.sum.steps, totals.sum.requests, totals.sum.faults,
-	       totals.sum.virtual_ns / 3.6e12);
+	print_totals(&totals, real_seconds() - began);
+	if (totals.failed && totals.first_failed.seed && !opts.no_shrink && !opts.world.fsx)
+		shrink(&totals.first_failed, SHRINK_SECONDS);
 	return totals.failed || !good ? 1 : 0;
 }

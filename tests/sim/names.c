@@ -37,7 +37,7 @@ static bool fill(struct netfs_call *call, const struct netfs_direntry *entry)
 	struct listing *list = &slot->list;
 
 	/* A small reader's room is used up now and then. */
-	if (list->filled && rng_one_in(&slot->world->rng, 8))
+	if (list->filled && rng_one_in(&slot->rng, 8))
 		return false;
 	if (list->count == NAMES_SEEN_MAX)
 		slot_fail(slot, "V16: more names in a directory than there are");
@@ -53,7 +53,7 @@ static void issue_list(struct slot *slot)
 	struct world *world = slot->world;
 
 	list->phase = LIST_OPEN;
-	list->dir = rng_below(&world->rng, DIRS_MAX);
+	list->dir = rng_below(&slot->rng, DIRS_MAX);
 	list->cookie = 0;
 	list->count = 0;
 	for (unsigned i = 0; i < world->slot_count; i++)

@@ -40,7 +40,7 @@ static bool is_open(const struct slot *slot, unsigned i, bool write)
 /* Chooses a handle that can read or write; false where there is none. */
 static bool pick_handle(struct slot *slot, bool write)
 {
-	unsigned first = rng_below(&slot->world->rng, HANDLES_MAX);
+	unsigned first = rng_below(&slot->rng, HANDLES_MAX);
 
 	for (unsigned i = 0; i < HANDLES_MAX; i++) {
 		unsigned at = (first + i) % HANDLES_MAX;
@@ -62,59 +62,60 @@ static unsigned open_count(const struct slot *slot)
 	return count;
 }
 
-static uint32_t draw_open_flags(struct world *world)
+static uint32_t draw_open_flags(struct rng *rng)
 {
 	static const uint32_t modes[] = {O_RDWR, O_RDWR, O_RDWR, O_RDONLY, O_WRONLY};
-	uint32_t flags = modes[rng_below(&world->rng, 5)];
+	uint32_t flags = modes[rng_below(rng, 5)];
 
-	if (rng_one_in(&world->rng, 6))
+	if (rng_one_in(rng, 6))
 		flags |= O_DIRECT;
-	if (rng_one_in(&world->rng, 8))
-		flags |= rng_one_in(&world->rng, 2) ? O_SYNC : O_DSYNC;
-	if (rng_one_in(&world->rng, 8))
+	if (rng_one_in(rng, 8))
+		flags |= rng_one_in(rng, 2) ? O_SYNC : O_DSYNC;
+	if (rng_one_in(rng, 8))
 		flags |= O_APPEND;
-	if (rng_one_in(&world->rng, 10) && (flags & O_ACCMODE) != O_RDONLY)
+	if (rng_one_in(rng, 10) && (flags & O_ACCMODE) != O_RDONLY)
 		flags |= O_TRUNC;
 	return flags;
 }
 
-static uint64_t draw_place(struct world *world, uint64_t size, uint64_t limit)
+static uint64_t draw_place(struct rng *rng, uint64_t size, uint64_t limit)
 {
-	uint64_t at = rng_below(&world->rng, limit);
+	uint64_t at = rng_below(rng, limit);
 
-	if (rng_one_in(&world->rng, 3) && size)
-		at = rng_below(&world->rng, size);
-	if (rng_one_in(&world->rng, 4))
-		at = (at & ~UINT64_C(4095)) + rng_below(&world->rng, 5) - 2;
-	else if (rng_one_in(&world->rng, 6))
+	if (rng_one_in(rng, 3) && size)
+		at = rng_below(rng, size);
+	if (rng_one_in(rng, 4))
+		at = (at & ~UINT64_C(4095)) + rng_below(rng, 5) - 2;
+	else if (rng_one_in(rng, 6))
 		at = size;
 	return at < limit ? at : 0;
 }
 
-static uint64_t draw_len(struct world *world, uint64_t limit)
+static uint64_t draw_len(struct slot *slot, uint64_t limit)
 {
-	uint64_t max = rng_one_in(&world->rng, 3) ? world->op_max : 5000;
+	struct world *world = slot->world;
+	uint64_t max = rng_one_in(&slot->rng, 3) ? world->op_max : 5000;
 
 	if (max > world->op_max)
 		max = world->op_max;
 	if (max > limit)
 		max = limit;
-	return rng_between(&world->rng, 1, max);
+	return rng_between(&slot->rng, 1, max);
 }
 
 static void draw_reads(struct slot *slot)
 {
 	struct world *world = slot->world;
 
-	slot->batch_count = rng_one_in(&world->rng, 2) ? 1 : rng_between(&world->rng, 1, BATCH_MAX);
+	slot->batch_count = rng_one_in(&slot->rng, 2) ? 1 : rng_between(&slot->rng, 1, BATCH_MAX);
 	for (unsigned i = 0; i < slot->batch_count; i++) {
 		struct transfer *transfer = &slot->batch[i];
 
 		pick_handle(slot, false);
 		transfer->file = slot->handles[slot->handle].file;
 		transfer->write = false;
-		transfer->start = draw_place(world, slot->model.size, world->file_max);
-		transfer->len = draw_len(world, world->file_max - transfer->start);
+		transfer->start = draw_place(&slot->rng, slot->model.size, world->file_max);
+		transfer->len = draw_len(slot, world->file_max - transfer->start);
 	}
 }
 
@@ -128,28 +129,27 @@ static void draw_write(struct slot *slot)
 	slot->batch_count = 1;
 	transfer->write = true;
 	transfer->file = slot->handles[slot->handle].file;
-	transfer->start =
-		append ? slot->model.size : draw_place(world, slot->model.size, world->file_max);
+	transfer->start = append ? slot->model.size
+				 : draw_place(&slot->rng, slot->model.size, world->file_max);
 	if (transfer->start >= world->file_max) {
 		slot->step = STEP_TRUNCATE;
-		slot->size = rng_below(&world->rng, world->file_max);
+		slot->size = rng_below(&slot->rng, world->file_max);
 		return;
 	}
-	transfer->len = draw_len(world, world->file_max - transfer->start);
+	transfer->len = draw_len(slot, world->file_max - transfer->start);
 }
 
 /* Disjoint parts of the file, each read or written. */
 static void draw_mix(struct slot *slot)
 {
-	struct world *world = slot->world;
 	uint64_t part = slot->model.size / BATCH_MAX;
 
 	slot->batch_count = BATCH_MAX;
 	for (unsigned i = 0; i < BATCH_MAX; i++) {
 		struct transfer *transfer = &slot->batch[i];
-		uint64_t skip = rng_below(&world->rng, part);
+		uint64_t skip = rng_below(&slot->rng, part);
 
-		transfer->write = rng_one_in(&world->rng, 2) && pick_handle(slot, true);
+		transfer->write = rng_one_in(&slot->rng, 2) && pick_handle(slot, true);
 		/* A write through an appending handle goes elsewhere. */
 		if (transfer->write && (slot->handles[slot->handle].flags & O_APPEND))
 			transfer->write = false;
@@ -159,7 +159,7 @@ static void draw_mix(struct slot *slot)
 		}
 		transfer->file = slot->handles[slot->handle].file;
 		transfer->start = i * part + skip;
-		transfer->len = draw_len(world, part - skip);
+		transfer->len = draw_len(slot, part - skip);
 	}
 	if (!slot->batch_count)
 		slot->step = STEP_GETATTR;
@@ -170,10 +170,10 @@ static void draw_rename(struct slot *slot)
 	struct world *world = slot->world;
 
 	slot->step = STEP_RENAME;
-	slot->new_dir = rng_below(&world->rng, DIRS_MAX);
+	slot->new_dir = rng_below(&slot->rng, DIRS_MAX);
 	do {
 		snprintf(slot->new_name, FILE_NAME_MAX, "f%u%c", slot->index,
-			 (char)('a' + rng_below(&world->rng, 4)));
+			 (char)('a' + rng_below(&slot->rng, 4)));
 	} while (slot->new_dir == slot->dir && !strcmp(slot->name, slot->new_name));
 	/* A slot may carry the name that was another's.  No two slots have the
 	 * same, not even in different directories. */
@@ -185,7 +185,7 @@ static void draw_rename(struct slot *slot)
 static void draw_replace(struct slot *slot)
 {
 	struct world *world = slot->world;
-	struct slot *partner = &world->slots[rng_below(&world->rng, world->slot_count)];
+	struct slot *partner = &world->slots[rng_below(&slot->rng, world->slot_count)];
 
 	slot->step = STEP_GETATTR;
 	if (partner == slot || partner->step != STEP_NONE || partner->held || partner->retry ||
@@ -200,9 +200,8 @@ static void draw_replace(struct slot *slot)
 
 static void draw_absent(struct slot *slot)
 {
-	struct world *world = slot->world;
 
-	switch (rng_below(&world->rng, 6)) {
+	switch (rng_below(&slot->rng, 6)) {
 	case 0:
 		slot->step = STEP_LOOKUP;
 		break;
@@ -214,7 +213,8 @@ static void draw_absent(struct slot *slot)
 		break;
 	default:
 		slot->step = STEP_CREATE;
-		slot->flags = draw_open_flags(world) | (rng_one_in(&world->rng, 2) ? O_EXCL : 0);
+		slot->flags =
+			draw_open_flags(&slot->rng) | (rng_one_in(&slot->rng, 2) ? O_EXCL : 0);
 		break;
 	}
 }
@@ -222,13 +222,13 @@ static void draw_absent(struct slot *slot)
 static void draw_open(struct slot *slot)
 {
 	slot->step = slot->vnode ? STEP_OPEN : STEP_LOOKUP;
-	slot->flags = draw_open_flags(slot->world);
+	slot->flags = draw_open_flags(&slot->rng);
 }
 
 static void draw_data(struct slot *slot)
 {
 	struct world *world = slot->world;
-	uint64_t draw = rng_below(&world->rng, 10);
+	uint64_t draw = rng_below(&slot->rng, 10);
 
 	if (draw < 4 && pick_handle(slot, true)) {
 		draw_write(slot);
@@ -240,7 +240,7 @@ static void draw_data(struct slot *slot)
 		draw_mix(slot);
 	} else if (draw == 8 && (pick_handle(slot, true) || slot->state == SLOT_PRESENT)) {
 		slot->step = STEP_TRUNCATE;
-		slot->size = draw_place(world, slot->model.size, world->file_max);
+		slot->size = draw_place(&slot->rng, slot->model.size, world->file_max);
 	} else {
 		pick_handle(slot, true);
 		slot->step = slot->handles[slot->handle].file ? STEP_FSYNC : STEP_GETATTR;
@@ -249,8 +249,7 @@ static void draw_data(struct slot *slot)
 
 static void draw_present(struct slot *slot)
 {
-	struct world *world = slot->world;
-	uint64_t draw = rng_below(&world->rng, 100);
+	uint64_t draw = rng_below(&slot->rng, 100);
 	unsigned open = open_count(slot);
 
 	slot->handle = 0;
@@ -345,7 +344,7 @@ void slot_call_start(struct slot *slot)
 static void transfer_prepare(struct transfer *transfer, unsigned which)
 {
 	struct world *world = transfer->slot->world;
-	unsigned pieces = rng_between(&world->rng, 1, PIECES_MAX), n = 0;
+	unsigned pieces = rng_between(&transfer->slot->rng, 1, PIECES_MAX), n = 0;
 	size_t at = 0;
 
 	if (transfer->write)
@@ -354,7 +353,7 @@ static void transfer_prepare(struct transfer *transfer, unsigned which)
 	else
 		memset(transfer->buf, 0xA5, transfer->len);
 	while (n < pieces - 1 && transfer->len - at > 1) {
-		size_t piece = rng_between(&world->rng, 1, transfer->len - at - 1);
+		size_t piece = rng_between(&transfer->slot->rng, 1, transfer->len - at - 1);
 
 		transfer->iov[n++] = (struct iovec){transfer->buf + at, piece};
 		at += piece;
@@ -366,6 +365,9 @@ static void transfer_prepare(struct transfer *transfer, unsigned which)
 					 .niov = n,
 					 .start = transfer->start,
 					 .len = transfer->len};
+	/* An append says itself where it went, whatever it was told. */
+	if (transfer->slot->step == STEP_APPEND)
+		transfer->io.start = rng_below(&transfer->slot->rng, world->file_max);
 	transfer->running = true;
 }
 
@@ -403,6 +405,39 @@ static void issue_chmod(struct slot *slot)
 	netfs_setattr(slot->vnode, NULL, &slot->set, &slot->call);
 }
 
+/* Tells the list of operations what this one turned out to be. */
+static void describe(struct slot *slot)
+{
+	const struct transfer *first = &slot->batch[0];
+	const char *name = step_name(slot->step);
+
+	switch (slot->step) {
+	case STEP_READS:
+	case STEP_WRITE:
+	case STEP_MIX:
+	case STEP_APPEND:
+		ops_describe(slot->world, "%s %u of file %s: 0x%llx+0x%zx, handle flags 0%o", name,
+			     slot->batch_count, slot->name, (unsigned long long)first->start,
+			     first->len, slot->handles[slot->handle].flags);
+		break;
+	case STEP_TRUNCATE:
+		ops_describe(slot->world, "%s file %s to 0x%llx", name, slot->name,
+			     (unsigned long long)slot->size);
+		break;
+	case STEP_RENAME:
+	case STEP_REPLACE:
+		ops_describe(slot->world, "%s file %s to %s", name, slot->name, slot->new_name);
+		break;
+	case STEP_OPEN:
+	case STEP_CREATE:
+		ops_describe(slot->world, "%s file %s, flags 0%o", name, slot->name, slot->flags);
+		break;
+	default:
+		ops_describe(slot->world, "%s file %s", name, slot->name);
+		break;
+	}
+}
+
 void step_issue(struct slot *slot)
 {
 	struct world *world = slot->world;
@@ -434,7 +469,7 @@ void step_issue(struct slot *slot)
 		break;
 	case STEP_FSYNC:
 		slot_call_start(slot);
-		netfs_fsync(file, rng_one_in(&world->rng, 2), &slot->call);
+		netfs_fsync(file, rng_one_in(&slot->rng, 2), &slot->call);
 		break;
 	case STEP_CLOSE:
 		slot_call_start(slot);
@@ -465,25 +500,33 @@ static void cancel(struct slot *slot)
 	}
 }
 
+static void draw_step(struct slot *slot)
+{
+	if (slot->world->quiesce)
+		draw_quiet(slot);
+	else if (!ops_next(slot->world, &slot->stream, &slot->rng))
+		slot->step = STEP_NONE;
+	else if (slot->state == SLOT_ABSENT)
+		draw_absent(slot);
+	else
+		draw_present(slot);
+}
+
 void step_begin(struct slot *slot)
 {
 	struct world *world = slot->world;
 
 	if (!slot->retry) {
 		slot->failures = 0;
-		if (world->quiesce)
-			draw_quiet(slot);
-		else if (slot->state == SLOT_ABSENT)
-			draw_absent(slot);
-		else
-			draw_present(slot);
+		draw_step(slot);
 		if (slot->step == STEP_NONE)
 			return;
 		slot->number = ++world->steps;
 	}
 	slot->retry = false;
+	describe(slot);
 	step_issue(slot);
-	if (slot->outstanding && slot->failures < 3 &&
-	    faults_draw(&world->faults, world->faults.mix.cancel))
+	if (slot->outstanding && slot->failures < 3 && world->faults.active &&
+	    rng_chance(&slot->rng, world->faults.mix.cancel))
 		cancel(slot);
 }

@@ -17,8 +17,24 @@
 #include <env/executor.h>
 #include "world.h"
 
+/* The same text for the same kind of failure. */
+static void report_failure(struct world *world, const char *format, va_list args)
+{
+	struct op_report *report = world->options->report;
+
+	if (!report)
+		return;
+	snprintf(report->kind, sizeof(report->kind), "%s", format);
+	vsnprintf(report->what, sizeof(report->what), format, args);
+}
+
 _Noreturn static void fail(struct world *world, const char *format, va_list args)
 {
+	va_list again;
+
+	va_copy(again, args);
+	report_failure(world, format, again);
+	va_end(again);
 	fprintf(stderr,
 		"seed %" PRIu64 " (%s) after %.3f s of virtual time: ", world->options->seed,
 		world->mount_options, netfs_clock_now() / 1e9);
@@ -120,12 +136,12 @@ static bool may_start(const struct slot *slot)
 static unsigned start_some(struct world *world, unsigned busy)
 {
 	unsigned first = rng_below(&world->rng, world->slot_count);
-	bool more = world->quiesce || world->steps < world->steps_max;
-
 	for (unsigned i = 0; i < world->slot_count && busy < world->concurrency; i++) {
 		struct slot *slot = &world->slots[(first + i) % world->slot_count];
 
-		if (!may_start(slot) || (!more && !slot->retry))
+		if (!may_start(slot))
+			continue;
+		if (!slot->retry && !world->quiesce && !ops_left(world, &slot->stream))
 			continue;
 		step_begin(slot);
 		busy += is_busy(slot);
@@ -187,7 +203,12 @@ static void quiet(struct world *world, enum quiesce quiesce)
 /* What happens between two stretches of work. */
 static void interlude(struct world *world)
 {
-	if (!world->options->calm && rng_one_in(&world->rng, 2)) {
+	struct rng rng;
+
+	if (!ops_next(world, &world->stream, &rng))
+		return;
+	if (!world->options->calm && rng_one_in(&rng, 2)) {
+		ops_describe(world, "the server loses power");
 		quiet(world, QUIESCE_SYNC);
 		netfs_sim_printf("the server loses power");
 		faults_cut_all(&world->faults);
@@ -195,6 +216,7 @@ static void interlude(struct world *world)
 			world_fail(world, "no memory");
 		world->faults.others++;
 	} else {
+		ops_describe(world, "unmount and mount again");
 		quiet(world, QUIESCE_CLOSE);
 		mount_again(world);
 	}
@@ -235,6 +257,7 @@ static void make_slots(struct world *world)
 
 		slot->world = world;
 		slot->index = i;
+		slot->stream.stream = (uint8_t)i;
 		slot->synced = true;
 		slot->dir = rng_below(&world->rng, DIRS_MAX);
 		snprintf(slot->name, sizeof(slot->name), "f%ua", i);
@@ -283,7 +306,10 @@ static void workload(struct world *world)
 	mount_start(world);
 	faults_start(&world->faults);
 	for (unsigned i = 1; i <= stretches; i++) {
+		world->stretch = (uint8_t)i;
 		run_steps(world, quota * i / stretches);
+		/* What comes between is not a step and not counted as one. */
+		world->steps_max = UINT64_MAX;
 		if (i < stretches)
 			interlude(world);
 	}
@@ -307,11 +333,12 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 		abort();
 	world->options = options;
 	rng_init(&world->rng, options->seed);
-	netfs_sim_start(options->seed);
+	world->stream.stream = STREAM_WORLD;
+	netfs_sim_start(options->seed ^ rng_mix(options->salt));
 	netfs_sim_trace(options->trace);
 	netfs_task_init(&world->nap_task, nap_over);
 	netfs_timer_init(&world->nap_timer, &world->nap_task);
-	faults_init(&world->faults, &world->server, options->seed, options->calm);
+	faults_init(&world->faults, &world->server, options);
 	make_server(world);
 	make_client(world);
 	if (options->fsx)

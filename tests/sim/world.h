@@ -13,6 +13,7 @@
 
 #include <unetfs/unetfs.h>
 #include "../fsx/fsx.h"
+#include "ops.h"
 #include "server_9p.h"
 
 #define SLOTS_MAX      6
@@ -92,6 +93,8 @@ struct listing {
 struct slot {
 	struct world *world;
 	unsigned index;
+	struct op_stream stream;
+	struct rng rng; /* of the operation that runs */
 	enum slot_state state;
 	unsigned dir;
 	char name[FILE_NAME_MAX];
@@ -134,6 +137,10 @@ struct world_options {
 	bool trace;
 	bool quick;
 	bool calm; /* no faults */
+	uint32_t without; /* a bit for each enum fault_switch that is off */
+	uint64_t salt; /* another order of events, the same operations */
+	const struct op_list *only; /* NULL: all operations */
+	struct op_report *report; /* NULL: nobody wants to know */
 	enum server9_defect defect;
 	uint64_t fsx; /* operations of the exerciser instead of the workload */
 };
@@ -177,6 +184,8 @@ struct world {
 	uint64_t op_max;
 	uint64_t steps;
 	uint64_t steps_max;
+	uint8_t stretch;
+	struct op_stream stream; /* what happens between stretches */
 	enum quiesce quiesce;
 	struct netfs_timer nap_timer;
 	struct netfs_task nap_task;
