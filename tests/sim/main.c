@@ -8,6 +8,7 @@
  */
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,6 +309,56 @@ static uint32_t parse_switch(const char *name)
 	exit(2);
 }
 
+static void parse_one(struct options *opts, int letter)
+{
+	switch (letter) {
+	case OPT_SEED:
+		opts->world.seed = strtoull(optarg, NULL, 0);
+		break;
+	case OPT_RUNS:
+		opts->runs = strtoull(optarg, NULL, 0);
+		break;
+	case OPT_JOBS:
+		opts->jobs = strtoul(optarg, NULL, 0);
+		break;
+	case OPT_FSX:
+		opts->world.fsx = strtoull(optarg, NULL, 0);
+		break;
+	case OPT_SEEDS:
+		opts->seeds = optarg;
+		break;
+	case OPT_TRACE:
+		opts->world.trace = true;
+		break;
+	case OPT_QUICK:
+		opts->world.quick = true;
+		break;
+	case OPT_CALM:
+		opts->world.calm = true;
+		break;
+	case OPT_DEFECT:
+		opts->world.defect = parse_defect(optarg);
+		break;
+	case OPT_NO_SHRINK:
+		opts->no_shrink = true;
+		break;
+	case OPT_OPS_FILE:
+		if (shrink_read(optarg, &opts->world))
+			exit(2);
+		opts->no_shrink = true;
+		break;
+	case OPT_WITHOUT:
+		opts->world.without |= parse_switch(optarg);
+		break;
+	case OPT_KEEP_GOING:
+		opts->keep_going = true;
+		break;
+	default:
+		fputs(usage, letter == OPT_HELP ? stdout : stderr);
+		exit(letter == OPT_HELP ? 0 : 2);
+	}
+}
+
 static void parse(struct options *opts, int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -329,54 +380,8 @@ static void parse(struct options *opts, int argc, char **argv)
 	};
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		switch (letter) {
-		case OPT_SEED:
-			opts->world.seed = strtoull(optarg, NULL, 0);
-			break;
-		case OPT_RUNS:
-			opts->runs = strtoull(optarg, NULL, 0);
-			break;
-		case OPT_JOBS:
-			opts->jobs = strtoul(optarg, NULL, 0);
-			break;
-		case OPT_FSX:
-			opts->world.fsx = strtoull(optarg, NULL, 0);
-			break;
-		case OPT_SEEDS:
-			opts->seeds = optarg;
-			break;
-		case OPT_TRACE:
-			opts->world.trace = true;
-			break;
-		case OPT_QUICK:
-			opts->world.quick = true;
-			break;
-		case OPT_CALM:
-			opts->world.calm = true;
-			break;
-		case OPT_DEFECT:
-			opts->world.defect = parse_defect(optarg);
-			break;
-		case OPT_NO_SHRINK:
-			opts->no_shrink = true;
-			break;
-		case OPT_OPS_FILE:
-			if (shrink_read(optarg, &opts->world))
-				exit(2);
-			opts->no_shrink = true;
-			break;
-		case OPT_WITHOUT:
-			opts->world.without |= parse_switch(optarg);
-			break;
-		case OPT_KEEP_GOING:
-			opts->keep_going = true;
-			break;
-		default:
-			fputs(usage, letter == OPT_HELP ? stdout : stderr);
-			exit(letter == OPT_HELP ? 0 : 2);
-		}
-	}
+	while ((letter = getopt_long(argc, argv, "", longs, NULL)) != -1)
+		parse_one(opts, letter);
 	if (optind != argc || opts->jobs < 1 || opts->jobs > JOBS_MAX) {
 		fputs(usage, stderr);
 		exit(2);
@@ -408,6 +413,10 @@ int main(int argc, char **argv)
 	struct totals totals = {0};
 	bool good = true;
 
+	/* Giving memory back to the system and taking it again would cost more
+	 * than all the rest. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	parse(&opts, argc, argv);
 	if (opts.seeds)
 		good = run_listed(&opts, &totals);

@@ -211,9 +211,7 @@ static int truncate_both(struct server9 *server, struct node *node, uint64_t siz
 
 	if (server->config.defect == DEFECT_KEPT_TAIL && size < node->now.size)
 		return 0;
-	err = image_resize(&node->now, size);
-	if (!err)
-		err = image_resize(&node->stable, size);
+	err = node_resize(node, size);
 	if (!err)
 		node_touch(node);
 	return err;
@@ -586,7 +584,7 @@ static int on_write(struct call9 *call)
 	if (fid->flags & L_APPEND)
 		start = fid->node->now.size;
 	if (call->server->config.defect != DEFECT_LOST_WRITE || !rng_one_in(&faults->rng, 40))
-		err = image_write(&fid->node->now, start, bytes, count);
+		err = node_write(fid->node, start, bytes, count);
 	if (err)
 		return err;
 	node_touch(fid->node);

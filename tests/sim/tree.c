@@ -246,7 +246,7 @@ static int reserve(struct image *image, uint64_t room)
 	return 0;
 }
 
-int image_write(struct image *image, uint64_t start, const void *bytes, size_t len)
+static int image_write(struct image *image, uint64_t start, const void *bytes, size_t len)
 {
 	int err = start > TREE_FILE_MAX ? -EFBIG : reserve(image, start + len);
 
@@ -258,7 +258,7 @@ int image_write(struct image *image, uint64_t start, const void *bytes, size_t l
 	return 0;
 }
 
-int image_resize(struct image *image, uint64_t size)
+static int image_resize(struct image *image, uint64_t size)
 {
 	int err = size > image->size ? reserve(image, size) : 0;
 
@@ -270,18 +270,55 @@ int image_resize(struct image *image, uint64_t size)
 	return 0;
 }
 
-static int image_copy(struct image *to, const struct image *from)
+int node_write(struct node *node, uint64_t start, const void *bytes, size_t len)
 {
+	bool clean = node->dirty_to <= node->dirty_from;
+	int err = image_write(&node->now, start, bytes, len);
+
+	if (err)
+		return err;
+	if (clean || start < node->dirty_from)
+		node->dirty_from = start;
+	if (clean || start + len > node->dirty_to)
+		node->dirty_to = start + len;
+	return 0;
+}
+
+int node_resize(struct node *node, uint64_t size)
+{
+	int err = image_resize(&node->now, size);
+
+	return err ? err : image_resize(&node->stable, size);
+}
+
+/* Copies the part where they may differ. */
+static int image_copy(struct node *node, struct image *to, const struct image *from)
+{
+	uint64_t start = node->dirty_from;
+	uint64_t end = node->dirty_to < from->size ? node->dirty_to : from->size;
 	int err = image_resize(to, from->size);
 
-	if (!err && from->size)
-		memcpy(to->bytes, from->bytes, from->size);
+	if (!err && start < end)
+		memcpy(to->bytes + start, from->bytes + start, end - start);
+	if (!err)
+		node->dirty_from = node->dirty_to = 0;
 	return err;
+}
+
+bool node_unstable(const struct node *node)
+{
+	uint64_t start = node->dirty_from;
+	uint64_t end = node->dirty_to < node->now.size ? node->dirty_to : node->now.size;
+
+	if (node->now.size != node->stable.size)
+		return true;
+	return start < end &&
+	       memcmp(node->now.bytes + start, node->stable.bytes + start, end - start);
 }
 
 int node_flush(struct node *node)
 {
-	return image_copy(&node->stable, &node->now);
+	return image_copy(node, &node->stable, &node->now);
 }
 
 int tree_lose_power(struct tree *tree)
@@ -290,6 +327,6 @@ int tree_lose_power(struct tree *tree)
 
 	for (struct node *node = tree->nodes; node && !err; node = node->next)
 		if (S_ISREG(node->mode))
-			err = image_copy(&node->now, &node->stable);
+			err = image_copy(node, &node->now, &node->stable);
 	return err;
 }

@@ -50,6 +50,8 @@ struct node {
 	struct timespec ctime;
 	struct image now; /* files */
 	struct image stable; /* files */
+	uint64_t dirty_from; /* where the two may differ; no bytes: to <= from */
+	uint64_t dirty_to;
 	struct entry *entries; /* directories */
 	uint64_t last_cookie;
 	char *target; /* symbolic links */
@@ -74,8 +76,11 @@ struct node *tree_find(struct node *dir, const char *name);
 /* The name that node has in dir, NULL where it has none. */
 struct entry *tree_entry_of(struct node *dir, const struct node *node);
 
-int image_write(struct image *image, uint64_t start, const void *bytes, size_t len);
-int image_resize(struct image *image, uint64_t size);
+/* Writes to now, or sets the size of both. */
+int node_write(struct node *node, uint64_t start, const void *bytes, size_t len);
+int node_resize(struct node *node, uint64_t size);
+/* Would a loss of power change the file? */
+bool node_unstable(const struct node *node);
 /* Takes the content of now for stable, or back again. */
 int node_flush(struct node *node);
 int tree_lose_power(struct tree *tree);

@@ -189,7 +189,8 @@ static void run_steps(struct world *world, uint64_t quota)
 			return;
 		wait_some(world, busy);
 		if (!world->quiesce && rng_one_in(&world->rng, 20))
-			world_nap(world, rng_between(&world->rng, 1, 10000) * NETFS_NS_PER_MS);
+			world_nap(world, rng_between(&world->rng, 1, world->pause_max_ms) *
+						 NETFS_NS_PER_MS);
 	}
 }
 
@@ -247,6 +248,9 @@ static void make_slots(struct world *world)
 {
 	static const uint64_t sizes[] = {9000, 40000, 200000, 600000, 2500000};
 
+	static const uint32_t pauses_ms[] = {1000, 10000, 60000, 300000};
+
+	world->pause_max_ms = pauses_ms[rng_below(&world->rng, 4)];
 	world->slot_count = rng_between(&world->rng, 2, SLOTS_MAX);
 	world->concurrency =
 		rng_one_in(&world->rng, 4) ? 1 : rng_between(&world->rng, 1, SLOTS_MAX);

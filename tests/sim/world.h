@@ -180,6 +180,7 @@ struct world {
 	struct slot slots[SLOTS_MAX];
 	unsigned slot_count;
 	unsigned concurrency;
+	uint32_t pause_max_ms; /* of whoever uses the files */
 	uint64_t file_max;
 	uint64_t op_max;
 	uint64_t steps;
