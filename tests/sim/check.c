@@ -38,7 +38,7 @@ void check_range(struct slot *slot, uint64_t start, uint64_t len, bool stable)
 {
 	const struct image *image;
 
-	if (slot->state != SLOT_PRESENT)
+	if (slot->state != SLOT_PRESENT || slot->lossy)
 		return;
 	image = image_of(slot, stable);
 	if (image->size < start + len)
@@ -53,7 +53,7 @@ void check_file(struct slot *slot, bool stable)
 {
 	const struct image *image;
 
-	if (slot->state != SLOT_PRESENT)
+	if (slot->state != SLOT_PRESENT || slot->lossy)
 		return;
 	image = image_of(slot, stable);
 	if (image->size != slot->model.size)
@@ -79,7 +79,7 @@ static unsigned names_expected(struct world *world, unsigned dir)
  * it stays; nobody waits for it. */
 static bool excused_name(struct world *world, const char *name)
 {
-	bool excuse = world->faults.errors || world->faults.mix.cancel;
+	bool excuse = faults_errors(&world->faults) || world->faults.mix.cancel;
 
 	return excuse && !strncmp(name, ".unetfs-", 8);
 }

@@ -45,6 +45,11 @@ static void draw_mix(struct fault_mix *mix, struct rng *rng)
 	if (rng_one_in(rng, 2))
 		mix->event_every_ns = rng_between(rng, 1, 60) * NETFS_NS_PER_SEC;
 	mix->net.cut_per_million = draw_rate(rng, 5000);
+	if (rng_one_in(rng, 4))
+		mix->memory_within = rng_one_in(rng, 2) ? 20 : 500;
+	mix->small_every_ns = (rng_one_in(rng, 2) ? 40 : 2) * NETFS_NS_PER_SEC;
+	mix->clock = draw_rate(rng, 1000000);
+	mix->forget = draw_rate(rng, 1000000);
 }
 
 static void draw_net(struct netfs_sim_net *net, struct rng *rng)
@@ -106,6 +111,8 @@ static void event_begin(struct faults *faults)
 		faults->event = EVENT_DOWN;
 		server9_listen(faults->server, false);
 		faults_cut_all(faults);
+		if (faults->forgets && rng_chance(&faults->rng, faults->mix.forget))
+			faults->forgets(faults->user);
 		break;
 	case 2:
 		faults->event = EVENT_SILENT;
@@ -135,6 +142,29 @@ static void shot(struct netfs_task *task)
 	timer_set(faults, faults->mix.event_every_ns);
 }
 
+/* Failures of the client's own machine. */
+static void small_shot(struct netfs_task *task)
+{
+	struct faults *faults = netfs_container_of(task, struct faults, small_task);
+	struct rng *rng = &faults->rng;
+
+	if (!faults->active)
+		return;
+	if (faults->mix.memory_within)
+		netfs_sim_fail_alloc(rng_between(rng, 1, faults->mix.memory_within));
+	if (rng_chance(rng, faults->mix.clock)) {
+		netfs_sim_jump_real((int64_t)(rng_below(rng, 2 * MINUTE_NS * 60 * 24)) -
+				    (int64_t)(MINUTE_NS * 60 * 24));
+		faults->others++;
+	}
+	netfs_timer_start(&faults->small_timer, rng_between(rng, 1, faults->mix.small_every_ns));
+}
+
+uint64_t faults_errors(const struct faults *faults)
+{
+	return faults->errors + netfs_sim_allocs_refused();
+}
+
 static const char *const switches[FAULT_SWITCHES] = {
 	[FAULT_DELAY] = "delay",
 	[FAULT_LATE] = "late-execution",
@@ -147,6 +177,9 @@ static const char *const switches[FAULT_SWITCHES] = {
 	[FAULT_EVENTS] = "events",
 	[FAULT_CUT_NET] = "cuts",
 	[FAULT_SEGMENTS] = "segments",
+	[FAULT_MEMORY] = "memory",
+	[FAULT_CLOCK] = "clock",
+	[FAULT_FORGET] = "forgetting",
 };
 
 const char *faults_switch_name(unsigned i)
@@ -168,6 +201,9 @@ static void leave_out(struct fault_mix *mix, uint32_t without)
 		[FAULT_CANCEL] = &mix->cancel,
 		[FAULT_CUT_NET] = &mix->net.cut_per_million,
 		[FAULT_SEGMENTS] = &mix->net.segment_max,
+		[FAULT_MEMORY] = &mix->memory_within,
+		[FAULT_CLOCK] = &mix->clock,
+		[FAULT_FORGET] = &mix->forget,
 	};
 
 	for (unsigned i = 0; i < FAULT_SWITCHES; i++)
@@ -190,6 +226,8 @@ void faults_init(struct faults *faults, struct server9 *server, const struct wor
 	limit_cuts(&faults->mix.net);
 	netfs_task_init(&faults->task, shot);
 	netfs_timer_init(&faults->timer, &faults->task);
+	netfs_task_init(&faults->small_task, small_shot);
+	netfs_timer_init(&faults->small_timer, &faults->small_task);
 }
 
 void faults_start(struct faults *faults)
@@ -198,12 +236,16 @@ void faults_start(struct faults *faults)
 	net_set(faults, false, false);
 	if (faults->mix.event_every_ns)
 		timer_set(faults, faults->mix.event_every_ns);
+	if (faults->mix.memory_within || faults->mix.clock)
+		netfs_timer_start(&faults->small_timer, 1);
 }
 
 void faults_heal(struct faults *faults)
 {
 	faults->active = false;
 	netfs_timer_stop(&faults->timer);
+	netfs_timer_stop(&faults->small_timer);
+	netfs_sim_fail_alloc(0);
 	faults->mix.net.cut_per_million = 0;
 	event_end(faults);
 }
@@ -223,7 +265,9 @@ int faults_error(struct faults *faults, unsigned type)
 	if (faults->grace || !faults_draw(faults, faults->mix.error))
 		return 0;
 	faults->errors++;
-	return takes_room ? errors[rng_below(&faults->rng, 4)] : -EIO;
+	if (takes_room)
+		return errors[rng_below(&faults->rng, 4)];
+	return rng_one_in(&faults->rng, 4) ? -EAGAIN : -EIO;
 }
 
 uint64_t faults_delay(struct faults *faults)

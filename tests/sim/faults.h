@@ -9,7 +9,7 @@
  *  2. A read or write moves fewer bytes than asked for, at least one.
  *     Excuses nothing: no caller may see it.
  *  3. The server answers a request that it did not execute with EIO, ENOSPC or
- *     EDQUOT (writes, creations), or EIO (the rest).  The call on whose behalf
+ *     EDQUOT (writes, creations), EIO or EAGAIN (the rest).  The call on whose behalf
  *     it was sent may fail with that errno.  A read has then told nothing
  *     wrong.  Bytes of a failed unbuffered write or truncation are any mix of
  *     old and new until the call is made again and succeeds.  Data of a
@@ -29,11 +29,17 @@
  *     and the next lookup tells which.
  *  5. The network is silent for at most two minutes, then the connection is
  *     cut.  As 4.
- *  6. The server loses power: what was written and not flushed is gone.  The
- *     protocol has no way to tell the client, so this happens only at moments
- *     when every file was flushed with success and nothing is in flight.
- *     Excuses nothing: what fsync acknowledged must be there.
- *  7. A call is cancelled.  It may fail with EINTR; bytes and names then as in
+ *  6. The server loses power when every file was flushed with success and
+ *     nothing is in flight.  Excuses nothing: what fsync acknowledged must be
+ *     there.
+ *  7. The server loses power in the middle of everything: as 4, and what was
+ *     written and not flushed is gone.  The protocol tells nobody, and the
+ *     client cannot know: bytes and size of a file that lost something are
+ *     unknown, as after an error, until it was emptied by a later call.  A file
+ *     that had nothing unflushed must not change.
+ *  8. An allocation of the client fails.  As an error of 3 with ENOMEM.
+ *  9. The wall clock jumps.  Excuses nothing.
+ * 10. A call is cancelled.  It may fail with EINTR; bytes and names then as in
  *     3 and 4.  An unlink of an open file that is cancelled may leave the made-up
  *     name instead of the real one.
  *
@@ -71,6 +77,9 @@ enum fault_switch {
 	FAULT_EVENTS,
 	FAULT_CUT_NET,
 	FAULT_SEGMENTS,
+	FAULT_MEMORY,
+	FAULT_CLOCK,
+	FAULT_FORGET,
 	FAULT_SWITCHES,
 };
 
@@ -87,6 +96,10 @@ struct fault_mix {
 	uint32_t cut_in_reply;
 	uint32_t cancel; /* calls that are cancelled */
 	uint64_t event_every_ns; /* mean time between big events; 0: none */
+	uint32_t memory_within; /* one of so many allocations fails now and then; 0: none */
+	uint64_t small_every_ns; /* at most, between small events */
+	uint32_t clock; /* the wall clock jumps: chance at each small event */
+	uint32_t forget; /* a restart loses what was not flushed: chance per restart */
 	struct netfs_sim_net net;
 };
 
@@ -98,6 +111,11 @@ struct faults {
 	struct server9 *server;
 	struct netfs_timer timer;
 	struct netfs_task task;
+	struct netfs_timer small_timer; /* the next failed allocation, jump of the clock */
+	struct netfs_task small_task;
+	/* The server is about to lose power. */
+	void (*forgets)(void *user);
+	void *user;
 	enum {
 		EVENT_NONE,
 		EVENT_DOWN,
@@ -121,6 +139,10 @@ void faults_start(struct faults *faults);
 void faults_heal(struct faults *faults);
 /* The connections die now; counted. */
 void faults_cut_all(struct faults *faults);
+
+/* Failures so far that a call may be told of: errors of the server, and memory
+ * that was refused. */
+uint64_t faults_errors(const struct faults *faults);
 
 /* Draws for one request of this type, made by the server. */
 bool faults_draw(struct faults *faults, uint32_t per_million);

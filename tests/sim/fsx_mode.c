@@ -61,6 +61,8 @@ void fsx_mode(struct world *world)
 	mount_start(world);
 	world->faults.mix.error = 0;
 	world->faults.mix.cancel = 0;
+	world->faults.mix.memory_within = 0;
+	world->faults.mix.forget = 0;
 	faults_start(&world->faults);
 	config.mount = world->mount;
 	config.handles = rng_between(rng, 1, 2);

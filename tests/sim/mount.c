@@ -167,7 +167,7 @@ void mount_end(struct world *world)
 		if (err == -ESTALE && !tries)
 			continue;
 		/* Only injected errors excuse it, and only for a while. */
-		if (!world->faults.active || !world->faults.errors || tries > 30)
+		if (!world->faults.active || !faults_errors(&world->faults) || tries > 30)
 			world_fail(world, "V7: cannot unmount: %s (%s)", strerror(-err),
 				   call.message);
 		world_nap(world, NETFS_NS_PER_SEC);

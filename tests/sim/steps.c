@@ -324,6 +324,7 @@ static void io_done(struct netfs_io *io, ssize_t result)
 	transfer->running = false;
 	transfer->result = result;
 	transfer->slot->outstanding--;
+	transfer->slot->errors_after = faults_errors(&transfer->slot->world->faults);
 }
 
 static void call_done(struct netfs_call *call, int err)
@@ -332,6 +333,7 @@ static void call_done(struct netfs_call *call, int err)
 
 	slot->err = err;
 	slot->outstanding--;
+	slot->errors_after = faults_errors(&slot->world->faults);
 }
 
 void slot_call_start(struct slot *slot)
@@ -443,7 +445,7 @@ void step_issue(struct slot *slot)
 	struct world *world = slot->world;
 	struct netfs_file *file = slot->handles[slot->handle].file;
 
-	slot->errors_before = world->faults.errors;
+	slot->errors_before = faults_errors(&world->faults);
 	slot->cuts_before = world->faults.cuts;
 	slot->cancelled = false;
 	slot->err = 0;
@@ -500,6 +502,20 @@ static void cancel(struct slot *slot)
 	}
 }
 
+/* The server lost some of the file, and only what is empty is certain. */
+static void draw_recovery(struct slot *slot)
+{
+	slot->step = STEP_LOOKUP;
+	if (!slot->vnode)
+		return;
+	slot->step = STEP_TRUNCATE;
+	slot->size = 0;
+	slot->recovering = true;
+	for (slot->handle = 0; slot->handle < HANDLES_MAX - 1; slot->handle++)
+		if (is_open(slot, slot->handle, true))
+			break;
+}
+
 static void draw_step(struct slot *slot)
 {
 	if (slot->world->quiesce)
@@ -521,6 +537,8 @@ void step_begin(struct slot *slot)
 		draw_step(slot);
 		if (slot->step == STEP_NONE)
 			return;
+		if (slot->lossy)
+			draw_recovery(slot);
 		slot->number = ++world->steps;
 	}
 	slot->retry = false;

@@ -10,9 +10,10 @@
 #include <env/clock.h>
 #include "tree.h"
 
+/* The server's own clock, which does not jump with the client's. */
 static struct timespec now_stamp(void)
 {
-	uint64_t ns = netfs_clock_real();
+	uint64_t ns = UINT64_C(1700000000) * NETFS_NS_PER_SEC + netfs_clock_now();
 
 	return (struct timespec){ns / NETFS_NS_PER_SEC, ns % NETFS_NS_PER_SEC};
 }

@@ -201,6 +201,27 @@ static void quiet(struct world *world, enum quiesce quiesce)
 	world->quiesce = QUIESCE_NO;
 }
 
+/* Power is lost in the middle of everything.  Files that have something to lose
+ * are in doubt from now on, the others must not notice. */
+static void forgets(void *user)
+{
+	struct world *world = user;
+
+	for (unsigned i = 0; i < world->slot_count; i++) {
+		struct slot *slot = &world->slots[i];
+
+		if (slot->state == SLOT_ABSENT || !node_unstable(slot->node))
+			continue;
+		netfs_sim_printf("slot %u loses something", i);
+		slot->lossy = true;
+		slot->synced = false;
+		slot->recovering = false;
+	}
+	if (tree_lose_power(&world->server.tree))
+		world_fail(world, "no memory");
+	world->faults.others++;
+}
+
 /* What happens between two stretches of work. */
 static void interlude(struct world *world)
 {
@@ -343,6 +364,8 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	netfs_task_init(&world->nap_task, nap_over);
 	netfs_timer_init(&world->nap_timer, &world->nap_task);
 	faults_init(&world->faults, &world->server, options);
+	world->faults.forgets = forgets;
+	world->faults.user = world;
 	make_server(world);
 	make_client(world);
 	if (options->fsx)
@@ -357,7 +380,8 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	ret_result->events = netfs_sim_steps();
 	ret_result->digest = netfs_sim_digest();
 	ret_result->virtual_ns = netfs_clock_now();
-	ret_result->faults = world->faults.errors + world->faults.others + world->faults.cuts;
+	ret_result->faults =
+		faults_errors(&world->faults) + world->faults.others + world->faults.cuts;
 	ret_result->requests = world->server.requests;
 	server9_done(&world->server);
 	/* Looks for allocations, sockets and timers that are left. */

@@ -103,6 +103,8 @@ struct slot {
 	struct netfs_vnode *vnode;
 	struct node *node; /* the server's, where PRESENT */
 	struct fsx_oracle model;
+	bool lossy; /* the server may have lost some of it */
+	bool recovering; /* by the step that runs */
 	bool synced; /* nothing was changed since the last fsync */
 	uint64_t errors_synced; /* faults' errors at the last fsync */
 	struct open_handle handles[HANDLES_MAX];
@@ -118,7 +120,8 @@ struct slot {
 	unsigned outstanding;
 	int err;
 	bool cancelled;
-	uint64_t errors_before;
+	uint64_t errors_before; /* faults' errors when it began, and ended */
+	uint64_t errors_after;
 	uint64_t cuts_before;
 	struct netfs_call call;
 	struct netfs_setattr set;

@@ -18,11 +18,16 @@
 static uint64_t living; /* allocations, since the world began */
 static size_t living_blocks; /* bytes */
 static uint64_t fail_in; /* requests until one fails, 0: none will */
+static uint64_t failed;
 
 /* Is this the request that is to fail? */
 static bool refused(void)
 {
-	return fail_in && !--fail_in;
+	if (!fail_in || --fail_in)
+		return false;
+	failed++;
+	netfs_sim_printf("memory: an allocation fails");
+	return true;
 }
 
 static void *counted(void *ptr)
@@ -103,6 +108,11 @@ void netfs_sim_fail_alloc(uint64_t n)
 	fail_in = n;
 }
 
+uint64_t netfs_sim_allocs_refused(void)
+{
+	return failed;
+}
+
 uint64_t netfs_sim_allocs(void)
 {
 	return living;
@@ -111,6 +121,7 @@ uint64_t netfs_sim_allocs(void)
 void netfs_sim_allocs_start(void)
 {
 	fail_in = 0;
+	failed = 0;
 	netfs_mem_realloc = netfs_realloc;
 	netfs_mem_free = netfs_free;
 }

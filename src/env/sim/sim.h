@@ -32,6 +32,9 @@ uint64_t netfs_sim_steps(void);
  * with one seed. */
 uint64_t netfs_sim_digest(void);
 
+/* The wall clock jumps by so much; the monotonic one goes on. */
+void netfs_sim_jump_real(int64_t ns);
+
 /* ---------------------------------------------------------- network */
 
 /* How the network behaves from now on, for every connection.  A new world has
@@ -63,6 +66,8 @@ void netfs_socket_adopt(struct netfs_socket *socket, struct netfs_task *readable
 
 /* The n-th allocation from now (1: the next) fails; 0: none.  Counted once. */
 void netfs_sim_fail_alloc(uint64_t n);
+/* How many have failed in this world. */
+uint64_t netfs_sim_allocs_refused(void);
 /* Living allocations, so that a run can prove it left none. */
 uint64_t netfs_sim_allocs(void);
 

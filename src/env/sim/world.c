@@ -65,6 +65,7 @@ static bool exists;
 static bool tracing;
 static uint64_t world_seed;
 static uint64_t now_ns = START_NS;
+static uint64_t real_ns = START_REAL_NS; /* the wall clock at zero of the other */
 static uint64_t steps;
 static uint64_t digest;
 static unsigned users; /* of the executor */
@@ -127,7 +128,14 @@ uint64_t netfs_clock_now(void)
 
 uint64_t netfs_clock_real(void)
 {
-	return START_REAL_NS + now_ns;
+	return real_ns + now_ns;
+}
+
+void netfs_sim_jump_real(int64_t ns)
+{
+	netfs_sim_printf("clock: the wall clock jumps by %lld s",
+			 (long long)(ns / (int64_t)NETFS_NS_PER_SEC));
+	real_ns += (uint64_t)ns;
 }
 
 uint64_t netfs_random_u64(void)
@@ -361,6 +369,7 @@ void netfs_sim_start(uint64_t seed)
 	world_thread = pthread_self();
 	world_seed = seed;
 	now_ns = START_NS;
+	real_ns = START_REAL_NS;
 	steps = 0;
 	digest = seed;
 	netfs_rng_init(&schedule_luck, netfs_hash_u64s(seed, 1, 0));
