@@ -52,6 +52,15 @@
 #define NETFS_REQUEST_SEGS_MAX	512
 #define NETFS_REQUEST_BYTES_MAX (8 << 20)
 
+/* Living threads that have a number, and a trace ring.  More than the pools
+ * make together; what a thread beyond them does is not traced. */
+#define NETFS_THREADS_MAX 64
+/* Records each ring keeps: some seconds of a busy mount in 256 KiB. */
+#define NETFS_TRACE_RECORDS 4096
+/* Lines of the recorder that a failed assertion prints: what happened around
+ * the mistake, and not more than a log takes. */
+#define NETFS_TRACE_LAST_WORDS 256
+
 /* Names remembered per mount: a large source tree, at some 200 bytes each. */
 #define NETFS_NAMES_MAX (1 << 16)
 /* Entries of a directory kept for a slow reader, and the room for their names;
