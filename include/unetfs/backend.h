@@ -151,6 +151,7 @@ struct netfs_be {
 	uint32_t rsize; /* largest useful read slice in bytes */
 	uint32_t wsize; /* largest useful write slice in bytes */
 	uint32_t depth; /* slices worth keeping in flight */
+	uint32_t granule; /* reads are widened to multiples of it: a power of two, 0: none */
 	char address[256]; /* for people: "tcp 127.0.0.1:564", "unix /run/x" */
 };
 

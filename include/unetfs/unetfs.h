@@ -288,6 +288,12 @@ enum netfs_io_flags {
 	 * stays as it is until netfs_io_end().  iov and niov then are the
 	 * room for the answer. */
 	NETFS_IO_BORROW = 1 << 3,
+	/* What would have to wait for data, for another operation on the file,
+	 * or for memory ends with -EAGAIN instead.  A read gives what is in
+	 * memory, down to the first byte that is not (a borrowed one all or
+	 * -EAGAIN).  With DIRECT it still goes to the server, but not where
+	 * cached data would have to be sent first. */
+	NETFS_IO_NOWAIT = 1 << 4,
 };
 
 /*
@@ -316,6 +322,20 @@ void netfs_write(struct netfs_file *file, struct netfs_io *io);
 void netfs_io_end(struct netfs_io *io);
 /* Asks that io end soon with -EINTR; done() still comes, exactly once. */
 void netfs_io_cancel(struct netfs_file *file, struct netfs_io *io);
+/* How a range of a file will be used, as posix_fadvise(2). */
+enum netfs_advice {
+	NETFS_ADVICE_NORMAL, /* this file instance: read ahead of streams */
+	NETFS_ADVICE_SEQUENTIAL, /* likewise, with a full window from the start */
+	NETFS_ADVICE_RANDOM, /* likewise: never read ahead */
+	NETFS_ADVICE_NOREUSE, /* likewise: what it reads may leave memory first */
+	NETFS_ADVICE_WILLNEED, /* start reading the range */
+	NETFS_ADVICE_DONTNEED, /* drop its clean data, send what is dirty */
+};
+
+/* len 0: to the end of the file.  Never waits; a hint that cannot be followed
+ * now is lost.  The range counts for WILLNEED and DONTNEED only; NORMAL ends
+ * what the other three of a file instance began.  -EINVAL, -EISDIR. */
+int netfs_advise(struct netfs_file *file, uint64_t start, uint64_t len, enum netfs_advice advice);
 /* Blocking forms, on the same path.  Return bytes or negative errno. */
 ssize_t netfs_pread(struct netfs_file *file, void *buf, size_t len, uint64_t start, unsigned flags);
 ssize_t netfs_pwrite(struct netfs_file *file, const void *buf, size_t len, uint64_t start,

@@ -108,6 +108,7 @@ static bool evict_locked(struct netfs_budget *budget, struct netfs_folio *folio)
 	folio->indexed = false;
 	atomic_fetch_sub_explicit(&inode->core->cached, folio->size, memory_order_relaxed);
 	netfs_count(inode->core->stats, folio_evicted);
+	netfs_pace_unused(folio, true);
 	netfs_folio_put(folio);
 	return true;
 }

@@ -61,6 +61,8 @@ static inline bool netfs_budget_background(struct netfs_budget *budget)
 {
 	return atomic_load_explicit(&budget->dirty, memory_order_relaxed) > budget->dirty_max / 2;
 }
+/* Would a writer have to wait? */
+bool netfs_budget_full(struct netfs_budget *budget);
 /* False: write on.  True: io is queued and resumed when there is room. */
 bool netfs_budget_throttle(struct netfs_budget *budget, struct netfs_io *io);
 /* Takes a waiting io out again; false where it is not waiting any more. */

@@ -115,6 +115,7 @@ static void judge(struct netfs_subrequest *sub)
 
 	netfs_assert(sub->moved <= sub->asked);
 	count_moved(sub);
+	netfs_pace_answered(sub);
 	sub->transferred += sub->moved;
 	if (sub->cache && sub->transferred < sub->len && (sub->error || sub->moved < sub->asked)) {
 		if (netfs_request_writes(sub->req))

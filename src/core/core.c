@@ -19,6 +19,14 @@ static uint32_t limit(uint32_t asked, uint32_t server)
 	return asked && asked < server ? asked : server;
 }
 
+/* Pages are the granule of everything anyway, and one folio is enough. */
+static uint64_t granule(uint32_t wanted)
+{
+	if (wanted <= NETFS_PAGE_SIZE || (wanted & (wanted - 1)))
+		return 0;
+	return wanted < NETFS_FOLIO_MAX ? wanted : NETFS_FOLIO_MAX;
+}
+
 static void set_limits(struct netfs_core *core, const struct netfs_core_config *config)
 {
 	uint32_t depth = config->be->depth ? config->be->depth : DEPTH_DEFAULT;
@@ -26,6 +34,7 @@ static void set_limits(struct netfs_core *core, const struct netfs_core_config *
 	core->rsize = limit(config->rsize, config->be->rsize);
 	core->wsize = limit(config->wsize, config->be->wsize);
 	core->rasize = config->rasize;
+	core->granule = granule(config->be->granule);
 	core->dirty_age_ns = (uint64_t)config->dirty_age_ms * 1000000;
 	core->retry_ns = (uint64_t)config->retry_ms * 1000000;
 	core->hard = config->hard;

@@ -169,6 +169,9 @@ void netfs_opener_init(struct netfs_opener *opener, struct netfs_handle *handle,
 /* Read or write through opener, as include/unetfs/unetfs.h says. */
 void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io);
 void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io);
+/* As netfs_advise().  -EINVAL. */
+int netfs_core_advise(struct netfs_inode *inode, struct netfs_opener *opener, uint64_t start,
+		      uint64_t len, enum netfs_advice advice);
 void netfs_core_io_end(struct netfs_io *io);
 void netfs_core_io_cancel(struct netfs_inode *inode, struct netfs_io *io);
 

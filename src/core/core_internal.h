@@ -7,6 +7,7 @@
 
 #include <core/core.h>
 #include <core/budget.h>
+#include <core/pace.h>
 #include <core/request.h>
 #include <env/lock.h>
 #include <env/timer.h>
@@ -27,10 +28,12 @@ struct netfs_core {
 	uint32_t rasize; /* I */
 	uint32_t rsize; /* I: largest slices */
 	uint32_t wsize; /* I */
+	uint64_t granule; /* I: reads are widened to it, at most a folio; 0: none */
 	uint64_t upload_window; /* I: bytes of one file under upload at once */
 	uint64_t upload_batch; /* I: dirty bytes of one file that are sent at once */
 	bool hard; /* I */
 	uint64_t retry_ns; /* I: budget of a soft mount */
+	struct netfs_pace pace; /* a */
 	_Atomic bool aborted; /* a */
 	_Atomic uint64_t dirty; /* a: bytes not at the server */
 	_Atomic uint64_t stuck; /* a: of these, refused by it */
@@ -153,11 +156,20 @@ void netfs_frozen_finish(struct netfs_request *req);
 
 /* read_issue.c */
 
-/* Makes requests for what of [from, to) is neither here nor on its way; fills
- * in known zeroes.  The requests go to news->issue.  readahead: give up where
- * memory is short.  Returns -ENOMEM where nothing could be done at from. */
+enum netfs_want {
+	NETFS_WANT_NOW, /* somebody waits for it */
+	NETFS_WANT_AHEAD, /* give up where memory is short */
+};
+
+/* Makes requests for what of the range is neither here nor on its way, widened
+ * to the granule; fills in known zeroes.  The requests go to news->issue.  Moves
+ * range->from to where it came.  Fails where nothing could be done at the old
+ * range->from. */
 int netfs_read_want(struct netfs_inode *inode, struct netfs_opener *opener,
-		    const struct netfs_range *range, bool readahead, struct netfs_news *news);
+		    struct netfs_range *range, enum netfs_want how, struct netfs_news *news);
+/* Makes what is known without asking valid at pos, at most up to end.  -EAGAIN
+ * where the byte at pos is not known. */
+int netfs_read_known(struct netfs_inode *inode, uint64_t pos, uint64_t end);
 /* Is any byte of [from, to) on its way? */
 bool netfs_read_blocked(struct netfs_inode *inode, uint64_t from, uint64_t to);
 /* Adds what a streaming opener should have ahead of [pos, end). */

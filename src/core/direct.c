@@ -226,6 +226,21 @@ static void flushed(struct netfs_completion *done, int err)
 	begin(io, err, &news);
 }
 
+/* Is there anything in its range that the server does not have yet? */
+static bool unsent(struct netfs_io *io, bool append)
+{
+	struct netfs_inode *inode = netfs_io_state(io)->inode;
+	uint64_t from = append ? 0 : io->start, to = append ? UINT64_MAX : io->start + io->len;
+	struct netfs_folio *folio = netfs_folio_index_next(&inode->folios, from);
+
+	while (folio && folio->start < to) {
+		if (folio->writeback || netfs_ranges_overlaps(&folio->dirty, from, to))
+			return true;
+		folio = netfs_folio_index_next(&inode->folios, netfs_folio_end(folio));
+	}
+	return false;
+}
+
 static void run_locked(struct netfs_io *io)
 {
 	struct netfs_io_state *state = netfs_io_state(io);
@@ -237,6 +252,10 @@ static void run_locked(struct netfs_io *io)
 	netfs_news_init(&news);
 	if (inode->dirty == 0 && inode->uploading == 0) {
 		begin(io, 0, &news);
+		return;
+	}
+	if (io->flags & NETFS_IO_NOWAIT) {
+		begin(io, unsent(io, append) ? -EAGAIN : 0, &news);
 		return;
 	}
 	flush = netfs_zalloc(sizeof(*flush));
@@ -265,14 +284,10 @@ static void admitted(struct netfs_gate_wait *wait)
 static void enter(struct netfs_io *io, enum netfs_gate_class class)
 {
 	struct netfs_io_state *state = netfs_io_state(io);
-	struct netfs_inode *inode = state->inode;
 
 	state->gate.admitted = admitted;
-	netfs_mutex_lock(&inode->mutex);
-	if (netfs_gate_enter(&inode->gate, class, &state->gate))
+	if (netfs_io_enter(io, class))
 		run_locked(io);
-	else
-		netfs_mutex_unlock(&inode->mutex);
 }
 
 void netfs_direct_read(struct netfs_io *io)

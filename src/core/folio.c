@@ -110,6 +110,7 @@ void netfs_folio_put(struct netfs_folio *folio)
 	if (--folio->refs)
 		return;
 	netfs_assert(!folio->indexed);
+	netfs_pace_unused(folio, false);
 	netfs_ranges_done(&folio->valid);
 	netfs_ranges_done(&folio->dirty);
 	netfs_ranges_done(&folio->pending);

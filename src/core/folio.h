@@ -55,6 +55,7 @@ struct netfs_folio {
 	uint32_t writeback; /* f: segments being uploaded */
 	uint32_t frozen; /* f: entries of it in inode->frozen */
 	uint32_t group; /* f: of its dirty bytes */
+	uint32_t ahead; /* f: bytes read ahead and not used yet, at most */
 	uint32_t gen; /* f: grows when pending data became worthless */
 	bool indexed; /* f: in the inode's index */
 	bool stale; /* f: forget it when its upload is over */

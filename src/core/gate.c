@@ -35,14 +35,20 @@ void netfs_gate_init(struct netfs_gate *gate)
 	netfs_list_init(&gate->waiting);
 }
 
+bool netfs_gate_try(struct netfs_gate *gate, enum netfs_gate_class class)
+{
+	if (!netfs_list_empty(&gate->waiting) || !fits(gate, class))
+		return false;
+	gate->class = class;
+	gate->inside++;
+	return true;
+}
+
 bool netfs_gate_enter(struct netfs_gate *gate, enum netfs_gate_class class,
 		      struct netfs_gate_wait *wait)
 {
-	if (netfs_list_empty(&gate->waiting) && fits(gate, class)) {
-		gate->class = class;
-		gate->inside++;
+	if (netfs_gate_try(gate, class))
 		return true;
-	}
 	wait->class = class;
 	netfs_list_push_back(&gate->waiting, &wait->link);
 	return false;

@@ -37,6 +37,8 @@ void netfs_gate_init(struct netfs_gate *gate);
 /* True: inside.  False: wait is queued. */
 bool netfs_gate_enter(struct netfs_gate *gate, enum netfs_gate_class class,
 		      struct netfs_gate_wait *wait);
+/* As enter, for one who does not want to wait: false, and not queued. */
+bool netfs_gate_try(struct netfs_gate *gate, enum netfs_gate_class class);
 /* Leaves.  Moves those who are now inside to woken; the caller drops the mutex
  * and calls netfs_gate_run(). */
 void netfs_gate_leave(struct netfs_gate *gate, struct netfs_list *woken);

@@ -285,6 +285,23 @@ void netfs_opener_init(struct netfs_opener *opener, struct netfs_handle *handle,
 	*opener = (struct netfs_opener){.handle = handle, .flags = flags};
 }
 
+bool netfs_io_enter(struct netfs_io *io, enum netfs_gate_class class)
+{
+	struct netfs_io_state *state = netfs_io_state(io);
+	struct netfs_inode *inode = state->inode;
+	bool patient = !(io->flags & NETFS_IO_NOWAIT), inside;
+
+	netfs_mutex_lock(&inode->mutex);
+	inside = patient ? netfs_gate_enter(&inode->gate, class, &state->gate)
+			 : netfs_gate_try(&inode->gate, class);
+	if (inside)
+		return true;
+	netfs_mutex_unlock(&inode->mutex);
+	if (!patient)
+		netfs_io_complete(io, -EAGAIN);
+	return false;
+}
+
 void netfs_io_complete(struct netfs_io *io, ssize_t result)
 {
 	netfs_assert_nothing_held();

@@ -12,6 +12,7 @@
 #include <base/ranges.h>
 #include <core/folio_index.h>
 #include <core/gate.h>
+#include <core/readahead.h>
 #include <env/executor.h>
 #include <env/lock.h>
 
@@ -57,10 +58,7 @@ enum netfs_opener_flags {
 struct netfs_opener {
 	struct netfs_handle *handle; /* I */
 	unsigned flags; /* I: enum netfs_opener_flags */
-	uint64_t ra_next; /* f: where a sequential reader comes next */
-	uint64_t ra_end; /* f: how far has been asked for ahead */
-	uint32_t ra_window; /* f: bytes to stay ahead; 0: not streaming */
-	uint32_t ra_hits; /* f: sequential reads in a row */
+	struct netfs_ra ra; /* f */
 };
 
 /*

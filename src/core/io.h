@@ -61,6 +61,9 @@ static inline struct netfs_io *netfs_io_of(struct netfs_io_state *state)
 uint8_t *netfs_io_memory(size_t len);
 /* What a read that came as far as state->pos is told. */
 ssize_t netfs_read_outcome(struct netfs_io *io, int err);
+/* Into the gate, with state->gate.admitted set.  Takes the mutex; true: inside,
+ * and the mutex is held.  False: io waits, or one that must not was told. */
+bool netfs_io_enter(struct netfs_io *io, enum netfs_gate_class class);
 /* Fills the private part in. */
 void netfs_io_begin(struct netfs_io *io, struct netfs_inode *inode, struct netfs_opener *opener);
 

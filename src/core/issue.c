@@ -169,6 +169,22 @@ static ssize_t offer(struct netfs_subrequest *sub)
 	return write ? ops->write(req->handle, &sub->slice) : ops->read(req->handle, &sub->slice);
 }
 
+/* Where a request waits among those the back end had no room for: read-ahead
+ * lets everything else pass. */
+static struct netfs_list *stall_place(struct netfs_core *core, const struct netfs_request *req)
+{
+	struct netfs_list *link;
+
+	if (req->origin == NETFS_ORIGIN_READAHEAD)
+		return &core->stalled;
+	netfs_list_for_each (link, &core->stalled) {
+		if (netfs_container_of(link, struct netfs_request, stall)->origin ==
+		    NETFS_ORIGIN_READAHEAD)
+			break;
+	}
+	return link;
+}
+
 /* Waits for the back end to have room again; heard is core->heard_ready from
  * before it said that it has none.  If it called since, it is asked again. */
 static void stall(struct netfs_request *req, uint64_t heard)
@@ -183,7 +199,7 @@ static void stall(struct netfs_request *req, uint64_t heard)
 		req->stalled = true;
 		if (netfs_list_empty(&req->stall)) {
 			netfs_request_get(req);
-			netfs_list_push_back(&core->stalled, &req->stall);
+			netfs_list_push_back(stall_place(core, req), &req->stall);
 		}
 	}
 	netfs_mutex_unlock(&core->stall_mutex);
@@ -229,13 +245,15 @@ static bool send(struct netfs_subrequest *sub, bool first)
 
 	prepare_slice(sub);
 	sub->state = NETFS_SUB_SENDING;
+	netfs_pace_sent(sub);
 	if (!sub->first_ns)
-		sub->first_ns = netfs_clock_now();
+		sub->first_ns = sub->sent_ns;
 	netfs_mutex_unlock(&inode->mutex);
 	taken = offer(sub);
 	netfs_mutex_lock(&inode->mutex);
 	if (taken == -EAGAIN) {
 		sub->state = NETFS_SUB_READY;
+		netfs_pace_refused(sub);
 		stall(req, heard);
 		return false;
 	}

@@ -144,6 +144,14 @@ static void copy_out(struct netfs_io *io, const uint8_t *src, size_t n)
 	}
 }
 
+static void note_use(const struct netfs_opener *opener, struct netfs_folio *folio, uint64_t n)
+{
+	if (!opener->ra.noreuse)
+		atomic_store_explicit(&folio->visited, true, memory_order_relaxed);
+	if (folio->ahead)
+		netfs_pace_used(folio, n);
+}
+
 /* Takes what is valid from state->pos on.  1: everything is there, 0: the byte
  * at pos is missing, or negative errno. */
 static int take(struct netfs_io *io)
@@ -159,7 +167,7 @@ static int take(struct netfs_io *io)
 		if (!folio || !netfs_ranges_next(&folio->valid, state->pos, state->end, &range) ||
 		    range.from != state->pos)
 			return 0;
-		atomic_store_explicit(&folio->visited, true, memory_order_relaxed);
+		note_use(state->opener, folio, range.to - range.from);
 		if (io->flags & NETFS_IO_BORROW)
 			err = lend(io, folio, range.to - range.from);
 		else
@@ -234,6 +242,22 @@ static void note_wait(struct netfs_io *io, struct netfs_news *news)
 	netfs_readahead(inode, state->opener, io->start, state->end, news);
 }
 
+/* The byte at pos is missing: sees to it that it comes. */
+static int get_more(struct netfs_io *io, struct netfs_news *news)
+{
+	struct netfs_io_state *state = netfs_io_state(io);
+	struct netfs_inode *inode = state->inode;
+	struct netfs_range want = {state->pos, state->end};
+
+	if (state->cancelled)
+		return -EINTR;
+	if (state->error)
+		return state->error;
+	if (!(io->flags & NETFS_IO_NOWAIT))
+		return netfs_read_want(inode, state->opener, &want, NETFS_WANT_NOW, news);
+	return netfs_read_known(inode, want.from, want.to) ? -EAGAIN : 0;
+}
+
 /* Inside the gate, mutex held: as far as possible, then out or wait. */
 static void run_locked(struct netfs_io *io)
 {
@@ -245,14 +269,11 @@ static void run_locked(struct netfs_io *io)
 	netfs_news_init(&news);
 	clip(io);
 	while ((got = take(io)) == 0) {
-		struct netfs_range want = {state->pos, state->end};
-
-		err = state->cancelled ? -EINTR : state->error;
-		if (!err)
-			err = netfs_read_want(inode, state->opener, &want, false, &news);
+		err = get_more(io, &news);
 		if (err)
 			break;
-		if (netfs_read_blocked(inode, state->pos, state->end)) {
+		if (!(io->flags & NETFS_IO_NOWAIT) &&
+		    netfs_read_blocked(inode, state->pos, state->end)) {
 			note_wait(io, &news);
 			netfs_list_push_back(&inode->readers, &state->link);
 			netfs_inode_settle(inode, &news);
@@ -265,7 +286,7 @@ static void run_locked(struct netfs_io *io)
 	if (!err && !state->waited)
 		netfs_count(inode->core->stats, read_hits);
 	if (!state->waited)
-		netfs_readahead(inode, state->opener, io->start, state->end, &news);
+		netfs_readahead(inode, state->opener, io->start, state->pos, &news);
 	leave(io, err, &news);
 }
 
@@ -299,9 +320,6 @@ void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, str
 	}
 	state->resume = run;
 	state->gate.admitted = admitted;
-	netfs_mutex_lock(&inode->mutex);
-	if (netfs_gate_enter(&inode->gate, NETFS_GATE_BUFFERED, &state->gate))
+	if (netfs_io_enter(io, NETFS_GATE_BUFFERED))
 		run_locked(io);
-	else
-		netfs_mutex_unlock(&inode->mutex);
 }

@@ -28,6 +28,7 @@ struct walk {
 	uint64_t last;
 	uint32_t wanted; /* size of new folios */
 	bool readahead;
+	bool must; /* over the memory budget, if it must be */
 };
 
 static void close_request(struct walk *walk)
@@ -85,7 +86,7 @@ static int request_range(struct walk *walk, struct netfs_folio *folio, uint64_t 
 	}
 	walk->last = to;
 	if (walk->readahead)
-		netfs_count_n(walk->inode->core->stats, readahead_bytes, to - from);
+		netfs_pace_ahead(folio, to - from);
 	return 0;
 }
 
@@ -104,7 +105,7 @@ static int fill_zeroes(struct walk *walk, struct netfs_folio *folio, uint64_t fr
 static int step(struct walk *walk, uint64_t pos, uint64_t end, uint64_t *ret_next)
 {
 	struct netfs_inode *inode = walk->inode;
-	struct netfs_folio *folio = netfs_folio_make(inode, pos, walk->wanted, !walk->readahead);
+	struct netfs_folio *folio = netfs_folio_make(inode, pos, walk->wanted, walk->must);
 	struct netfs_range gap, other;
 
 	if (!folio)
@@ -142,33 +143,129 @@ static uint32_t folio_size_for(uint64_t len)
 	return size;
 }
 
-int netfs_read_want(struct netfs_inode *inode, struct netfs_opener *opener,
-		    const struct netfs_range *range, bool readahead, struct netfs_news *news)
+/* ---------------------------------------------------------- granules */
+
+/* The first stretch of folio in [from, to) that is neither here nor on its
+ * way. */
+static bool folio_lacks(const struct netfs_folio *folio, uint64_t from, uint64_t to,
+			struct netfs_range *ret_gap)
 {
-	uint64_t pos = range->from & ~(NETFS_PAGE_SIZE - 1);
+	struct netfs_range pending;
+
+	while (netfs_ranges_next_gap(&folio->valid, from, to, ret_gap)) {
+		if (!netfs_ranges_next(&folio->pending, ret_gap->from, ret_gap->to, &pending))
+			return true;
+		if (pending.from > ret_gap->from) {
+			ret_gap->to = pending.from;
+			return true;
+		}
+		from = pending.to;
+	}
+	return false;
+}
+
+/* Is there a byte in [from, to) that has to be asked for? */
+static bool missing(struct netfs_inode *inode, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		struct netfs_folio *folio = netfs_folio_index_next(&inode->folios, from);
+		struct netfs_range gap = {from, to};
+
+		if (folio && folio->start > from && folio->start < to)
+			gap.to = folio->start;
+		if (folio && folio->start <= from) {
+			uint64_t end = netfs_folio_end(folio) < to ? netfs_folio_end(folio) : to;
+
+			if (!folio_lacks(folio, from, end, &gap))
+				gap.from = gap.to = end;
+		}
+		if (!netfs_ranges_covers(&inode->zero, gap.from, gap.to))
+			return true;
+		from = gap.to;
+	}
+	return false;
+}
+
+/*
+ * Walks need, a piece that lies in one granule, and where something of it is
+ * missing the whole granule.  What lies around need is taken along if there is
+ * memory for it.  Moves need->from to where it came.
+ */
+static int walk_piece(struct walk *walk, struct netfs_range *need, uint64_t granule)
+{
+	struct netfs_inode *inode = walk->inode;
+	uint64_t pos = need->from, end = need->to, next;
+
+	if (granule && missing(inode, pos, end)) {
+		pos &= ~(granule - 1);
+		end = (end + granule - 1) & ~(granule - 1);
+		if (end > inode->size)
+			end = inode->size;
+	}
+	while (pos < end) {
+		bool needed = pos >= need->from && pos < need->to;
+		int err;
+
+		walk->must = needed && !walk->readahead;
+		err = step(walk, pos, end, &next);
+		if (err && pos < need->from)
+			next = need->from;
+		else if (err)
+			return needed ? err : 0;
+		pos = next;
+		if (need->from < pos)
+			need->from = pos < need->to ? pos : need->to;
+	}
+	return 0;
+}
+
+int netfs_read_want(struct netfs_inode *inode, struct netfs_opener *opener,
+		    struct netfs_range *range, enum netfs_want how, struct netfs_news *news)
+{
+	uint64_t granule = inode->core->granule, first = range->from;
+	uint64_t pos = first & ~(NETFS_PAGE_SIZE - 1);
 	uint64_t end = (range->to + NETFS_PAGE_SIZE - 1) & ~(NETFS_PAGE_SIZE - 1);
-	struct walk walk = {.inode = inode, .opener = opener, .news = news, .readahead = readahead};
+	struct walk walk = {.inode = inode,
+			    .opener = opener,
+			    .news = news,
+			    .readahead = how == NETFS_WANT_AHEAD};
 	int err = 0;
 
 	if (end > inode->size)
 		end = inode->size;
-	walk.wanted = folio_size_for(end - pos);
-	inode->keep_from = pos;
-	inode->keep_to = end;
-	while (pos < end) {
-		uint64_t next;
+	walk.wanted = folio_size_for(end - pos < granule ? granule : end - pos);
+	inode->keep_from = granule ? pos & ~(granule - 1) : pos;
+	inode->keep_to = end + granule;
+	while (pos < end && !err) {
+		struct netfs_range need = {pos, end};
 
-		err = step(&walk, pos, end, &next);
-		if (err)
-			break;
-		pos = next;
+		if (granule && need.to > (pos | (granule - 1)) + 1)
+			need.to = (pos | (granule - 1)) + 1;
+		err = walk_piece(&walk, &need, granule);
+		pos = need.from;
 	}
 	inode->keep_from = inode->keep_to = 0;
 	if (walk.req && walk.req->nsegs == 0)
 		netfs_request_abandon(walk.req, news);
 	else
 		close_request(&walk);
-	return pos > range->from ? 0 : err;
+	/* What lies behind the end of the file need not come. */
+	range->from = err ? pos : range->to;
+	return pos > first ? 0 : err;
+}
+
+int netfs_read_known(struct netfs_inode *inode, uint64_t pos, uint64_t end)
+{
+	struct walk walk = {.inode = inode, .wanted = NETFS_PAGE_SIZE};
+	struct netfs_range range;
+	uint64_t next;
+
+	if (!netfs_ranges_next(&inode->zero, pos, end, &range) || range.from != pos ||
+	    netfs_read_blocked(inode, pos, pos + 1))
+		return -EAGAIN;
+	/* The known stretch is no longer than to the end of the folio, or to what
+	 * is on its way. */
+	return step(&walk, pos, range.to, &next);
 }
 
 bool netfs_read_blocked(struct netfs_inode *inode, uint64_t from, uint64_t to)

@@ -85,6 +85,9 @@ struct netfs_subrequest {
 	unsigned flags; /* answer */
 	uint32_t retries;
 	uint64_t first_ns; /* when it was sent first */
+	uint64_t sent_ns; /* the last attempt */
+	uint64_t delivered; /* what the mount had received by then */
+	bool alone; /* nothing else was in flight then */
 	uint64_t retry_at_ns; /* WAITING: when to send again */
 	struct iovec *iov; /* iov_in, or allocated */
 	unsigned iov_room;

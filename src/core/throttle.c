@@ -24,6 +24,11 @@ static bool over(struct netfs_budget *budget)
 	return dirty >= budget->dirty_max + stuck;
 }
 
+bool netfs_budget_full(struct netfs_budget *budget)
+{
+	return over(budget);
+}
+
 void netfs_budget_resume(struct netfs_budget *budget)
 {
 	for (;;) {

@@ -252,17 +252,16 @@ static void start(struct netfs_io *io)
 	struct netfs_inode *inode = state->inode;
 	int err = state->cancelled ? -EINTR : refused(inode);
 
+	if (!err && (io->flags & NETFS_IO_NOWAIT) && netfs_budget_full(inode->core->budget))
+		err = -EAGAIN;
 	if (err) {
 		netfs_io_complete(io, err);
 		return;
 	}
 	if (netfs_budget_throttle(inode->core->budget, io))
 		return;
-	netfs_mutex_lock(&inode->mutex);
-	if (netfs_gate_enter(&inode->gate, NETFS_GATE_BUFFERED, &state->gate))
+	if (netfs_io_enter(io, NETFS_GATE_BUFFERED))
 		run_locked(io);
-	else
-		netfs_mutex_unlock(&inode->mutex);
 }
 
 void netfs_io_begin(struct netfs_io *io, struct netfs_inode *inode, struct netfs_opener *opener)
@@ -288,6 +287,10 @@ void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener, st
 	state->write = true;
 	if (io->len == 0) {
 		netfs_io_complete(io, 0);
+		return;
+	}
+	if ((io->flags & NETFS_IO_NOWAIT) && must_be_durable(io)) {
+		netfs_io_complete(io, -EAGAIN);
 		return;
 	}
 	if ((opener->flags & NETFS_OPENER_UNBUFFERED) || (io->flags & NETFS_IO_DIRECT)) {

@@ -17,6 +17,9 @@
 	X(read_joined, "reads that waited for another's request")                                  \
 	X(read_zeroes, "bytes known to be zero without asking")                                    \
 	X(readahead_bytes, "bytes asked for ahead of any reader")                                  \
+	X(readahead_used, "of these, bytes a reader took")                                         \
+	X(readahead_unused, "of these, bytes dropped before any reader came")                      \
+	X(readahead_short, "times there was no memory to read ahead")                              \
 	X(write_calls, "writes asked of the library")                                              \
 	X(write_bytes, "bytes those writes brought")                                               \
 	X(write_throttled, "writes that waited for the dirty limit")                               \

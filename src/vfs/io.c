@@ -39,6 +39,15 @@ void netfs_write(struct netfs_file *file, struct netfs_io *io)
 	netfs_core_write(&vnode->inode, &file->opener, io);
 }
 
+int netfs_advise(struct netfs_file *file, uint64_t start, uint64_t len, enum netfs_advice advice)
+{
+	struct netfs_vnode *vnode = file->vnode;
+
+	if (!netfs_vnode_regular(vnode))
+		return -EISDIR;
+	return netfs_core_advise(&vnode->inode, &file->opener, start, len, advice);
+}
+
 void netfs_io_end(struct netfs_io *io)
 {
 	netfs_core_io_end(io);
