@@ -156,6 +156,10 @@ void netfs_inode_flush_locked(struct netfs_inode *inode, uint64_t start, uint64_
 /* Asks that a flush end now with -EINTR; done still comes, exactly once. */
 void netfs_inode_flush_cancel(struct netfs_inode *inode, struct netfs_completion *done);
 
+/* Where the data is that the server refused: up to max ranges, from the start
+ * of the file.  Returns how many. */
+unsigned netfs_inode_stuck(struct netfs_inode *inode, struct netfs_range *ranges, unsigned max);
+
 /* Write-back errors, told once to each opener: as errseq.  sample at open,
  * check returns an error that came since and was not told to this one yet. */
 uint32_t netfs_inode_error_sample(struct netfs_inode *inode);

@@ -130,6 +130,19 @@ static void settle(struct netfs_request *req, uint64_t from, uint64_t to, enum o
 	}
 }
 
+/* Writes down what was refused.  Without memory it is listed with all that
+ * lies between. */
+static void refuse(struct netfs_inode *inode, uint64_t from, uint64_t to)
+{
+	if (netfs_ranges_add(&inode->refused, from, to) == 0)
+		return;
+	if (from > netfs_ranges_at(&inode->refused, 0)->from)
+		from = netfs_ranges_at(&inode->refused, 0)->from;
+	if (to < netfs_ranges_at(&inode->refused, inode->refused.count - 1)->to)
+		to = netfs_ranges_at(&inode->refused, inode->refused.count - 1)->to;
+	netfs_ranges_add(&inode->refused, from, to);
+}
+
 /* Remembers why, for every opener, and that the bytes are stuck. */
 static void latch(struct netfs_inode *inode, uint64_t bytes, int err)
 {
@@ -169,8 +182,11 @@ void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 
 		refused(req, got, end);
 		settle(req, got, end, gone ? DROPPED : RETURNED);
-		if (sub->error != -EINTR)
+		if (sub->error != -EINTR) {
+			if (!gone)
+				refuse(req->inode, got, end);
 			latch(req->inode, gone ? 0 : end - got, sub->error);
+		}
 		fail_flushers(req->inode, got, end, sub->error);
 	}
 	news->cleaned = true;
