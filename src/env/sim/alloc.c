@@ -113,6 +113,11 @@ uint64_t netfs_sim_allocs_refused(void)
 	return failed;
 }
 
+uint64_t netfs_sim_fail_left(void)
+{
+	return fail_in;
+}
+
 uint64_t netfs_sim_allocs(void)
 {
 	return living;

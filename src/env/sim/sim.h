@@ -68,6 +68,8 @@ void netfs_socket_adopt(struct netfs_socket *socket, struct netfs_task *readable
 void netfs_sim_fail_alloc(uint64_t n);
 /* How many have failed in this world. */
 uint64_t netfs_sim_allocs_refused(void);
+/* How many until that one; 0: it came, or none will fail. */
+uint64_t netfs_sim_fail_left(void);
 /* Living allocations, so that a run can prove it left none. */
 uint64_t netfs_sim_allocs(void);
 

@@ -346,6 +346,9 @@ void rig_begin(struct rig *rig, struct rig_io *io, bool write, uint64_t start, s
 				   .start = start,
 				   .len = len,
 				   .flags = flags};
+	/* Where it goes is known only later. */
+	if (write && (flags & NETFS_IO_APPEND))
+		memset(rig->unsent, true, sizeof(rig->unsent));
 	for (size_t i = 0; write && i < len; i++)
 		io->buf[i] = rig->next = rig->next % 250 + 1;
 	if (write) {

@@ -224,7 +224,6 @@ static void extenders_get_a_place_each(void **unused)
 	rig_lock(&rig);
 	for (unsigned i = 0; i < 3; i++)
 		rig_begin(&rig, &io[i], true, 0, 100, NETFS_IO_APPEND);
-	memset(rig.unsent, true, 2000);
 	rig.server_size = 1500;
 	netfs_inode_resized(&rig.inode, 1500);
 	rig.size = 1500;
