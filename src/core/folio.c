@@ -170,34 +170,52 @@ static void abandon_pending(struct netfs_folio *folio)
 	folio->gen++;
 }
 
+/* What is not dirty in [from, to) is not valid any more.  Only cutting the
+ * middle out of a range can need memory; without, more is forgotten, as far as
+ * the next dirty byte.  False: there are dirty bytes on both sides. */
+static bool invalidate(struct netfs_folio *folio, uint64_t from, uint64_t to)
+{
+	uint64_t start = folio->start, end = netfs_folio_end(folio);
+
+	if (netfs_ranges_remove(&folio->valid, from, to) == 0)
+		return true;
+	if (!netfs_ranges_overlaps(&folio->dirty, to, end))
+		return netfs_ranges_remove(&folio->valid, from, end) == 0;
+	if (!netfs_ranges_overlaps(&folio->dirty, start, from))
+		return netfs_ranges_remove(&folio->valid, start, to) == 0;
+	return false;
+}
+
 uint64_t netfs_folio_forget(struct netfs_folio *folio, uint64_t from, uint64_t to)
 {
 	struct netfs_range range;
 	uint64_t dirty = 0, pos = from;
 
-	/* Only cutting the middle out of a range can need memory. */
-	if (netfs_ranges_reserve(&folio->dirty, 1) || netfs_ranges_reserve(&folio->valid, 1))
-		return 0;
 	while (netfs_ranges_next(&folio->dirty, pos, to, &range)) {
 		dirty += range.to - range.from;
 		pos = range.to;
 	}
-	netfs_ranges_remove(&folio->dirty, from, to);
-	netfs_ranges_remove(&folio->valid, from, to);
+	/* Those who cut the middle out of a file have sent it before, so here
+	 * there is nothing dirty on both sides. */
+	if (netfs_ranges_remove(&folio->dirty, from, to))
+		return 0;
+	invalidate(folio, from, to);
 	abandon_pending(folio);
 	return dirty;
 }
 
-void netfs_folio_forget_clean(struct netfs_folio *folio, uint64_t from, uint64_t to)
+bool netfs_folio_forget_clean(struct netfs_folio *folio, uint64_t from, uint64_t to)
 {
 	struct netfs_range gap;
+	bool all;
 
 	abandon_pending(folio);
+	all = folio->pending.count == 0;
 	while (netfs_ranges_next_gap(&folio->dirty, from, to, &gap)) {
-		/* Without memory to cut a hole, a later revalidation will. */
-		netfs_ranges_remove(&folio->valid, gap.from, gap.to);
+		all &= invalidate(folio, gap.from, gap.to);
 		from = gap.to;
 	}
+	return all;
 }
 
 bool netfs_folio_idle(const struct netfs_folio *folio)

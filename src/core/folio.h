@@ -108,8 +108,9 @@ int netfs_folio_own(struct netfs_folio *folio, uint64_t from, uint64_t to);
 /* Forgets [from, to): not valid, not dirty, not pending.  Returns how many
  * bytes were dirty.  Downloads under way into the folio lose their worth. */
 uint64_t netfs_folio_forget(struct netfs_folio *folio, uint64_t from, uint64_t to);
-/* As that for what is not dirty.  Nothing of the range is under upload. */
-void netfs_folio_forget_clean(struct netfs_folio *folio, uint64_t from, uint64_t to);
+/* As that for what is not dirty.  Nothing of the range is under upload.  False:
+ * without memory some of it could not be told from what must stay. */
+bool netfs_folio_forget_clean(struct netfs_folio *folio, uint64_t from, uint64_t to);
 /* Nothing of it is needed by anybody: it may be evicted. */
 bool netfs_folio_idle(const struct netfs_folio *folio);
 /* Aborts where the invariants above do not hold. */

@@ -119,13 +119,18 @@ static void forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end
 
 	while (folio && folio->start < end) {
 		uint64_t next = netfs_folio_end(folio);
+		bool all = true;
 
 		if (patience && (folio->writeback || folio->frozen))
 			folio->stale = true;
 		else
-			netfs_folio_forget_clean(folio, start > folio->start ? start : folio->start,
-						 end < next ? end : next);
-		if (folio->valid.count == 0 && folio->writeback == 0 && folio->frozen == 0)
+			all = netfs_folio_forget_clean(folio,
+						       start > folio->start ? start : folio->start,
+						       end < next ? end : next);
+		/* One that holds nothing of ours goes as a whole rather than
+		 * keep a byte that is wrong. */
+		if (folio->writeback == 0 && folio->frozen == 0 &&
+		    (folio->valid.count == 0 || (!all && folio->dirty.count == 0)))
 			netfs_folio_remove(folio);
 		folio = netfs_folio_index_next(&inode->folios, next);
 	}

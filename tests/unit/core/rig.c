@@ -9,6 +9,7 @@
  * Locks: none.  The simulated machine has one thread.
  */
 #include <stdio.h>
+#include <core/folio.h>
 #include "rig.h"
 
 #define LIMIT_NS (UINT64_C(100000) * NETFS_NS_PER_SEC)
@@ -332,6 +333,19 @@ static void io_done(struct netfs_io *io, ssize_t result)
 	rig_io->ended = true;
 }
 
+void rig_begin_lent(struct rig *rig, struct rig_io *io, uint64_t start, size_t len, unsigned pieces)
+{
+	io->ended = false;
+	io->io = (struct netfs_io){.done = io_done,
+				   .user = io,
+				   .iov = io->iov,
+				   .niov = pieces,
+				   .start = start,
+				   .len = len,
+				   .flags = NETFS_IO_BORROW};
+	netfs_core_read(&rig->inode, &rig->opener, &io->io);
+}
+
 void rig_begin(struct rig *rig, struct rig_io *io, bool write, uint64_t start, size_t len,
 	       unsigned flags)
 {
@@ -433,10 +447,16 @@ ssize_t rig_read_fails(struct rig *rig, uint64_t start, size_t len)
 void rig_check(struct rig *rig)
 {
 	struct netfs_inode_view view;
+	struct netfs_folio *folio;
 
 	netfs_inode_view(&rig->inode, &view);
 	assert_int_equal(view.size, rig->size);
 	rig_read(rig, 0, RIG_ROOM);
+	netfs_mutex_lock(&rig->inode.mutex);
+	for (folio = netfs_folio_index_next(&rig->inode.folios, 0); folio;
+	     folio = netfs_folio_index_next(&rig->inode.folios, netfs_folio_end(folio)))
+		netfs_folio_check(folio);
+	netfs_mutex_unlock(&rig->inode.mutex);
 }
 
 /* -------------------------------------------------------- flush and lock */

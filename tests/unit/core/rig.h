@@ -92,6 +92,9 @@ struct rig_io {
 
 void rig_begin(struct rig *rig, struct rig_io *io, bool write, uint64_t start, size_t len,
 	       unsigned flags);
+/* A lent read into at most so many pieces. */
+void rig_begin_lent(struct rig *rig, struct rig_io *io, uint64_t start, size_t len,
+		    unsigned pieces);
 /* Lets the world run until it ended. */
 ssize_t rig_finish(struct rig_io *io);
 /* The whole of it, with what the array has.  The write takes the next bytes. */

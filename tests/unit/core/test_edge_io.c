@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Goal: reads at the end of a file that is not what we believed, direct I/O
- * beside buffered, read-ahead at its limits, and a machine without memory.
- * Method: one file in the rig, whose server answers as each test wants it; for
- * memory, every allocation of a scenario fails in turn.  The numbers are those
- * of doc/edge-cases.md.
+ * beside buffered, and read-ahead at its limits give the right bytes.
+ * Method: one file in the rig, whose server answers as each test wants it.  The
+ * numbers are those of doc/edge-cases.md.
  */
-#include <stdio.h>
 #include "rig.h"
 
 #define PAGE 4096
@@ -169,176 +167,6 @@ static void impossible_places_are_refused(void **unused)
 	rig_stop(&rig);
 }
 
-/* ------------------------------------------------- a machine without memory */
-
-static void note_if_written(struct rig *rig, struct rig_io *io)
-{
-	assert_true(rig_finish(io) > 0 || io->result == -ENOMEM);
-	rig_note_write(rig, io);
-}
-
-static void check_if_read(struct rig *rig, struct rig_io *io)
-{
-	assert_true(rig_finish(io) > 0 || io->result == -ENOMEM);
-	if (io->result > 0 && !(io->io.flags & NETFS_IO_BORROW))
-		assert_memory_equal(io->buf, rig->mine + io->io.start, (size_t)io->result);
-	if (io->result > 0 && (io->io.flags & NETFS_IO_BORROW))
-		netfs_core_io_end(&io->io);
-}
-
-/* A flush may be told that there was no memory, but must end. */
-static void flush_somehow(struct rig *rig)
-{
-	struct rig_flush flush;
-
-	rig_begin_flush(rig, &flush, 0, UINT64_MAX);
-	assert_true(rig_finish_flush(&flush) == 0 || flush.err == -ENOMEM);
-}
-
-static void scenario_writes(struct rig *rig)
-{
-	static struct rig_io io;
-
-	for (unsigned i = 0; i < 4; i++) {
-		rig_begin(rig, &io, true, i * 5000, 2000, 0);
-		note_if_written(rig, &io);
-		rig_begin(rig, &io, true, i * 5000 + 100, 10, 0);
-		note_if_written(rig, &io);
-	}
-	flush_somehow(rig);
-}
-
-static void scenario_pieces(struct rig *rig)
-{
-	static struct rig_io io;
-
-	for (unsigned i = 0; i < 12; i++) {
-		rig_begin(rig, &io, true, 30000 + i * 300, 100, 0);
-		note_if_written(rig, &io);
-	}
-	flush_somehow(rig);
-	rig_begin(rig, &io, false, 29000, 8000, 0);
-	check_if_read(rig, &io);
-}
-
-static void scenario_reads(struct rig *rig)
-{
-	static struct rig_io io;
-
-	rig_begin(rig, &io, false, 0, 50000, 0);
-	check_if_read(rig, &io);
-	rig_begin(rig, &io, false, 0, 50000, NETFS_IO_BORROW);
-	io.io.niov = 2;
-	check_if_read(rig, &io);
-	rig_begin(rig, &io, false, 60000, 3000, NETFS_IO_DIRECT | NETFS_IO_BORROW);
-	check_if_read(rig, &io);
-}
-
-static void scenario_upload_again(struct rig *rig)
-{
-	static struct rig_io io;
-	struct rig_flush flush;
-
-	rig_begin(rig, &io, true, 0, 6000, 0);
-	note_if_written(rig, &io);
-	rig->hold = true;
-	rig_begin_flush(rig, &flush, 0, UINT64_MAX);
-	rig_run();
-	for (unsigned i = 0; i < 6; i++) {
-		rig_begin(rig, &io, true, i * 900, 50, 0);
-		note_if_written(rig, &io);
-	}
-	netfs_inode_invalidate(&rig->inode, 0, UINT64_MAX);
-	rig_release(rig);
-	assert_true(rig_finish_flush(&flush) == 0 || flush.err == -ENOMEM);
-}
-
-static void scenario_direct(struct rig *rig)
-{
-	static struct rig_io io;
-
-	rig_begin(rig, &io, true, 100, 100, 0);
-	note_if_written(rig, &io);
-	rig_begin(rig, &io, false, 0, 3000, NETFS_IO_DIRECT);
-	check_if_read(rig, &io);
-	rig_begin(rig, &io, true, 0, 3000, NETFS_IO_DIRECT);
-	note_if_written(rig, &io);
-	rig_begin(rig, &io, true, 0, 3000, NETFS_IO_DIRECT | NETFS_IO_APPEND);
-	io.io.start = rig->size;
-	note_if_written(rig, &io);
-}
-
-static void scenario_durable(struct rig *rig)
-{
-	static struct rig_io io;
-
-	rig_begin(rig, &io, true, 100, 100, NETFS_IO_DSYNC);
-	/* Without memory to make it durable it is written all the same. */
-	if (rig_finish(&io) == -ENOMEM && netfs_core_dirty(rig->core))
-		io.result = 100;
-	note_if_written(rig, &io);
-}
-
-static void scenario_invalidate(struct rig *rig)
-{
-	static struct rig_io io, read;
-
-	rig->hold = true;
-	rig_begin(rig, &read, false, 0, 20000, 0);
-	for (unsigned i = 0; i < 6; i++) {
-		rig_begin(rig, &io, true, 1000 + i * 900, 50, 0);
-		note_if_written(rig, &io);
-	}
-	netfs_inode_invalidate(&rig->inode, 0, UINT64_MAX);
-	rig_release(rig);
-	check_if_read(rig, &read);
-	flush_somehow(rig);
-	netfs_inode_invalidate(&rig->inode, 300, 700);
-}
-
-static void scenario_handles(struct rig *rig)
-{
-	int err = netfs_inode_attach_handle(&rig->inode, &rig->handle);
-
-	assert_true(err == 0 || err == -ENOMEM);
-	if (!err)
-		netfs_inode_detach_handle(&rig->inode, &rig->handle);
-}
-
-static const struct {
-	const char *name;
-	void (*run)(struct rig *rig);
-} scenarios[] = {
-	{"writes", scenario_writes},	     {"pieces", scenario_pieces},
-	{"reads", scenario_reads},	     {"upload again", scenario_upload_again},
-	{"direct", scenario_direct},	     {"durable", scenario_durable},
-	{"invalidate", scenario_invalidate}, {"handles", scenario_handles},
-};
-
-/* edge 11, edge 61, edge 62, edge 81: whichever allocation fails, nobody waits
- * for ever, nothing that was taken is lost, and no wrong byte is read. */
-static void any_allocation_may_fail(void **unused)
-{
-	static const struct rig_options options = {.dirty_age_ms = 1000, .rasize = 8192};
-	static struct rig rig;
-
-	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
-		bool failed = true;
-
-		for (uint64_t n = 1; failed; n++) {
-			rig_start(&rig, 70000, &options);
-			rig.take_max = 3000;
-			netfs_sim_fail_alloc(n);
-			scenarios[i].run(&rig);
-			failed = netfs_sim_fail_left() == 0;
-			netfs_sim_fail_alloc(0);
-			rig_check(&rig);
-			assert_int_equal(rig_flush(&rig), 0);
-			rig_stop(&rig);
-		}
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,7 +179,6 @@ int main(void)
 		cmocka_unit_test(read_ahead_stays_in_the_file),
 		cmocka_unit_test(a_jump_ends_read_ahead),
 		cmocka_unit_test(impossible_places_are_refused),
-		cmocka_unit_test(any_allocation_may_fail),
 	};
 
 	return t_run(tests, NULL, NULL);
