@@ -21,6 +21,7 @@
 #include <core/core_internal.h>
 #include <core/folio.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <errno.h>
@@ -103,6 +104,7 @@ static bool evict_locked(struct netfs_budget *budget, struct netfs_folio *folio)
 		return false;
 	if (folio->start < inode->keep_to && inode->keep_from < netfs_folio_end(folio))
 		return false;
+	netfs_trace_folio(folio_evict, folio, folio->start, netfs_folio_end(folio), 0);
 	unlink_locked(budget, folio);
 	netfs_folio_index_remove(&inode->folios, folio);
 	folio->indexed = false;

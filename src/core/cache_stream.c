@@ -20,6 +20,7 @@
  */
 #include <core/core_internal.h>
 #include <core/folio.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <errno.h>
 
@@ -65,6 +66,7 @@ void netfs_cache_forget(struct netfs_inode *inode, uint64_t from, uint64_t to)
 	from = round_down(from);
 	to = round_up(to);
 	call_off(inode, from, to);
+	netfs_trace_file(cache_invalidate, inode, from, to, 0);
 	cookie->ops->invalidate(cookie, from, to);
 }
 
@@ -72,10 +74,13 @@ void netfs_cache_count_sent(const struct netfs_subrequest *sub)
 {
 	struct netfs_stats *stats = sub->req->inode->core->stats;
 
-	if (netfs_request_writes(sub->req))
+	if (netfs_request_writes(sub->req)) {
 		netfs_count(stats, cache_write_slices);
-	else
+		netfs_trace_sub(cache_write, sub, sub->slice.len, 0);
+	} else {
 		netfs_count(stats, cache_read_slices);
+		netfs_trace_sub(cache_read, sub, sub->slice.len, 0);
+	}
 }
 
 /* -------------------------------------------------------------- plan */

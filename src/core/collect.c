@@ -18,6 +18,7 @@
 #include <core/core_internal.h>
 #include <core/folio.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <env/clock.h>
@@ -62,6 +63,7 @@ static void zero_rest(struct netfs_subrequest *sub)
 		memset((uint8_t *)piece->iov_base + skip, 0, piece->iov_len - skip);
 		skip = 0;
 	}
+	netfs_trace_sub(sreq_clear, sub, sub->asked - sub->moved, 0);
 	sub->transferred += sub->asked - sub->moved;
 }
 
@@ -74,26 +76,34 @@ static void fail(struct netfs_subrequest *sub, int err)
 	sub->stream->failed = true;
 	if (!sub->stream->error)
 		sub->stream->error = err;
-	if (sub->cache)
+	netfs_trace_sub(sreq_fail, sub, sub->len - sub->transferred, 0);
+	if (sub->cache) {
 		netfs_count(req->inode->core->stats, cache_write_errors);
-	else if (netfs_request_writes(req))
+	} else if (netfs_request_writes(req)) {
 		netfs_count(req->inode->core->stats, upload_errors);
-	else
+		netfs_trace_sub(failure_write, sub, sub->len - sub->transferred, 0);
+	} else {
 		netfs_count(req->inode->core->stats, download_errors);
+		netfs_trace_sub(failure_read, sub, sub->len - sub->transferred, 0);
+	}
 }
 
 static void count_moved(const struct netfs_subrequest *sub)
 {
 	struct netfs_stats *stats = sub->req->inode->core->stats;
 
-	if (sub->cache && netfs_request_writes(sub->req))
+	if (sub->cache && netfs_request_writes(sub->req)) {
 		netfs_count_n(stats, cache_write_bytes, sub->moved);
-	else if (sub->cache)
+	} else if (sub->cache) {
 		netfs_count_n(stats, cache_read_bytes, sub->moved);
-	else if (netfs_request_writes(sub->req))
+	} else if (netfs_request_writes(sub->req)) {
 		netfs_count_n(stats, upload_bytes, sub->moved);
-	else
+		netfs_count_n(stats, upload_done, sub->error == 0);
+	} else {
 		netfs_count_n(stats, download_bytes, sub->moved);
+		netfs_count_n(stats, download_done, sub->error == 0);
+		netfs_count_n(stats, short_reads, sub->error == 0 && sub->moved < sub->asked);
+	}
 }
 
 /* The cache did not have it after all: the server will.  What it still believes
@@ -136,19 +146,25 @@ static void judge(struct netfs_subrequest *sub)
 		sub->error = 0;
 		sub->state = NETFS_SUB_DONE;
 	} else if (sub->error && may_retry(sub)) {
-		sub->retry_at_ns = netfs_clock_now() + backoff(sub->retries++);
+		uint64_t delay = backoff(sub->retries++);
+
+		sub->retry_at_ns = netfs_clock_now() + delay;
 		sub->state = NETFS_SUB_WAITING;
+		netfs_trace_sub(sreq_retry, sub, sub->len - sub->transferred, delay);
 	} else if (sub->error) {
 		fail(sub, sub->error);
 	} else if (sub->moved == 0) {
+		netfs_trace_sub(failure_short, sub, sub->asked, 0);
 		fail(sub, -EIO);
 	} else {
 		sub->state = NETFS_SUB_READY;
+		netfs_trace_sub(sreq_short, sub, sub->len - sub->transferred, 0);
 	}
 }
 
 static void sub_free(struct netfs_subrequest *sub)
 {
+	netfs_stats_sub(sub->req->inode->core->stats, NETFS_STAT_subrequests_living, 1);
 	if (sub->iov != sub->iov_in)
 		netfs_free(sub->iov);
 	netfs_free(sub);
@@ -178,6 +194,7 @@ static void settle_head(struct netfs_subrequest *sub, struct netfs_news *news)
 	struct netfs_request *req = sub->req;
 
 	netfs_list_remove(&sub->link);
+	netfs_trace_sub(sreq_consume, sub, sub->transferred, 0);
 	sub->stream->collected_to = sub->start + sub->len;
 	if (req->io)
 		netfs_direct_collect(sub);
@@ -191,9 +208,18 @@ static void settle_head(struct netfs_subrequest *sub, struct netfs_news *news)
 	sub_free(sub);
 }
 
+static void trace_advance(const struct netfs_stream *stream, const struct netfs_request *req,
+			  uint64_t before)
+{
+	netfs_trace(collect, .inode = req->inode->id, .request = req->id,
+		    .start = stream->collected_to, .len = stream->collected_to - before,
+		    .extra = stream - req->stream, .error = stream->error);
+}
+
 static void collect_stream(struct netfs_request *req, struct netfs_stream *stream,
 			   struct netfs_news *news)
 {
+	uint64_t before = stream->collected_to;
 	struct netfs_list *link, *tmp;
 
 	netfs_list_for_each (link, &stream->subs) {
@@ -222,6 +248,8 @@ static void collect_stream(struct netfs_request *req, struct netfs_stream *strea
 			break;
 		settle_head(sub, news);
 	}
+	if (stream->collected_to != before)
+		trace_advance(stream, req, before);
 	if (req->serial && !stream->failed && stream->issued_to < stream->end &&
 	    netfs_list_empty(&stream->subs))
 		req->reissue = true;
@@ -253,10 +281,10 @@ static void let_go(struct netfs_request *req, struct netfs_news *news)
 	netfs_list_remove(&req->stall);
 	netfs_mutex_unlock(&core->stall_mutex);
 	if (stalled)
-		netfs_request_put(req, news);
+		netfs_request_put(req, NETFS_REF_STALLED, news);
 	if (req->timer_armed && netfs_timer_stop(&req->timer)) {
 		req->timer_armed = false;
-		netfs_request_put(req, news);
+		netfs_request_put(req, NETFS_REF_TIMER, news);
 	}
 }
 
@@ -264,6 +292,7 @@ static void finish(struct netfs_request *req, struct netfs_news *news)
 {
 	struct netfs_inode *inode = req->inode;
 
+	netfs_trace_request(rreq_done, req, 0);
 	req->finished = true;
 	req->reissue = false;
 	let_go(req, news);
@@ -282,7 +311,7 @@ static void finish(struct netfs_request *req, struct netfs_news *news)
 		netfs_read_finish(req, news);
 	netfs_inode_check_quiet(inode, news);
 	if (!req->io)
-		netfs_request_put(req, news);
+		netfs_request_put(req, NETFS_REF_LIST, news);
 }
 
 void netfs_request_collect(struct netfs_request *req, struct netfs_news *news)
@@ -303,7 +332,7 @@ void netfs_request_post(struct netfs_request *req)
 	struct netfs_inode *inode = req->inode;
 
 	if (netfs_list_empty(&req->collect)) {
-		netfs_request_get(req);
+		netfs_request_get(req, NETFS_REF_COLLECTOR);
 		netfs_list_push_back(&inode->collect, &req->collect);
 	}
 	if (!inode->collect_posted) {
@@ -326,10 +355,13 @@ void netfs_collect_run(struct netfs_task *task)
 
 		netfs_request_collect(req, &news);
 		/* The reference goes on with it to the issuer. */
-		if (req->reissue && !req->finished && !req->issuing)
+		if (req->reissue && !req->finished && !req->issuing) {
+			netfs_trace_request(rreq_reissue, req, 0);
+			netfs_request_pass(req, NETFS_REF_COLLECTOR, NETFS_REF_ISSUER);
 			netfs_list_push_back(&news.issue, &req->issue);
-		else
-			netfs_request_put(req, &news);
+		} else {
+			netfs_request_put(req, NETFS_REF_COLLECTOR, &news);
+		}
 	}
 	netfs_inode_settle(inode, &news);
 	netfs_news_unlock(&news, inode);

@@ -59,11 +59,14 @@ int netfs_core_new(const struct netfs_core_config *config, struct netfs_core **r
 	core->be = config->be;
 	core->stats = config->stats;
 	core->refs = 1;
+	atomic_init(&core->next_id, 1);
 	set_limits(core, config);
 	netfs_mutex_init(&core->wb_mutex, NETFS_RANK_WRITEBACK);
 	netfs_mutex_init(&core->stall_mutex, NETFS_RANK_STALLED);
 	netfs_list_init(&core->dirty_inodes);
 	netfs_list_init(&core->inodes);
+	netfs_mutex_init(&core->living_mutex, NETFS_RANK_OBS);
+	netfs_list_init(&core->living);
 	netfs_list_init(&core->stalled);
 	netfs_mutex_init(&core->group_mutex, NETFS_RANK_GROUP);
 	netfs_list_init(&core->group_syncs);
@@ -98,6 +101,7 @@ void netfs_core_put(struct netfs_core *core)
 	netfs_mutex_done(&core->wb_mutex);
 	netfs_mutex_done(&core->stall_mutex);
 	netfs_mutex_done(&core->group_mutex);
+	netfs_mutex_done(&core->living_mutex);
 	netfs_free(core);
 }
 
@@ -136,7 +140,8 @@ void netfs_core_ready(struct netfs_core *core)
 	while ((link = netfs_list_pop_front(&round))) {
 		netfs_mutex_unlock(&core->stall_mutex);
 		/* The list's reference goes to the issuer. */
-		netfs_request_issue(netfs_container_of(link, struct netfs_request, stall));
+		netfs_request_issue(netfs_container_of(link, struct netfs_request, stall),
+				    NETFS_REF_STALLED);
 		netfs_mutex_lock(&core->stall_mutex);
 	}
 	netfs_mutex_unlock(&core->stall_mutex);

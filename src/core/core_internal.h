@@ -62,6 +62,9 @@ struct netfs_core {
 	struct netfs_op group_op; /* of whoever set group_syncing */
 	struct netfs_task group_task;
 
+	struct netfs_mutex living_mutex;
+	struct netfs_list living; /* guarded by it: all requests, oldest first */
+
 	struct netfs_mutex stall_mutex;
 	struct netfs_list stalled; /* s: requests the back end had no room for */
 	uint64_t heard_ready; /* s: how often the back end had room again */
@@ -104,6 +107,9 @@ void netfs_inode_settle(struct netfs_inode *inode, struct netfs_news *news);
 void netfs_inode_ask_abort(struct netfs_inode *inode);
 /* A handle to read or write through, with a reference; NULL: none. */
 struct netfs_handle *netfs_inode_handle(struct netfs_inode *inode, bool write);
+/* Counts and records that one has to wait for the gate. */
+void netfs_note_gate(struct netfs_inode *inode, const struct netfs_gate_wait *wait, uint64_t start,
+		     uint64_t len);
 /* A size-changing operation that waits for quiet may go on. */
 void netfs_inode_check_quiet(struct netfs_inode *inode, struct netfs_news *news);
 

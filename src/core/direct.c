@@ -18,6 +18,7 @@
 #include <core/core_internal.h>
 #include <core/folio.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <env/clock.h>
@@ -114,7 +115,7 @@ void netfs_direct_end(struct netfs_request *req)
 	state->req = NULL;
 	if (!state->write)
 		extend_read(req);
-	netfs_request_put(req, &news);
+	netfs_request_put(req, NETFS_REF_LIST, &news);
 	if (state->write) {
 		if (state->pos > io->start)
 			note_write(io);
@@ -277,6 +278,7 @@ static void admitted(struct netfs_gate_wait *wait)
 {
 	struct netfs_io_state *state = netfs_container_of(wait, struct netfs_io_state, gate);
 
+	netfs_trace_file(gate_enter, state->inode, state->pos, state->end, wait->class);
 	netfs_mutex_lock(&state->inode->mutex);
 	run_locked(netfs_io_of(state));
 }
@@ -316,9 +318,9 @@ static void cancel_request(struct netfs_inode *inode, struct netfs_request *req)
 	struct netfs_news news;
 
 	netfs_news_init(&news);
-	netfs_request_get(req);
+	netfs_request_get(req, NETFS_REF_CANCELLER);
 	netfs_request_cancel(req, -EINTR);
-	netfs_request_put(req, &news);
+	netfs_request_put(req, NETFS_REF_CANCELLER, &news);
 	netfs_inode_settle(inode, &news);
 	netfs_news_unlock(&news, inode);
 }

@@ -10,6 +10,7 @@
  */
 #include <core/core_internal.h>
 #include <core/folio.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <errno.h>
 
@@ -87,6 +88,8 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 		netfs_list_push_back(&news->done, &done->link);
 		return;
 	}
+	netfs_count(inode->core->stats, flush_calls);
+	netfs_trace_file(flush_begin, inode, start, end, done->todo.count);
 	netfs_list_push_back(&inode->flushers, &done->link);
 	inode->upload_all = true;
 	if (done->locked)
@@ -129,6 +132,7 @@ static void end_flush(struct netfs_inode *inode, struct netfs_completion *done,
 		      struct netfs_news *news)
 {
 	netfs_list_remove(&done->link);
+	netfs_trace(flush_end, .inode = inode->id, .error = done->err);
 	if (done->locked)
 		inode->upload_locked = false;
 	netfs_list_push_back(&news->done, &done->link);

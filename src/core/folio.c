@@ -10,6 +10,7 @@
 #include <core/budget.h>
 #include <core/core_internal.h>
 #include <core/inode.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <errno.h>
@@ -101,6 +102,8 @@ struct netfs_folio *netfs_folio_make(struct netfs_inode *inode, uint64_t pos, ui
 	folio->indexed = true;
 	atomic_fetch_add_explicit(&inode->core->cached, size, memory_order_relaxed);
 	netfs_budget_enqueue(block->budget, folio);
+	netfs_count(inode->core->stats, folio_made);
+	netfs_trace_folio(folio_make, folio, folio->start, netfs_folio_end(folio), 0);
 	return folio;
 }
 
@@ -123,6 +126,7 @@ void netfs_folio_remove(struct netfs_folio *folio)
 	struct netfs_inode *inode = folio->inode;
 
 	netfs_assert(folio->indexed);
+	netfs_trace_folio(folio_remove, folio, folio->start, netfs_folio_end(folio), 0);
 	netfs_folio_index_remove(&inode->folios, folio);
 	folio->indexed = false;
 	folio->gen++;
@@ -147,6 +151,7 @@ static int copy_block(struct netfs_folio *folio)
 	netfs_block_put(folio->block);
 	folio->block = block;
 	netfs_count(folio->inode->core->stats, write_copied);
+	netfs_trace_folio(folio_own, folio, folio->start, netfs_folio_end(folio), 0);
 	return 0;
 }
 
@@ -201,6 +206,7 @@ uint64_t netfs_folio_forget(struct netfs_folio *folio, uint64_t from, uint64_t t
 		return 0;
 	invalidate(folio, from, to);
 	abandon_pending(folio);
+	netfs_trace_folio(folio_forget, folio, from, to, dirty);
 	return dirty;
 }
 
@@ -209,6 +215,7 @@ bool netfs_folio_forget_clean(struct netfs_folio *folio, uint64_t from, uint64_t
 	struct netfs_range gap;
 	bool all;
 
+	netfs_trace_folio(folio_forget_clean, folio, from, to, 0);
 	abandon_pending(folio);
 	all = folio->pending.count == 0;
 	while (netfs_ranges_next_gap(&folio->dirty, from, to, &gap)) {

@@ -10,6 +10,7 @@
 #include <core/core_internal.h>
 #include <core/folio.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <env/clock.h>
@@ -26,9 +27,9 @@ static void abort_requests(struct netfs_inode *inode, struct netfs_news *news)
 		link = link->next;
 		if (netfs_request_failed(req))
 			continue;
-		netfs_request_get(req);
+		netfs_request_get(req, NETFS_REF_CANCELLER);
 		netfs_request_cancel(req, -EIO);
-		netfs_request_put(req, news);
+		netfs_request_put(req, NETFS_REF_CANCELLER, news);
 		link = inode->requests.next;
 	}
 }
@@ -170,6 +171,13 @@ void netfs_inode_check_quiet(struct netfs_inode *inode, struct netfs_news *news)
 		return;
 	while ((link = netfs_list_pop_front(&inode->lockers)))
 		netfs_list_push_back(&news->done, link);
+}
+
+void netfs_note_gate(struct netfs_inode *inode, const struct netfs_gate_wait *wait, uint64_t start,
+		     uint64_t len)
+{
+	netfs_count(inode->core->stats, gate_waits);
+	netfs_trace_file(gate_wait, inode, start, start + len, wait->class);
 }
 
 /* ---------------------------------------------------------- handles */
@@ -335,6 +343,8 @@ bool netfs_io_enter(struct netfs_io *io, enum netfs_gate_class class)
 			 : netfs_gate_try(&inode->gate, class);
 	if (inside)
 		return true;
+	if (patient)
+		netfs_note_gate(inode, &state->gate, io->start, io->len);
 	netfs_mutex_unlock(&inode->mutex);
 	if (!patient)
 		netfs_io_complete(io, -EAGAIN);

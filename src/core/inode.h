@@ -68,6 +68,7 @@ struct netfs_opener {
 struct netfs_inode {
 	struct netfs_core *core; /* I */
 	const struct netfs_inode_ops *ops; /* I */
+	uint64_t id; /* I: the file's number, for people; its owner sets it after init */
 	struct netfs_mutex mutex;
 
 	uint64_t size; /* f: as readers here see it */

@@ -17,6 +17,7 @@
 #include <core/core_internal.h>
 #include <core/folio.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <env/clock.h>
@@ -32,6 +33,7 @@
 static void note_answer(struct netfs_subrequest *sub)
 {
 	sub->state = NETFS_SUB_ANSWERED;
+	netfs_trace_sub(sreq_answer, sub, sub->moved, sub->flags);
 	netfs_request_post(sub->req);
 }
 
@@ -192,13 +194,14 @@ static void stall(struct netfs_request *req, uint64_t heard)
 	struct netfs_core *core = req->inode->core;
 
 	netfs_count(core->stats, slice_refused);
+	netfs_trace_request(rreq_pause, req, 0);
 	netfs_mutex_lock(&core->stall_mutex);
 	if (core->heard_ready != heard) {
 		req->reissue = true;
 	} else {
 		req->stalled = true;
 		if (netfs_list_empty(&req->stall)) {
-			netfs_request_get(req);
+			netfs_request_get(req, NETFS_REF_STALLED);
 			netfs_list_push_back(stall_place(core, req), &req->stall);
 		}
 	}
@@ -242,8 +245,10 @@ static bool send(struct netfs_subrequest *sub, bool first)
 	struct netfs_inode *inode = req->inode;
 	uint64_t heard = heard_ready(inode->core);
 	ssize_t taken;
+	size_t offered;
 
 	prepare_slice(sub);
+	offered = sub->slice.len;
 	sub->state = NETFS_SUB_SENDING;
 	netfs_pace_sent(sub);
 	if (!sub->first_ns)
@@ -254,6 +259,7 @@ static bool send(struct netfs_subrequest *sub, bool first)
 	if (taken == -EAGAIN) {
 		sub->state = NETFS_SUB_READY;
 		netfs_pace_refused(sub);
+		netfs_trace_sub(sreq_refused, sub, offered, 0);
 		stall(req, heard);
 		return false;
 	}
@@ -263,14 +269,23 @@ static bool send(struct netfs_subrequest *sub, bool first)
 		sub->error = (int)taken;
 		sub->flags = 0;
 		sub->state = NETFS_SUB_ANSWERED;
+		netfs_trace_sub(sreq_answer, sub, 0, 0);
 		return true;
 	}
+	netfs_trace_sub(sreq_submit, sub, taken, sub->retries);
+	if (taken < offered)
+		netfs_trace_sub(sreq_limit, sub, taken, offered);
 	if (first) {
 		sub->len = taken;
 		sub->stream->issued_to = sub->start + taken;
 	}
 	sub->asked = taken;
-	sub->state = sub->state == NETFS_SUB_EARLY ? NETFS_SUB_ANSWERED : NETFS_SUB_SENT;
+	if (sub->state == NETFS_SUB_EARLY) {
+		sub->state = NETFS_SUB_ANSWERED;
+		netfs_trace_sub(sreq_answer, sub, sub->moved, sub->flags);
+	} else {
+		sub->state = NETFS_SUB_SENT;
+	}
 	return true;
 }
 
@@ -328,8 +343,11 @@ static struct netfs_subrequest *sub_new(struct netfs_request *req, struct netfs_
 	sub->len = len;
 	sub->iov = sub->iov_in;
 	sub->iov_room = NETFS_SUB_IOV_INLINE;
+	sub->index = req->next_index++;
 	stream->issued_to += len;
 	netfs_list_push_back(&stream->subs, &sub->link);
+	netfs_count(req->inode->core->stats, subrequests_living);
+	netfs_trace_sub(sreq_prepare, sub, len, stream - req->stream);
 	return sub;
 }
 
@@ -338,7 +356,8 @@ static void retry_later(struct netfs_request *req, uint64_t delay_ns)
 	if (req->timer_armed)
 		return;
 	req->timer_armed = true;
-	netfs_request_get(req);
+	netfs_request_get(req, NETFS_REF_TIMER);
+	netfs_trace_request(rreq_retry_wait, req, delay_ns);
 	netfs_timer_start(&req->timer, delay_ns);
 }
 
@@ -410,7 +429,7 @@ static void pass(struct netfs_request *req)
 	req->issuing = false;
 }
 
-void netfs_request_issue(struct netfs_request *req)
+void netfs_request_issue(struct netfs_request *req, enum netfs_ref why)
 {
 	struct netfs_inode *inode = req->inode;
 	struct netfs_news news;
@@ -422,7 +441,7 @@ void netfs_request_issue(struct netfs_request *req)
 		pass(req);
 		netfs_request_collect(req, &news);
 	}
-	netfs_request_put(req, &news);
+	netfs_request_put(req, why, &news);
 	netfs_inode_settle(inode, &news);
 	netfs_news_unlock(&news, inode);
 }
@@ -450,6 +469,7 @@ void netfs_request_cancel(struct netfs_request *req, int err)
 
 	netfs_assert_held(&inode->mutex);
 	req->cancelling++;
+	netfs_trace_request(rreq_cancel, req, 0);
 	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
 		struct netfs_stream *stream = &req->stream[i];
 
@@ -462,6 +482,7 @@ void netfs_request_cancel(struct netfs_request *req, int err)
 
 			if (sub->state != NETFS_SUB_SENT)
 				continue;
+			netfs_trace_sub(sreq_cancel, sub, sub->asked, 0);
 			netfs_mutex_unlock(&inode->mutex);
 			call_off(sub);
 			netfs_mutex_lock(&inode->mutex);

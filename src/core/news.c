@@ -50,7 +50,8 @@ static void issue_requests(struct netfs_news *news)
 	struct netfs_list *link;
 
 	while ((link = netfs_list_pop_front(&news->issue)))
-		netfs_request_issue(netfs_container_of(link, struct netfs_request, issue));
+		netfs_request_issue(netfs_container_of(link, struct netfs_request, issue),
+				    NETFS_REF_ISSUER);
 }
 
 static void free_things(struct netfs_news *news)

@@ -18,6 +18,7 @@
 #include <core/core_internal.h>
 #include <core/folio.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <errno.h>
@@ -300,6 +301,7 @@ static void admitted(struct netfs_gate_wait *wait)
 {
 	struct netfs_io_state *state = netfs_container_of(wait, struct netfs_io_state, gate);
 
+	netfs_trace_file(gate_enter, state->inode, state->pos, state->end, wait->class);
 	run(netfs_io_of(state));
 }
 

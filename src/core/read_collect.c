@@ -10,6 +10,7 @@
 #include <core/core_internal.h>
 #include <core/folio.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <errno.h>
 #include <string.h>
@@ -37,6 +38,7 @@ static void make_valid(struct netfs_seg *seg, uint64_t from, uint64_t to)
 		stop_waiting_for(folio, range.from, range.to);
 		/* Where this fails the bytes are merely read again. */
 		netfs_ranges_add(&folio->valid, range.from, range.to);
+		netfs_trace_folio(folio_valid, folio, range.from, range.to, 0);
 		from = range.to;
 	}
 }
@@ -68,10 +70,12 @@ static void settle(struct netfs_request *req, uint64_t from, uint64_t to, int er
 			break;
 		if (a >= b || seg->gen != seg->folio->gen)
 			continue;
-		if (err)
+		if (err) {
+			netfs_trace_folio(folio_abandon, seg->folio, a, b, 0);
 			stop_waiting_for(seg->folio, a, b);
-		else
+		} else {
 			make_valid(seg, a, b);
+		}
 	}
 	if (err && req->origin == NETFS_ORIGIN_READ)
 		fail_readers(req->inode, from, to, err);

@@ -13,6 +13,7 @@
 #include <core/core_internal.h>
 #include <core/folio.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <base/limits.h>
 #include <errno.h>
@@ -85,6 +86,7 @@ static int request_range(struct walk *walk, struct netfs_folio *folio, uint64_t 
 		return err;
 	}
 	walk->last = to;
+	netfs_trace_folio(folio_read, folio, from, to, 0);
 	if (walk->readahead)
 		netfs_pace_ahead(folio, to - from);
 	return 0;
@@ -98,6 +100,8 @@ static int fill_zeroes(struct walk *walk, struct netfs_folio *folio, uint64_t fr
 		return err;
 	memset(netfs_folio_at(folio, from), 0, to - from);
 	netfs_count_n(walk->inode->core->stats, read_zeroes, to - from);
+	netfs_count(walk->inode->core->stats, zero_fills);
+	netfs_trace_folio(folio_zero, folio, from, to, 0);
 	return 0;
 }
 

@@ -21,6 +21,7 @@
  */
 #include <core/core_internal.h>
 #include <core/io.h>
+#include <core/trace.h>
 
 #define WINDOW_FIRST (UINT32_C(128) << 10)
 #define REORDER_MAX  (UINT64_C(2) << 20)
@@ -246,6 +247,7 @@ static void widen(struct ahead *a)
 {
 	struct netfs_ra_stream *stream = a->stream;
 	uint32_t most = netfs_pace_window(a->inode->core);
+	bool first = stream->window == 0;
 
 	if (a->opener->ra.mode == NETFS_RA_EAGER)
 		stream->window = most;
@@ -253,6 +255,10 @@ static void widen(struct ahead *a)
 		stream->window = stream->window ? stream->window * 2 : WINDOW_FIRST;
 	if (stream->window > most)
 		stream->window = most;
+	if (first)
+		netfs_trace_file(ra_start, a->inode, stream->from, stream->to, stream->window);
+	else
+		netfs_trace_file(ra_more, a->inode, stream->from, stream->to, stream->window);
 }
 
 /* Asks for [from, to).  False: there is no memory for all of it; how far it

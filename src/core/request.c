@@ -12,9 +12,21 @@
 #include <core/request.h>
 #include <core/core_internal.h>
 #include <core/folio.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <env/alloc.h>
+#include <env/clock.h>
 #include <errno.h>
+
+static void count_pass(const struct netfs_request *req)
+{
+	struct netfs_stats *stats = req->inode->core->stats;
+
+	if (netfs_request_writes(req))
+		netfs_count(stats, upload_retry_passes);
+	else
+		netfs_count(stats, download_retry_passes);
+}
 
 static void retry_now(struct netfs_task *task)
 {
@@ -22,8 +34,31 @@ static void retry_now(struct netfs_task *task)
 
 	netfs_mutex_lock(&req->inode->mutex);
 	req->timer_armed = false;
+	count_pass(req);
 	netfs_mutex_unlock(&req->inode->mutex);
-	netfs_request_issue(req);
+	netfs_request_issue(req, NETFS_REF_TIMER);
+}
+
+static void enter_living(struct netfs_request *req)
+{
+	struct netfs_core *core = req->inode->core;
+
+	netfs_mutex_lock(&core->living_mutex);
+	netfs_list_push_back(&core->living, &req->living);
+	netfs_mutex_unlock(&core->living_mutex);
+	netfs_count(core->stats, requests_living);
+}
+
+/* The inode's mutex is held, so who finds it in the list and then has that
+ * mutex has a request that is whole. */
+static void leave_living(struct netfs_request *req)
+{
+	struct netfs_core *core = req->inode->core;
+
+	netfs_mutex_lock(&core->living_mutex);
+	netfs_list_remove(&req->living);
+	netfs_mutex_unlock(&core->living_mutex);
+	netfs_stats_sub(core->stats, NETFS_STAT_requests_living, 1);
 }
 
 struct netfs_request *netfs_request_new(struct netfs_inode *inode, enum netfs_origin origin,
@@ -40,6 +75,8 @@ struct netfs_request *netfs_request_new(struct netfs_inode *inode, enum netfs_or
 	req->origin = origin;
 	req->id = atomic_fetch_add_explicit(&core->next_id, 1, memory_order_relaxed);
 	req->refs = 2;
+	req->ref[NETFS_REF_LIST] = req->ref[NETFS_REF_ISSUER] = 1;
+	req->born_ns = netfs_clock_now();
 	req->seq = inode->seq;
 	netfs_list_init(&req->collect);
 	netfs_list_init(&req->issue);
@@ -49,12 +86,14 @@ struct netfs_request *netfs_request_new(struct netfs_inode *inode, enum netfs_or
 	netfs_task_init(&req->retry_task, retry_now);
 	netfs_timer_init(&req->timer, &req->retry_task);
 	netfs_list_push_back(&inode->requests, &req->link);
+	enter_living(req);
 	inode->nrequests++;
 	atomic_fetch_add_explicit(&core->requests, 1, memory_order_relaxed);
 	if (origin == NETFS_ORIGIN_WRITEBACK)
 		inode->uploads++;
 	else if (!netfs_request_writes(req))
 		inode->downloads++;
+	netfs_trace_request(rreq_new, req, origin);
 	return req;
 }
 
@@ -81,7 +120,38 @@ int netfs_request_add(struct netfs_request *req, struct netfs_folio *folio, uint
 	seg->cache_from = to;
 	seg->cache_to = to;
 	seg->gen = folio->gen;
+	netfs_count(req->inode->core->stats, segments_living);
 	return 0;
+}
+
+/* Counts and records what begins here. */
+static void note_sealed(const struct netfs_request *req)
+{
+	struct netfs_stats *stats = req->inode->core->stats;
+
+	switch (req->origin) {
+	case NETFS_ORIGIN_READ:
+		netfs_count(stats, read_requests);
+		netfs_trace_request(read_page, req, req->nsegs);
+		break;
+	case NETFS_ORIGIN_READAHEAD:
+		netfs_count(stats, readahead_requests);
+		netfs_trace_request(read_ahead, req, req->nsegs);
+		break;
+	case NETFS_ORIGIN_WRITEBACK:
+		netfs_count(stats, writeback_requests);
+		netfs_trace_request(write_back, req, req->nsegs);
+		break;
+	case NETFS_ORIGIN_DIRECT_READ:
+		netfs_trace_request(read_direct, req, 0);
+		break;
+	case NETFS_ORIGIN_DIRECT_WRITE:
+		netfs_trace_request(write_direct, req, 0);
+		break;
+	case NETFS_ORIGIN_COPY:
+		netfs_trace_request(write_cache, req, req->nsegs);
+		break;
+	}
 }
 
 void netfs_request_seal(struct netfs_request *req, uint64_t start, uint64_t end)
@@ -96,6 +166,7 @@ void netfs_request_seal(struct netfs_request *req, uint64_t start, uint64_t end)
 	server->end = end;
 	if (req->origin == NETFS_ORIGIN_WRITEBACK || req->origin == NETFS_ORIGIN_COPY)
 		netfs_cache_plan(req, cache);
+	note_sealed(req);
 }
 
 bool netfs_request_failed(const struct netfs_request *req)
@@ -116,22 +187,37 @@ void netfs_request_abandon(struct netfs_request *req, struct netfs_news *news)
 		req->inode->uploads--;
 	else if (!netfs_request_writes(req))
 		req->inode->downloads--;
-	netfs_request_put(req, news);
-	netfs_request_put(req, news);
+	netfs_trace_request(rreq_abandon, req, 0);
+	netfs_request_put(req, NETFS_REF_ISSUER, news);
+	netfs_request_put(req, NETFS_REF_LIST, news);
 }
 
-struct netfs_request *netfs_request_get(struct netfs_request *req)
+struct netfs_request *netfs_request_get(struct netfs_request *req, enum netfs_ref why)
 {
 	req->refs++;
+	req->ref[why]++;
 	return req;
 }
 
-void netfs_request_put(struct netfs_request *req, struct netfs_news *news)
+void netfs_request_pass(struct netfs_request *req, enum netfs_ref from, enum netfs_ref to)
+{
+	netfs_assert(req->ref[from] > 0);
+	req->ref[from]--;
+	req->ref[to]++;
+}
+
+void netfs_request_put(struct netfs_request *req, enum netfs_ref why, struct netfs_news *news)
 {
 	netfs_assert(req->refs > 0);
+	netfs_assert(req->ref[why] > 0);
+	req->ref[why]--;
 	if (--req->refs)
 		return;
 	netfs_assert(req->finished);
+	for (unsigned i = 0; i < NETFS_REF_COUNT; i++)
+		netfs_assert(req->ref[i] == 0);
+	netfs_trace_request(rreq_free, req, 0);
+	leave_living(req);
 	while (req->collect_seg < req->nsegs)
 		netfs_request_drop_seg(req);
 	req->inode->nrequests--;
@@ -143,6 +229,7 @@ void netfs_request_drop_seg(struct netfs_request *req)
 {
 	struct netfs_seg *seg = &req->segs[req->collect_seg++];
 
+	netfs_stats_sub(req->inode->core->stats, NETFS_STAT_segments_living, 1);
 	netfs_block_put(seg->block);
 	netfs_folio_put(seg->folio);
 }

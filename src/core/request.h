@@ -83,6 +83,7 @@ struct netfs_subrequest {
 	size_t moved; /* what came of it */
 	int error; /* answer, then the final verdict */
 	unsigned flags; /* answer */
+	uint16_t index; /* in its request, for people */
 	uint32_t retries;
 	uint64_t first_ns; /* when it was sent first */
 	uint64_t sent_ns; /* the last attempt */
@@ -112,6 +113,22 @@ enum netfs_stream_nr {
 	NETFS_STREAMS,
 };
 
+/* Who holds a request.  X(identifier, "reason", "for how long"). */
+#define NETFS_REFS(X)                                                                              \
+	X(LIST, "list", "the inode's list, until all is collected")                                \
+	X(ISSUER, "issuer", "on its way to the issuer, or inside it")                              \
+	X(COLLECTOR, "collector", "has answers the collector has not seen")                        \
+	X(STALLED, "stalled", "the back end had no room")                                          \
+	X(TIMER, "timer", "an armed timer, or its task")                                           \
+	X(CANCELLER, "canceller", "somebody calls it off")
+
+enum netfs_ref {
+#define NETFS_REF_ENUM(name, reason, meaning) NETFS_REF_##name,
+	NETFS_REFS(NETFS_REF_ENUM)
+#undef NETFS_REF_ENUM
+	NETFS_REF_COUNT
+};
+
 /*
  * Two references at birth: one of the inode's list, dropped when everything is
  * collected, and one for the issuer.
@@ -121,13 +138,17 @@ struct netfs_request {
 	struct netfs_list collect; /* inode->collect, or unlinked */
 	struct netfs_list issue; /* a netfs_news list, or unlinked */
 	struct netfs_list stall; /* core->stalled; its stall_mutex */
+	struct netfs_list living; /* core->living; its living_mutex */
 	struct netfs_inode *inode;
 	struct netfs_handle *handle; /* a reference; NULL: a copy */
 	enum netfs_origin origin;
 	uint32_t id; /* for people */
 	uint32_t group; /* write-back: of its bytes */
 	struct netfs_frozen *frozen; /* write-back: whose bytes it uploads, or NULL */
-	uint32_t refs;
+	uint16_t next_index; /* of its subrequests */
+	uint32_t refs; /* the sum of: */
+	uint16_t ref[NETFS_REF_COUNT]; /* who holds it */
+	uint64_t born_ns;
 	uint64_t start;
 	uint64_t end; /* of the server's stream, or of the copy */
 	uint64_t seq; /* inode->seq at birth */
@@ -177,9 +198,12 @@ int netfs_request_add(struct netfs_request *req, struct netfs_folio *folio, uint
 void netfs_request_seal(struct netfs_request *req, uint64_t start, uint64_t end);
 /* Undoes netfs_request_new() of one that stayed empty. */
 void netfs_request_abandon(struct netfs_request *req, struct netfs_news *news);
-struct netfs_request *netfs_request_get(struct netfs_request *req);
-/* Drops a reference; after the last one news frees it. */
-void netfs_request_put(struct netfs_request *req, struct netfs_news *news);
+/* A reference for a reason; under the inode's mutex, as the next two. */
+struct netfs_request *netfs_request_get(struct netfs_request *req, enum netfs_ref why);
+/* Drops one of that reason; after the last of all news frees it. */
+void netfs_request_put(struct netfs_request *req, enum netfs_ref why, struct netfs_news *news);
+/* A reference changes hands. */
+void netfs_request_pass(struct netfs_request *req, enum netfs_ref from, enum netfs_ref to);
 
 /* Will nothing more be sent? */
 bool netfs_request_failed(const struct netfs_request *req);
@@ -189,8 +213,8 @@ void netfs_request_drop_seg(struct netfs_request *req);
 /* Ends what the last put left.  No lock held. */
 void netfs_request_free(struct netfs_request *req);
 
-/* Sends what can be sent.  No lock held; uses up one reference.  */
-void netfs_request_issue(struct netfs_request *req);
+/* Sends what can be sent.  No lock held; uses up one reference of that reason. */
+void netfs_request_issue(struct netfs_request *req, enum netfs_ref why);
 /* Asks the back end to give up what it has; nothing more is sent, and what is
  * left ends with err.  Called with
  * the inode's mutex held, which it drops and retakes; the caller holds a

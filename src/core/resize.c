@@ -9,6 +9,7 @@
  */
 #include <core/core_internal.h>
 #include <core/folio.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <env/clock.h>
 #include <errno.h>
@@ -32,6 +33,7 @@ static void lock_admitted(struct netfs_gate_wait *wait)
 {
 	struct netfs_completion *done = netfs_container_of(wait, struct netfs_completion, gate);
 
+	netfs_trace_file(gate_enter, done->inode, 0, 0, wait->class);
 	netfs_mutex_lock(&done->inode->mutex);
 	wait_for_quiet(done);
 }
@@ -44,10 +46,12 @@ void netfs_inode_lock(struct netfs_inode *inode, struct netfs_completion *done)
 	netfs_list_init(&done->gate.link);
 	netfs_ranges_init(&done->todo);
 	netfs_mutex_lock(&inode->mutex);
-	if (netfs_gate_enter(&inode->gate, NETFS_GATE_EXCLUSIVE, &done->gate))
+	if (netfs_gate_enter(&inode->gate, NETFS_GATE_EXCLUSIVE, &done->gate)) {
 		wait_for_quiet(done);
-	else
+	} else {
+		netfs_note_gate(inode, &done->gate, 0, 0);
 		netfs_mutex_unlock(&inode->mutex);
+	}
 }
 
 void netfs_inode_lock_cancel(struct netfs_inode *inode, struct netfs_completion *done)
@@ -121,12 +125,14 @@ static void forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end
 		uint64_t next = netfs_folio_end(folio);
 		bool all = true;
 
-		if (patience && (folio->writeback || folio->frozen))
+		if (patience && (folio->writeback || folio->frozen)) {
 			folio->stale = true;
-		else
+			netfs_trace_folio(folio_stale, folio, folio->start, next, 0);
+		} else {
 			all = netfs_folio_forget_clean(folio,
 						       start > folio->start ? start : folio->start,
 						       end < next ? end : next);
+		}
 		/* One that holds nothing of ours goes as a whole rather than
 		 * keep a byte that is wrong. */
 		if (folio->writeback == 0 && folio->frozen == 0 &&
@@ -167,6 +173,7 @@ uint64_t netfs_inode_drop_dirty(struct netfs_inode *inode)
 	netfs_mutex_lock(&inode->mutex);
 	dirty = inode->dirty;
 	if (dirty) {
+		netfs_trace_file(file_drop, inode, 0, dirty, 0);
 		inode->seq++;
 		forget(inode, 0, UINT64_MAX);
 		news.cleaned = true;
@@ -201,6 +208,7 @@ void netfs_inode_resized(struct netfs_inode *inode, uint64_t size)
 	netfs_news_init(&news);
 	netfs_mutex_lock(&inode->mutex);
 	netfs_assert(inode->downloads == 0 && inode->uploads == 0);
+	netfs_trace_file(file_resize, inode, 0, size, inode->size);
 	if (size < inode->size)
 		forget(inode, size, UINT64_MAX);
 	/* Cutting off and growing again leaves zeroes behind. */
@@ -265,6 +273,7 @@ bool netfs_inode_remote_update(struct netfs_inode *inode, uint64_t size, uint64_
 	}
 	if (changed || size != inode->remote_size) {
 		told = true;
+		netfs_trace_file(file_remote, inode, 0, size, inode->remote_size);
 		netfs_inode_forget_clean(inode, 0, UINT64_MAX);
 		netfs_cache_forget(inode, 0, UINT64_MAX);
 		/* Below that size may be anything, above it is nothing. */

@@ -14,6 +14,7 @@
 #include <core/budget.h>
 #include <core/core_internal.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 
 static bool over(struct netfs_budget *budget)
@@ -29,6 +30,11 @@ bool netfs_budget_full(struct netfs_budget *budget)
 	return over(budget);
 }
 
+static void trace_resume(const struct netfs_io_state *state)
+{
+	netfs_trace_file(throttle_resume, state->inode, state->pos, state->end, 0);
+}
+
 void netfs_budget_resume(struct netfs_budget *budget)
 {
 	for (;;) {
@@ -40,6 +46,7 @@ void netfs_budget_resume(struct netfs_budget *budget)
 		netfs_mutex_unlock(&budget->dirty_mutex);
 		if (!link)
 			break;
+		trace_resume(netfs_container_of(link, struct netfs_io_state, link));
 		netfs_io_resume(netfs_container_of(link, struct netfs_io_state, link));
 	}
 }
@@ -72,6 +79,7 @@ bool netfs_budget_throttle(struct netfs_budget *budget, struct netfs_io *io)
 	netfs_mutex_lock(&budget->dirty_mutex);
 	if (over(budget)) {
 		netfs_count(state->inode->core->stats, write_throttled);
+		netfs_trace_file(throttle_wait, state->inode, state->pos, state->end, 0);
 		netfs_list_push_back(&budget->throttled, &state->link);
 		queued = true;
 	}

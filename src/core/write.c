@@ -18,6 +18,7 @@
 #include <core/core_internal.h>
 #include <core/folio.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <env/clock.h>
@@ -56,11 +57,34 @@ static int reserve(struct netfs_folio *folio)
 	return err;
 }
 
+/*
+ * Which case a write is to its folio, for the recorder.  One that goes on where
+ * dirty bytes end, or changes some, is the case they were.  Before the sets
+ * change.
+ */
+static void trace_decision(const struct netfs_inode *inode, const struct netfs_folio *folio,
+			   uint64_t from, uint64_t to)
+{
+	if (netfs_ranges_overlaps(&folio->dirty, from ? from - 1 : 0, to + 1))
+		return;
+	if (to - from == folio->size)
+		netfs_trace_folio(folio_mod_whole, folio, from, to, 0);
+	else if (netfs_ranges_covers(&folio->valid, folio->start, netfs_folio_end(folio)))
+		netfs_trace_folio(folio_mod_uptodate, folio, from, to, 0);
+	else if (folio->dirty.count)
+		netfs_trace_folio(folio_mod_stream_more, folio, from, to, folio->dirty.count);
+	else if (from >= inode->size)
+		netfs_trace_folio(folio_mod_zero, folio, from, to, 0);
+	else
+		netfs_trace_folio(folio_mod_stream, folio, from, to, 0);
+}
+
 static void mark_dirty(struct netfs_inode *inode, struct netfs_folio *folio, uint64_t from,
 		       uint64_t to)
 {
 	uint64_t before = netfs_ranges_bytes(&folio->dirty);
 
+	trace_decision(inode, folio, from, to);
 	netfs_ranges_remove(&folio->pending, from, to);
 	netfs_ranges_add(&folio->valid, from, to);
 	netfs_ranges_add(&folio->dirty, from, to);
@@ -194,6 +218,7 @@ void netfs_write_finish_io(struct netfs_io *io, ssize_t result)
 		netfs_io_complete(io, -ENOMEM);
 		return;
 	}
+	netfs_count(state->inode->core->stats, write_durable);
 	durable->flushed.fn = durable_flushed;
 	durable->op.done = durable_synced;
 	durable->io = io;
@@ -227,6 +252,7 @@ static void admitted(struct netfs_gate_wait *wait)
 {
 	struct netfs_io_state *state = netfs_container_of(wait, struct netfs_io_state, gate);
 
+	netfs_trace_file(gate_enter, state->inode, state->pos, state->end, wait->class);
 	netfs_mutex_lock(&state->inode->mutex);
 	run_locked(netfs_io_of(state));
 }

@@ -10,6 +10,7 @@
  */
 #include <core/core_internal.h>
 #include <core/folio.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <errno.h>
 
@@ -63,6 +64,7 @@ static void returned(struct netfs_request *req, struct netfs_seg *seg, uint64_t 
 	int err;
 
 	inode->uploading -= to - from;
+	netfs_trace_folio(folio_redirty, folio, from, to, 0);
 	if (netfs_group_return(req, seg, from, to)) {
 		inode->dirty += to - from;
 		return;
@@ -87,6 +89,7 @@ static void arrived(struct netfs_request *req, struct netfs_seg *seg, uint64_t f
 	netfs_inode_cleaned(inode, req->group, to - from);
 	if (to > inode->remote_size)
 		inode->remote_size = to;
+	netfs_trace_folio(folio_clean, seg->folio, from, to, 0);
 	advance_flushers(req, seg->folio, from, to);
 }
 
@@ -99,6 +102,7 @@ static void dropped(struct netfs_request *req, struct netfs_seg *seg, uint64_t f
 		return;
 	}
 	req->inode->uploading -= to - from;
+	netfs_trace_file(folio_drop, req->inode, from, to, 0);
 	netfs_inode_cleaned(req->inode, req->group, to - from);
 }
 
@@ -161,6 +165,8 @@ static void latch(struct netfs_inode *inode, uint64_t bytes, int err)
 		atomic_store(&core->group_error, err);
 		netfs_core_kick(core, false);
 	}
+	netfs_trace(file_error, .inode = inode->id, .len = bytes, .extra = inode->stuck,
+		    .error = err);
 }
 
 /* The cache must not keep what the server does not have. */

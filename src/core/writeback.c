@@ -17,6 +17,7 @@
 #include <core/core_internal.h>
 #include <core/folio.h>
 #include <core/io.h>
+#include <core/trace.h>
 #include <base/assert.h>
 #include <base/limits.h>
 #include <env/clock.h>
@@ -58,6 +59,7 @@ static int move_range(struct build *build, struct netfs_folio *folio)
 	/* Removing a whole range needs no memory. */
 	netfs_ranges_remove(&folio->dirty, range.from, range.to);
 	folio->writeback++;
+	netfs_trace_folio(folio_store, folio, range.from, range.to, 0);
 	inode->dirty -= range.to - range.from;
 	inode->uploading += range.to - range.from;
 	if (build->req->nsegs == 1) {

@@ -18,6 +18,18 @@ static const char *const meanings[] = {
 #undef NETFS_STAT_MEANING
 };
 
+static const char *const group_begins[NETFS_STAT_COUNT] = {
+#define NETFS_STAT_GROUP(group, name) [NETFS_STAT_##name] = group,
+	NETFS_STAT_GROUPS(NETFS_STAT_GROUP)
+#undef NETFS_STAT_GROUP
+};
+
+static const char *const codes[NETFS_STAT_COUNT] = {
+#define NETFS_STAT_CODE(name, code) [NETFS_STAT_##name] = code,
+	NETFS_STAT_CODES(NETFS_STAT_CODE)
+#undef NETFS_STAT_CODE
+};
+
 const char *netfs_stat_name(enum netfs_stat_id id)
 {
 	netfs_assert((unsigned)id < NETFS_STAT_COUNT);
@@ -28,4 +40,21 @@ const char *netfs_stat_meaning(enum netfs_stat_id id)
 {
 	netfs_assert((unsigned)id < NETFS_STAT_COUNT);
 	return meanings[id];
+}
+
+const char *netfs_stat_group(enum netfs_stat_id id)
+{
+	unsigned i = id;
+
+	netfs_assert(i < NETFS_STAT_COUNT);
+	/* The first of all counters begins a group. */
+	while (!group_begins[i])
+		i--;
+	return group_begins[i];
+}
+
+const char *netfs_stat_code(enum netfs_stat_id id)
+{
+	netfs_assert((unsigned)id < NETFS_STAT_COUNT);
+	return codes[id] ? codes[id] : "-";
 }

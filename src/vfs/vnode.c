@@ -146,6 +146,7 @@ static struct netfs_vnode *vnode_make(struct netfs_mount *mount, const struct ne
 	netfs_list_init(&vnode->files);
 	if (netfs_vnode_regular(vnode))
 		netfs_inode_init(&vnode->inode, mount->core, &vnode_inode_ops, attr->size, created);
+	vnode->inode.id = attr->ino;
 	return vnode;
 }
 

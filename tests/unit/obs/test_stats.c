@@ -17,6 +17,21 @@ static void every_counter_has_its_own_name(void **state)
 	assert_string_equal(netfs_stat_name(NETFS_STAT_upload_bytes), "upload_bytes");
 }
 
+static void every_counter_stands_in_a_group(void **state)
+{
+	assert_string_equal(netfs_stat_group(0), "Reads");
+	assert_string_equal(netfs_stat_group(NETFS_STAT_upload_bytes), "Uploads");
+	assert_string_equal(netfs_stat_group(NETFS_STAT_COUNT - 1), "Names");
+	assert_string_equal(netfs_stat_code(NETFS_STAT_download_slices), "DL");
+	assert_string_equal(netfs_stat_code(NETFS_STAT_read_calls), "-");
+	for (unsigned i = 0; i < NETFS_STAT_COUNT; i++) {
+		for (unsigned j = 0; j < i; j++) {
+			if (*netfs_stat_code(i) != '-')
+				assert_string_not_equal(netfs_stat_code(i), netfs_stat_code(j));
+		}
+	}
+}
+
 static void counting_changes_one_counter(void **state)
 {
 	struct netfs_stats stats = {0};
@@ -47,6 +62,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_counter_has_its_own_name),
+		cmocka_unit_test(every_counter_stands_in_a_group),
 		cmocka_unit_test(counting_changes_one_counter),
 		cmocka_unit_test(asking_for_an_unknown_counter_aborts),
 	};
