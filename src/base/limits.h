@@ -67,6 +67,9 @@
  * more than a readdir of the kernel takes at once. */
 #define NETFS_READDIR_BATCH 128
 #define NETFS_READDIR_TEXT  8192
+/* A listing that is kept in memory, some 150,000 names; larger ones are read
+ * anew each time. */
+#define NETFS_LISTING_MAX (8u << 20)
 /* Lookups in flight for one listing with attributes: enough to hide the round
  * trip, few enough to leave the connection to others. */
 #define NETFS_READDIR_PLUS 32

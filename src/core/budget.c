@@ -10,6 +10,8 @@
  *	head (new)  F5 F4 F3 F2 F1  tail (old)
  *	                  ^ hand, moving left
  *
+ * Whole objects (object.c) go before any folio.
+ *
  * Locks: the queue's mutex nests inside the mutex of the file that asks for
  * memory.  Victims are other files' folios, so their mutex is only tried; a
  * file that is busy right now keeps its folios for this round.  A file leaves
@@ -44,6 +46,7 @@ int netfs_budget_new(uint64_t memory_max, uint64_t dirty_max, struct netfs_budge
 	netfs_mutex_init(&budget->dirty_mutex, NETFS_RANK_WRITEBACK);
 	netfs_mutex_init(&budget->cores_mutex, NETFS_RANK_CORES);
 	netfs_list_init(&budget->queue);
+	netfs_list_init(&budget->objects);
 	netfs_list_init(&budget->throttled);
 	netfs_list_init(&budget->cores);
 	*ret_budget = budget;
@@ -56,6 +59,7 @@ void netfs_budget_free(struct netfs_budget *budget)
 		return;
 	netfs_assert(netfs_list_empty(&budget->cores));
 	netfs_assert(netfs_list_empty(&budget->queue));
+	netfs_assert(budget->object_bytes == 0);
 	netfs_assert(netfs_list_empty(&budget->throttled));
 	netfs_assert(atomic_load(&budget->used) == 0);
 	netfs_mutex_done(&budget->mutex);
@@ -147,6 +151,9 @@ bool netfs_budget_charge(struct netfs_budget *budget, uint64_t size, struct netf
 	if (used + size <= budget->memory_max)
 		return true;
 	netfs_mutex_lock(&budget->mutex);
+	while (atomic_load_explicit(&budget->used, memory_order_relaxed) > budget->memory_max &&
+	       netfs_budget_drop_object(budget))
+		;
 	while (atomic_load_explicit(&budget->used, memory_order_relaxed) > budget->memory_max &&
 	       steps++ < SCAN_MAX && !netfs_list_empty(&budget->queue))
 		sweep_locked(budget, held);

@@ -32,6 +32,8 @@ struct netfs_budget {
 	struct netfs_list queue; /* b: folios, newest first */
 	struct netfs_list *hand; /* b: where the search for a victim goes on */
 	uint64_t queued; /* b: folios in it */
+	struct netfs_list objects; /* b: struct netfs_object not in use, oldest first */
+	uint64_t object_bytes; /* b: of all, in use or not */
 
 	struct netfs_mutex dirty_mutex;
 	struct netfs_list throttled; /* w: struct netfs_io_state that wait */
@@ -46,6 +48,9 @@ struct netfs_budget {
 bool netfs_budget_charge(struct netfs_budget *budget, uint64_t size, struct netfs_inode *held,
 			 bool must);
 void netfs_budget_uncharge(struct netfs_budget *budget, uint64_t size);
+/* Drops the oldest object that nobody uses; false: there is none.  Holds the
+ * mutex. */
+bool netfs_budget_drop_object(struct netfs_budget *budget);
 /* Enter and leave the eviction queue.  Holds the folio's inode's mutex. */
 void netfs_budget_enqueue(struct netfs_budget *budget, struct netfs_folio *folio);
 void netfs_budget_dequeue(struct netfs_budget *budget, struct netfs_folio *folio);

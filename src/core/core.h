@@ -34,6 +34,24 @@ void netfs_budget_free(struct netfs_budget *budget);
  * lets write-back make progress. */
 uint64_t netfs_budget_used(struct netfs_budget *budget);
 
+/* ---------------------------------------------------- whole objects */
+
+/*
+ * Memory for something that is read and kept whole and can be read again.  It
+ * is part of the budget and may go, before any file data, while nobody has it
+ * pinned.  Any lock of lower rank than the budget's may be held.
+ */
+struct netfs_object;
+
+/* With a reference of the owner's, and pinned once.  NULL: no memory. */
+struct netfs_object *netfs_object_new(struct netfs_budget *budget, size_t size);
+/* Its memory, which stays until it is unpinned; NULL: it is gone. */
+void *netfs_object_pin(struct netfs_object *object, size_t *ret_size);
+/* NULL is allowed, as in the next. */
+void netfs_object_unpin(struct netfs_object *object);
+/* The owner needs it no more. */
+void netfs_object_put(struct netfs_object *object);
+
 /* ------------------------------------------------------------- core */
 
 struct netfs_core_config {

@@ -66,6 +66,7 @@
 	X(name_hits, "lookups answered from the name cache")                                       \
 	X(name_negative, "lookups answered with a remembered absence")                             \
 	X(attr_hits, "attributes answered without asking")                                         \
+	X(whole_hits, "listings and link targets answered from memory")                            \
 	X(invalidations, "files whose cached data was dropped as stale")                           \
 	X(reconnects, "connections made again")
 

@@ -30,6 +30,7 @@
 #include <env/clock.h>
 #include <vfs/mount.h>
 #include <vfs/vnode.h>
+#include <vfs/whole.h>
 
 static uint64_t until(uint64_t from_ns, uint32_t ttl_ms)
 {
@@ -305,6 +306,7 @@ void netfs_attr_expire_names(struct netfs_vnode *dir)
 	dir->attr_stamp = netfs_mount_stamp(mount);
 	dir->names_changed = true;
 	netfs_mutex_unlock(&dir->mutex);
+	netfs_whole_drop(dir);
 }
 
 static bool unadopted_locked(struct netfs_vnode *vnode, const struct netfs_inode_view *view)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading and changing attributes, and what passes through to the server as it
- * is: symbolic links, space, extended attributes.
+ * Reading and changing attributes, symbolic links, and what passes through to
+ * the server as it is: space, extended attributes.
  *
  * A change of anything but the size is sent after the unsent data, because
  * writing moves times and clears set-id bits at the server.  A change of the
@@ -11,10 +11,12 @@
  * Locks: the core's lock of the inode, for sizes.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <env/alloc.h>
 #include <vfs/file.h>
 #include <vfs/vcall.h>
+#include <vfs/whole.h>
 
 static struct netfs_vcall *node_new(struct netfs_vnode *vnode, struct netfs_file *file,
 				    struct netfs_call *call)
@@ -245,14 +247,60 @@ static struct netfs_vcall *pass_new(struct netfs_vnode *vnode, enum netfs_ask_ki
 	return v;
 }
 
+/* ----------------------------------------------------- symbolic links */
+
+/* The target is kept with the version that the link had before. */
+static void link_read(struct netfs_vcall *v, int err)
+{
+	if (!err && v->scratch)
+		netfs_whole_keep(v->vnode, v->scratch, v->call->buf, v->ask.op.count);
+	counted(v, err);
+}
+
+static void link_start(struct netfs_vcall *v, int err)
+{
+	struct netfs_version version;
+
+	if (netfs_whole_begin(v->vnode, &version))
+		v->scratch = netfs_alloc(sizeof(version));
+	if (v->scratch)
+		memcpy(v->scratch, &version, sizeof(version));
+	pass(v, 0);
+}
+
+/* False: the target is not known. */
+static bool link_known(struct netfs_vnode *vnode, struct netfs_call *call)
+{
+	struct netfs_object *object;
+	const void *target;
+	size_t size;
+
+	if (!netfs_attr_fresh(vnode) || atomic_load(&vnode->mount->aborted))
+		return false;
+	object = netfs_whole_pin(vnode, &target, &size);
+	if (!object)
+		return false;
+	if (size <= call->buf_size)
+		memcpy(call->buf, target, size);
+	netfs_object_unpin(object);
+	netfs_count(&vnode->mount->stats, name_calls);
+	call->count = size;
+	netfs_call_complete(call, size <= call->buf_size ? 0 : -ERANGE);
+	return true;
+}
+
 void netfs_readlink(struct netfs_vnode *vnode, struct netfs_call *call)
 {
-	struct netfs_vcall *v = pass_new(vnode, NETFS_ASK_READLINK, counted, call);
+	bool link = vnode->type == S_IFLNK;
+	struct netfs_vcall *v;
 
+	if (link && link_known(vnode, call))
+		return;
+	v = pass_new(vnode, NETFS_ASK_READLINK, link_read, call);
 	if (!v)
 		return;
 	v->first_err = -EINVAL;
-	netfs_vcall_start(v, vnode->type == S_IFLNK ? pass : finish_first);
+	netfs_vcall_start(v, link ? link_start : finish_first);
 }
 
 void netfs_statfs(struct netfs_vnode *vnode, struct netfs_call *call)

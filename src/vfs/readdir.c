@@ -7,6 +7,9 @@
  * for again by the next.  With attributes, all entries of a batch are looked up
  * at once and handed on in their order.
  *
+ * What one reader read from start to end is kept with the directory and handed
+ * to the next ones as long as the version is the same (whole.c).
+ *
  * Cookies.  A reader's 0 is the start, 1 is after ".", 2 after ".."; a server's
  * cookie c is handed out as c + 2, its 0 (the start) being our 2.  The two
  * largest numbers have no place left and end the listing with -EOVERFLOW.
@@ -25,6 +28,7 @@
 #include <env/alloc.h>
 #include <vfs/file.h>
 #include <vfs/vcall.h>
+#include <vfs/whole.h>
 
 #define COOKIE_DOTS 2
 
@@ -44,6 +48,11 @@ struct netfs_batch {
 	bool plus; /* looked up */
 	bool eof; /* nothing follows */
 	int bad; /* the server's entries were not acceptable */
+	struct netfs_listing listing; /* from the start to server_next */
+	struct netfs_object *kept; /* pinned: the entries come from here */
+	const void *kept_data;
+	size_t kept_size;
+	size_t kept_at;
 	uint32_t count;
 	uint32_t taken;
 	uint32_t text_used;
@@ -81,11 +90,19 @@ static void batch_clear(struct netfs_batch *batch)
 	batch->bad = 0;
 }
 
+/* It goes on somewhere else than where it stopped. */
+static void batch_jump(struct netfs_batch *batch)
+{
+	batch_clear(batch);
+	netfs_listing_drop(&batch->listing);
+	netfs_object_unpin(netfs_take(batch->kept));
+}
+
 void netfs_batch_free(struct netfs_batch *batch)
 {
 	if (!batch)
 		return;
-	batch_clear(batch);
+	batch_jump(batch);
 	netfs_free(batch);
 }
 
@@ -312,9 +329,32 @@ static bool batch_fill(struct netfs_op *op, const struct netfs_dirent *in)
 	if (batch->bad || !batch_room(batch, in))
 		return false;
 	batch->server_next = in->next;
-	if (!name_dots(in) && !netfs_silly_hidden(v->vnode, in->name, in->name_len))
+	if (name_dots(in))
+		return true;
+	netfs_listing_add(&batch->listing, in);
+	if (!netfs_silly_hidden(v->vnode, in->name, in->name_len))
 		batch_add(batch, in);
 	return true;
+}
+
+/* The next batch out of what was kept. */
+static void batch_from_kept(struct netfs_vcall *v)
+{
+	struct netfs_batch *batch = listing_of(v)->batch;
+	size_t at = batch->kept_at;
+	struct netfs_dirent entry;
+
+	batch_clear(batch);
+	batch->plus = listing_of(v)->plus;
+	while (netfs_listing_next(batch->kept_data, batch->kept_size, &at, &entry)) {
+		if (!batch_room(batch, &entry))
+			return;
+		batch->kept_at = at;
+		batch->server_next = entry.next;
+		if (!netfs_silly_hidden(v->vnode, entry.name, entry.name_len))
+			batch_add(batch, &entry);
+	}
+	batch->eof = true;
 }
 
 static void batch_ask(struct netfs_vcall *v);
@@ -323,10 +363,18 @@ static void batch_go_on(struct netfs_vcall *v)
 {
 	struct netfs_batch *batch = listing_of(v)->batch;
 
-	if (!hand_on_batch(v) || batch->eof)
-		list_end(v, 0);
-	else
-		batch_ask(v);
+	while (hand_on_batch(v) && !batch->eof) {
+		if (!batch->kept) {
+			batch_ask(v);
+			return;
+		}
+		batch_from_kept(v);
+		if (batch->plus && batch->count) {
+			plus_all(v);
+			return;
+		}
+	}
+	list_end(v, 0);
 }
 
 /* All its lookups are answered. */
@@ -352,6 +400,8 @@ static void batch_answered(struct netfs_vcall *v, int err)
 		return;
 	}
 	batch->eof = v->ask.op.eof && !batch->bad;
+	if (batch->eof)
+		netfs_listing_end(&batch->listing, v->vnode);
 	if (batch->plus && batch->count)
 		plus_all(v);
 	else
@@ -386,12 +436,50 @@ static int list_batch(struct netfs_vcall *v, uint64_t cookie)
 	if (!batch)
 		return -ENOMEM;
 	if (batch->position != cookie || batch->plus != list->plus) {
-		batch_clear(batch);
+		batch_jump(batch);
 		batch->position = cookie;
 		batch->server_next = cookie - COOKIE_DOTS;
 	}
 	list->batch = batch;
 	return 0;
+}
+
+/* Nothing was read into it, and it stands at the start. */
+static bool batch_untouched(const struct netfs_batch *batch)
+{
+	return batch->server_next == 0 && batch->count == 0 && !batch->eof && !batch->kept;
+}
+
+/* The directory's version is known, or cannot be had. */
+static void list_checked(struct netfs_vcall *v, int err)
+{
+	struct netfs_batch *batch = listing_of(v)->batch;
+
+	if (err == -EINTR) {
+		list_end(v, err);
+		return;
+	}
+	if (!err)
+		batch->kept = netfs_whole_pin(v->vnode, &batch->kept_data, &batch->kept_size);
+	batch->kept_at = 0;
+	if (!batch->kept)
+		netfs_listing_begin(&batch->listing, v->vnode);
+	batch_go_on(v);
+}
+
+/* From the start: out of what was kept, if that is still right.  Who opens a
+ * file asks whether it changed; who begins a listing as well. */
+static void list_begin(struct netfs_vcall *v)
+{
+	bool believed = !v->mount->config.revalidate && netfs_attr_fresh(v->vnode);
+	bool ask = netfs_whole_kept(v->vnode) ? !believed : netfs_whole_outdated(v->vnode);
+
+	if (!ask) {
+		list_checked(v, 0);
+		return;
+	}
+	v->then = list_checked;
+	netfs_vcall_refetch(v, v->vnode, v->handle);
 }
 
 static void list_start(struct netfs_vcall *v, int err)
@@ -412,6 +500,8 @@ static void list_start(struct netfs_vcall *v, int err)
 	err = list_batch(v, cookie);
 	if (err)
 		netfs_vcall_finish(v, listing_of(v)->filled ? 0 : err);
+	else if (batch_untouched(listing_of(v)->batch))
+		list_begin(v);
 	else
 		batch_go_on(v);
 }

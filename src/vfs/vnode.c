@@ -249,6 +249,7 @@ void netfs_vnode_destroy(struct netfs_vnode *vnode)
 	netfs_assert(!vnode->silly_name);
 	if (netfs_vnode_regular(vnode))
 		netfs_inode_done(&vnode->inode);
+	netfs_object_put(vnode->whole);
 	netfs_locks_free(vnode->locks);
 	netfs_node_put(vnode->node);
 	netfs_mutex_done(&vnode->mutex);

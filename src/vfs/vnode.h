@@ -70,6 +70,7 @@ struct netfs_vnode {
 	bool told; /* v: there was an opener */
 	struct netfs_list files; /* v: struct netfs_file */
 	uint32_t writers; /* v: of these, open for writing */
+	struct netfs_object *whole; /* v: its listing or target, kept whole; owned */
 	struct netfs_lock_table *locks; /* v: NULL until somebody locks */
 };
 

@@ -395,6 +395,12 @@ static void double_rmdir(struct netfs_node *dir, const char *name, struct netfs_
 	netfs_mem_ops.rmdir(dir, name, op);
 }
 
+static void double_readlink(struct netfs_node *node, struct netfs_op *op)
+{
+	say("readlink;");
+	netfs_mem_ops.readlink(node, op);
+}
+
 static ssize_t double_read(struct netfs_handle *handle, struct netfs_slice *slice)
 {
 	say("read;");
@@ -427,6 +433,7 @@ const struct netfs_be_ops double_ops = {
 	.setattr = double_setattr,
 	.mkdir = double_mkdir,
 	.symlink = double_symlink,
+	.readlink = double_readlink,
 	.link = double_link,
 	.unlink = double_unlink,
 	.rmdir = double_rmdir,
