@@ -30,7 +30,7 @@
 #include <env/clock.h>
 
 #define WINDOW_MIN (UINT64_C(128) << 10)
-/* Times the measure: windows are asked for anew when half is used up, and the
+/* Times the measure: a part of a window is always used up already, and the
  * measure has to be able to grow. */
 #define GAIN 4
 /* Two slices of this size are worth having whatever the path holds, because

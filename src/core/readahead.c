@@ -12,8 +12,8 @@
  * Reads of a forward or backward stream may arrive out of order by a little (a
  * kernel reads ahead in parallel), so "goes on" allows for some distance there.
  *
- * A window starts small, doubles each time half of it is used up, and ends
- * where more of it brings nothing: see pace.c, which also makes it smaller when
+ * A window starts small, doubles each time a part of it is used up and asked
+ * for anew, and ends where more of it brings nothing: see pace.c, which also makes it smaller when
  * memory is short.  Read-ahead never goes over the memory budget and is given
  * up silently; its requests stand behind those somebody waits for.
  *
@@ -24,6 +24,7 @@
 #include <core/trace.h>
 
 #define WINDOW_FIRST (UINT32_C(128) << 10)
+#define PART_MIN     (UINT32_C(256) << 10)
 #define REORDER_MAX  (UINT64_C(2) << 20)
 /* Records further apart than this many times their length are read one by one;
  * closer ones cost less when the gaps are read as well. */
@@ -276,12 +277,23 @@ static bool ask(struct ahead *a, uint64_t from, uint64_t to, uint64_t *ret_to)
 	return false;
 }
 
+/* A quarter of the window is worth asking for, so that three are always on
+ * their way or there; of a small one half, or the slices would be too small. */
+static bool enough(const struct netfs_ra_stream *stream, uint64_t left)
+{
+	uint32_t part = stream->window / 4;
+
+	if (part < PART_MIN)
+		part = stream->window / 2 < PART_MIN ? stream->window / 2 : PART_MIN;
+	return stream->window && left > stream->window - part;
+}
+
 static void ahead_forward(struct ahead *a)
 {
 	struct netfs_ra_stream *stream = a->stream;
 	uint64_t to;
 
-	if (stream->window && stream->ahead - stream->to > stream->window / 2)
+	if (enough(stream, stream->ahead - stream->to))
 		return;
 	widen(a);
 	to = stream->to + stream->window;
@@ -297,7 +309,7 @@ static void ahead_backward(struct ahead *a)
 	struct netfs_ra_stream *stream = a->stream;
 	uint64_t piece = a->inode->core->rsize, down, end;
 
-	if (stream->window && stream->from - stream->ahead > stream->window / 2)
+	if (enough(stream, stream->from - stream->ahead))
 		return;
 	widen(a);
 	down = stream->from > stream->window ? stream->from - stream->window : 0;
