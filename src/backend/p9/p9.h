@@ -240,6 +240,7 @@ struct p9_call {
 	unsigned place; /* p which name of the node is tried */
 	bool looked_again; /* p its nodes were found stale once and walked again */
 	unsigned walk_names; /* p of the walk in flight */
+	bool walk_try; /* p after also sees that it failed */
 
 	/* Arguments and scratch of the operation. */
 	const char *name, *name2;
@@ -249,7 +250,7 @@ struct p9_call {
 	uint32_t flags, mode, major, minor;
 	uint64_t cookie, moved, size;
 	unsigned index, slice_flags;
-	bool is_dir; /* unlink: rmdir; open and create: of a directory */
+	bool is_dir; /* unlink: rmdir; made: a directory */
 	bool owner; /* what is made belongs to op->cred */
 	bool creates; /* tmp becomes op->handle */
 	struct p9_node *moving; /* I rename: what moves */
@@ -367,6 +368,17 @@ static inline struct p9_handle *p9_handle_of(struct netfs_handle *handle)
 	return netfs_container_of(handle, struct p9_handle, base);
 }
 
+/* A reference, unless the last one is already gone. */
+static inline bool p9_refs_try(_Atomic uint32_t *refs)
+{
+	uint32_t n = atomic_load_explicit(refs, memory_order_relaxed);
+
+	while (n > 0 && !atomic_compare_exchange_weak_explicit(
+				refs, &n, n + 1, memory_order_relaxed, memory_order_relaxed))
+		;
+	return n > 0;
+}
+
 /* --- p9_config.c */
 extern const struct netfs_option_info p9_options[];
 /* A connection not yet started.  On failure one line in message. */
@@ -383,6 +395,8 @@ int p9_conn_fault(struct p9_conn *conn, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The attach went through. */
 void p9_conn_ready(struct p9_conn *conn, struct netfs_node *root, const struct netfs_attr *attr);
+/* Bytes of data that one message has room for. */
+uint32_t p9_conn_room(struct p9_conn *conn);
 /* Keeps conn alive across work that may complete the caller's own call. */
 void p9_conn_enter(struct p9_conn *conn);
 void p9_conn_leave(struct p9_conn *conn);
@@ -463,7 +477,13 @@ bool p9_node_doubt(struct p9_call *call, int err);
 /* --- p9_call.c */
 /* A call with its arguments empty; NULL (and op completed) without memory. */
 struct p9_call *p9_call_new(struct p9_conn *conn, struct netfs_op *op, p9_step_fn *body);
-void p9_call_set_node(struct p9_call *call, unsigned i, struct netfs_node *node);
+/* The same about a node, in node[0]; about a name in it, which is checked; about
+ * a handle. */
+struct p9_call *p9_call_on_node(struct netfs_node *node, struct netfs_op *op, p9_step_fn *body);
+struct p9_call *p9_call_on_name(struct netfs_node *dir, const char *name, struct netfs_op *op,
+				p9_step_fn *body);
+struct p9_call *p9_call_on_handle(struct netfs_handle *handle, struct netfs_op *op,
+				  p9_step_fn *body);
 /* From the top.  Last use of call by the caller, as with all that follows. */
 void p9_call_start(struct p9_call *call);
 /* Sends msg, then runs next when it was answered well; else the call ends. */
@@ -476,6 +496,8 @@ void p9_call_change(struct p9_call *call, const struct p9_msg *msg, p9_step_fn *
 void p9_call_send_data(struct p9_call *call, const struct p9_msg *msg, const struct iovec *data,
 		       unsigned ndata);
 void p9_call_finish(struct p9_call *call, int err);
+/* Moves the calls parked in from into list, a private one.  Lock held. */
+void p9_call_unpark_locked(struct netfs_list *from, struct netfs_list *list);
 /* Runs all calls of a list (by park) from the top. */
 void p9_call_start_all(struct netfs_list *list);
 /* A fresh fid in call->tmp.  False: the call was finished. */
@@ -493,18 +515,18 @@ void p9_call_fail_parked(struct p9_conn *conn, int err);
 /* --- p9_walk.c */
 /* Twalk from call->fid[0] by call->name, then p9_walk_result(). */
 void p9_walk_name(struct p9_call *call);
-/* With call->err 0, call->tmp is what was asked for: sets its owner, asks its
- * attributes and ends the call with op->node and op->attr, and with op->handle
- * if call->creates. */
+/* call->tmp is what was asked for: sets its owner, asks its attributes and ends
+ * the call with op->node and op->attr, and with op->handle if call->creates. */
 void p9_walk_result(struct p9_call *call);
-/* Twalk from a fid by one name (NULL: none, a copy) into call->tmp; after also
- * sees errors, in call->err. */
+/* Twalk from a fid by one name (NULL: none, a copy) into call->tmp. */
+void p9_walk(struct p9_call *call, struct p9_fid *from, const char *name, p9_step_fn *after);
+/* The same, but after also sees errors, in call->err. */
 void p9_walk_try(struct p9_call *call, struct p9_fid *from, const char *name, p9_step_fn *after);
+/* Tlopen of call->tmp; of the flags O_ACCMODE, O_TRUNC and O_DIRECTORY count. */
+void p9_walk_open(struct p9_call *call, uint32_t flags, p9_step_fn *next);
 void p9_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op);
 /* Is it a name that may go into a message or come out of one? */
 bool p9_name_good(const char *name, size_t len);
-/* Ends op with an error where name is not good.  True: it is. */
-bool p9_name_check(const char *name, struct netfs_op *op);
 
 /* --- p9_handle.c */
 struct p9_handle *p9_handle_new(struct p9_conn *conn, struct p9_node *node, uint32_t flags);

@@ -125,11 +125,10 @@ static void getattr_body(struct p9_call *call)
 static struct p9_call *new_call(struct netfs_node *node, struct netfs_handle *handle,
 				struct netfs_op *op, p9_step_fn *body)
 {
-	struct p9_call *call = p9_call_new(p9_conn_of(node->be), op, body);
+	struct p9_call *call = p9_call_on_node(node, op, body);
 
 	if (!call)
 		return NULL;
-	p9_call_set_node(call, 0, node);
 	/* Not call->handle: the operation must not wait for a re-opening. */
 	call->opened = handle;
 	call->by_handle = true;
@@ -249,10 +248,8 @@ static void statfs_body(struct p9_call *call)
 
 void p9_statfs(struct netfs_node *node, struct netfs_op *op)
 {
-	struct p9_call *call = new_call(node, NULL, op, statfs_body);
+	struct p9_call *call = p9_call_on_node(node, op, statfs_body);
 
-	if (!call)
-		return;
-	call->by_handle = false;
-	p9_call_start(call);
+	if (call)
+		p9_call_start(call);
 }

@@ -29,6 +29,7 @@
  *
  * Locks: conn->lock for the lists, the parking and the cancelling.
  */
+#include <string.h>
 #include "p9.h"
 
 struct p9_call *p9_call_new(struct p9_conn *conn, struct netfs_op *op, p9_step_fn *body)
@@ -52,9 +53,39 @@ struct p9_call *p9_call_new(struct p9_conn *conn, struct netfs_op *op, p9_step_f
 	return call;
 }
 
-void p9_call_set_node(struct p9_call *call, unsigned i, struct netfs_node *node)
+struct p9_call *p9_call_on_node(struct netfs_node *node, struct netfs_op *op, p9_step_fn *body)
 {
-	call->node[i] = p9_node_of(node);
+	struct p9_call *call = p9_call_new(p9_conn_of(node->be), op, body);
+
+	if (call)
+		call->node[0] = p9_node_of(node);
+	return call;
+}
+
+struct p9_call *p9_call_on_name(struct netfs_node *dir, const char *name, struct netfs_op *op,
+				p9_step_fn *body)
+{
+	size_t len = strlen(name);
+	struct p9_call *call;
+
+	if (!p9_name_good(name, len)) {
+		op->done(op, len > NETFS_NAME_MAX ? -ENAMETOOLONG : -EINVAL);
+		return NULL;
+	}
+	call = p9_call_on_node(dir, op, body);
+	if (call)
+		call->name = name;
+	return call;
+}
+
+struct p9_call *p9_call_on_handle(struct netfs_handle *handle, struct netfs_op *op,
+				  p9_step_fn *body)
+{
+	struct p9_call *call = p9_call_new(p9_conn_of(handle->be), op, body);
+
+	if (call)
+		call->handle = p9_handle_of(handle);
+	return call;
 }
 
 bool p9_call_new_tmp(struct p9_call *call)
@@ -158,6 +189,15 @@ void p9_call_start(struct p9_call *call)
 		p9_node_ensure(call);
 }
 
+void p9_call_unpark_locked(struct netfs_list *from, struct netfs_list *list)
+{
+	struct netfs_list *pos;
+
+	netfs_list_splice_back(list, from);
+	netfs_list_for_each (pos, list)
+		netfs_container_of(pos, struct p9_call, park)->parked = false;
+}
+
 void p9_call_start_all(struct netfs_list *list)
 {
 	struct netfs_list *elem;
@@ -204,16 +244,14 @@ static bool run_again(struct p9_call *call, int err)
 static void rename_ended(struct p9_call *call)
 {
 	struct p9_conn *conn = call->conn;
-	struct netfs_list list, *pos;
+	struct netfs_list list;
 
 	netfs_list_init(&list);
 	netfs_mutex_lock(&conn->lock);
 	if (call->moves_node && --call->moving->renaming == 0)
-		netfs_list_splice_back(&list, &conn->moved);
+		p9_call_unpark_locked(&conn->moved, &list);
 	if (call->moves_dir && --conn->dir_renames == 0)
-		netfs_list_splice_back(&list, &conn->moving);
-	netfs_list_for_each (pos, &list)
-		netfs_container_of(pos, struct p9_call, park)->parked = false;
+		p9_call_unpark_locked(&conn->moving, &list);
 	netfs_mutex_unlock(&conn->lock);
 	p9_call_start_all(&list);
 }

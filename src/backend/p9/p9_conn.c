@@ -43,6 +43,16 @@ void p9_conn_leave(struct p9_conn *conn)
 	atomic_fetch_sub_explicit(&conn->busy, 1, memory_order_release);
 }
 
+uint32_t p9_conn_room(struct p9_conn *conn)
+{
+	uint32_t room;
+
+	netfs_mutex_lock(&conn->lock);
+	room = conn->msize - P9_IO_HEAD;
+	netfs_mutex_unlock(&conn->lock);
+	return room;
+}
+
 int p9_conn_fault(struct p9_conn *conn, int err, const char *format, ...)
 {
 	va_list args;
@@ -259,16 +269,14 @@ static void first_ready(struct p9_conn *conn, struct netfs_node *root,
 
 void p9_conn_ready(struct p9_conn *conn, struct netfs_node *root, const struct netfs_attr *attr)
 {
-	struct netfs_list list, *pos;
+	struct netfs_list list;
 	bool starved;
 
 	netfs_list_init(&list);
 	netfs_mutex_lock(&conn->lock);
 	conn->state = P9_READY;
 	conn->epoch++;
-	netfs_list_splice_back(&list, &conn->parked);
-	netfs_list_for_each (pos, &list)
-		netfs_container_of(pos, struct p9_call, park)->parked = false;
+	p9_call_unpark_locked(&conn->parked, &list);
 	starved = conn->starved;
 	conn->starved = false;
 	netfs_mutex_unlock(&conn->lock);

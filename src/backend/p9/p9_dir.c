@@ -94,12 +94,8 @@ static void ask(struct p9_call *call)
 
 static void readdir_body(struct p9_call *call)
 {
-	struct p9_conn *conn = call->conn;
-	size_t size;
+	size_t size = p9_conn_room(call->conn);
 
-	netfs_mutex_lock(&conn->lock);
-	size = conn->msize - P9_IO_HEAD;
-	netfs_mutex_unlock(&conn->lock);
 	size = size < READDIR_BYTES_MAX ? size : READDIR_BYTES_MAX;
 	call->buf = netfs_alloc(size);
 	if (!call->buf) {
@@ -113,11 +109,10 @@ static void readdir_body(struct p9_call *call)
 
 void p9_readdir(struct netfs_handle *handle, uint64_t cookie, struct netfs_op *op)
 {
-	struct p9_call *call = p9_call_new(p9_conn_of(handle->be), op, readdir_body);
+	struct p9_call *call = p9_call_on_handle(handle, op, readdir_body);
 
 	if (!call)
 		return;
-	call->handle = p9_handle_of(handle);
 	call->cookie = cookie;
 	p9_call_start(call);
 }

@@ -31,7 +31,7 @@ struct p9_handle *p9_handle_new(struct p9_conn *conn, struct p9_node *node, uint
 	handle->node = node;
 	handle->flags = acc;
 	if (node->qid_type & P9_QID_DIR)
-		handle->flags |= P9_O_DIRECTORY;
+		handle->flags |= O_DIRECTORY;
 	netfs_list_init(&handle->waiting);
 	netfs_mutex_lock(&conn->lock);
 	netfs_list_push_back(&conn->handles, &handle->link);
@@ -96,29 +96,30 @@ static bool is_final(int err)
 }
 
 /* The re-opening is over, well or not: those who waited go on, or are told
- * where it failed this time. */
-static void reopen_ended(struct p9_call *call)
+ * where it failed this time.  Gives up its reference. */
+static void reopen_over(struct p9_handle *handle, int err)
 {
-	struct p9_handle *handle = p9_handle_of(call->opened);
-	struct p9_conn *conn = call->conn;
-	struct netfs_list list, *elem, *pos;
-	int err = call->err;
+	struct p9_conn *conn = p9_conn_of(handle->base.be);
+	struct netfs_list list, *elem;
 
 	netfs_list_init(&list);
+	err = err == -ENOENT ? -ESTALE : err;
 	netfs_mutex_lock(&conn->lock);
 	handle->reopening = false;
 	if (err && !handle->err && is_final(err))
-		handle->err = err == -ENOENT ? -ESTALE : err;
-	netfs_list_splice_back(&list, &handle->waiting);
-	netfs_list_for_each (pos, &list)
-		netfs_container_of(pos, struct p9_call, park)->parked = false;
+		handle->err = err;
+	p9_call_unpark_locked(&handle->waiting, &list);
 	netfs_mutex_unlock(&conn->lock);
 	if (!err)
 		p9_call_start_all(&list);
 	while ((elem = netfs_list_pop_front(&list)))
-		p9_call_finish(netfs_container_of(elem, struct p9_call, park),
-			       err == -ENOENT ? -ESTALE : err);
+		p9_call_finish(netfs_container_of(elem, struct p9_call, park), err);
 	netfs_handle_put(&handle->base);
+}
+
+static void reopen_ended(struct p9_call *call)
+{
+	reopen_over(p9_handle_of(call->opened), call->err);
 }
 
 /* Somebody else had a lock meanwhile: what it guarded is void, for good. */
@@ -185,53 +186,27 @@ static void reopened(struct p9_call *call)
 
 static void reopen_cloned(struct p9_call *call)
 {
-	struct p9_msg msg = {.type = P9_TLOPEN};
-
-	if (call->err) {
-		p9_call_finish(call, call->err);
-		return;
-	}
-	msg.tlopen.fid = call->tmp->num;
-	msg.tlopen.flags = p9_handle_of(call->opened)->flags;
-	p9_call_send(call, &msg, reopened);
+	p9_walk_open(call, p9_handle_of(call->opened)->flags, reopened);
 }
 
 static void reopen(struct p9_call *call)
 {
-	p9_walk_try(call, call->fid[0], NULL, reopen_cloned);
-}
-
-/* Without memory for the call nobody can open it: the waiting ones are told. */
-static void reopen_failed(struct p9_conn *conn, struct p9_handle *handle)
-{
-	struct netfs_list list, *elem, *pos;
-
-	netfs_list_init(&list);
-	netfs_mutex_lock(&conn->lock);
-	handle->reopening = false;
-	netfs_list_splice_back(&list, &handle->waiting);
-	netfs_list_for_each (pos, &list)
-		netfs_container_of(pos, struct p9_call, park)->parked = false;
-	netfs_mutex_unlock(&conn->lock);
-	while ((elem = netfs_list_pop_front(&list)))
-		p9_call_finish(netfs_container_of(elem, struct p9_call, park), -ENOMEM);
-	netfs_handle_put(&handle->base);
+	p9_walk(call, call->fid[0], NULL, reopen_cloned);
 }
 
 /* handle->reopening was set by the caller, who gives its reference. */
-static void reopen_start(struct p9_conn *conn, struct p9_handle *handle)
+static void reopen_start(struct p9_handle *handle)
 {
-	struct p9_call *call = p9_call_new(conn, NULL, reopen);
+	struct p9_call *call = p9_call_on_node(&handle->node->base, NULL, reopen);
 
 	if (!call) {
-		reopen_failed(conn, handle);
+		reopen_over(handle, -ENOMEM);
 		return;
 	}
 	/* It waits for the server as long as it takes. */
 	call->deadline_ns = 0;
 	call->opened = &handle->base;
 	call->end = reopen_ended;
-	p9_call_set_node(call, 0, &handle->node->base);
 	p9_call_start(call);
 }
 
@@ -259,22 +234,8 @@ bool p9_handle_ensure(struct p9_call *call)
 	if (err)
 		p9_call_finish(call, err);
 	else if (wait && !reopening)
-		reopen_start(conn, handle);
+		reopen_start(handle);
 	return !err && !wait;
-}
-
-/* A reference, unless the last one is already gone. */
-static bool try_get(struct p9_handle *handle)
-{
-	uint32_t refs = atomic_load_explicit(&handle->base.refs, memory_order_relaxed);
-
-	while (refs > 0) {
-		if (atomic_compare_exchange_weak_explicit(&handle->base.refs, &refs, refs + 1,
-							  memory_order_relaxed,
-							  memory_order_relaxed))
-			return true;
-	}
-	return false;
 }
 
 /* One handle with locks of an older session, marked as being re-opened. */
@@ -288,7 +249,8 @@ static struct p9_handle *reclaimable(struct p9_conn *conn)
 		struct p9_handle *handle = netfs_container_of(pos, struct p9_handle, link);
 
 		if ((handle->nheld == 0 && !handle->held_lost) || handle->err ||
-		    handle->reopening || handle->fid->session == conn->session || !try_get(handle))
+		    handle->reopening || handle->fid->session == conn->session ||
+		    !p9_refs_try(&handle->base.refs))
 			continue;
 		handle->reopening = true;
 		found = handle;
@@ -303,7 +265,7 @@ void p9_handle_reclaim(struct p9_conn *conn)
 	struct p9_handle *handle;
 
 	while ((handle = reclaimable(conn)))
-		reopen_start(conn, handle);
+		reopen_start(handle);
 }
 
 /* ------------------------------------------------------- open */
@@ -329,19 +291,9 @@ static void opened(struct p9_call *call)
 
 static void open_cloned(struct p9_call *call)
 {
-	struct p9_msg msg = {.type = P9_TLOPEN};
+	bool dir = call->node[0]->qid_type & P9_QID_DIR;
 
-	if (call->err) {
-		p9_call_finish(call, call->err);
-		return;
-	}
-	msg.tlopen.fid = call->tmp->num;
-	msg.tlopen.flags = call->flags & O_ACCMODE;
-	if (call->flags & O_TRUNC)
-		msg.tlopen.flags |= P9_O_TRUNC;
-	if (call->node[0]->qid_type & P9_QID_DIR)
-		msg.tlopen.flags |= P9_O_DIRECTORY;
-	p9_call_send(call, &msg, opened);
+	p9_walk_open(call, (call->flags & (O_ACCMODE | O_TRUNC)) | (dir ? O_DIRECTORY : 0), opened);
 }
 
 /* The file's own fid is opened where nobody else uses it: the file is walked to
@@ -368,7 +320,7 @@ static void open_body(struct p9_call *call)
 	if (take_fid(call))
 		open_cloned(call);
 	else
-		p9_walk_try(call, call->fid[0], NULL, open_cloned);
+		p9_walk(call, call->fid[0], NULL, open_cloned);
 }
 
 void p9_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
@@ -380,10 +332,9 @@ void p9_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
 		op->done(op, -ELOOP);
 		return;
 	}
-	call = p9_call_new(p9_conn_of(node->be), op, open_body);
+	call = p9_call_on_node(node, op, open_body);
 	if (!call)
 		return;
-	p9_call_set_node(call, 0, node);
 	call->flags = flags;
 	p9_call_start(call);
 }

@@ -32,14 +32,10 @@ static void moved(struct p9_call *call)
 static void slice_body(struct p9_call *call)
 {
 	struct netfs_slice *slice = call->slice;
-	struct p9_conn *conn = call->conn;
 	struct p9_msg msg = {0};
-	uint32_t count = (uint32_t)slice->len, max;
+	uint32_t count = (uint32_t)slice->len, max = p9_conn_room(call->conn);
 
-	netfs_mutex_lock(&conn->lock);
 	/* A server that came back may have a smaller msize than before. */
-	max = conn->msize - P9_IO_HEAD;
-	netfs_mutex_unlock(&conn->lock);
 	if (count > max)
 		count = max;
 	call->req.count = count;
@@ -136,11 +132,10 @@ static void fsync_body(struct p9_call *call)
 
 void p9_fsync(struct netfs_handle *handle, bool datasync, struct netfs_op *op)
 {
-	struct p9_call *call = p9_call_new(p9_conn_of(handle->be), op, fsync_body);
+	struct p9_call *call = p9_call_on_handle(handle, op, fsync_body);
 
 	if (!call)
 		return;
-	call->handle = p9_handle_of(handle);
 	call->flags = datasync;
 	p9_call_start(call);
 }

@@ -149,10 +149,9 @@ static void start(struct netfs_handle *handle, const struct netfs_lock *lock, st
 		op->done(op, -EINVAL);
 		return;
 	}
-	call = p9_call_new(p9_conn_of(handle->be), op, body);
+	call = p9_call_on_handle(handle, op, body);
 	if (!call)
 		return;
-	call->handle = p9_handle_of(handle);
 	call->lock = lock;
 	p9_call_start(call);
 }

@@ -16,22 +16,6 @@
 #include <fcntl.h>
 #include "p9.h"
 
-static struct p9_call *new_call(struct netfs_node *dir, const char *name, struct netfs_op *op,
-				p9_step_fn *body)
-{
-	struct p9_call *call;
-
-	if (!p9_name_check(name, op))
-		return NULL;
-	call = p9_call_new(p9_conn_of(dir->be), op, body);
-	if (!call)
-		return NULL;
-	p9_call_set_node(call, 0, dir);
-	call->name = name;
-	call->owner = true;
-	return call;
-}
-
 static void made(struct p9_call *call)
 {
 	if (call->err == -EEXIST && call->resent) {
@@ -55,19 +39,10 @@ static void create_opened(struct p9_call *call)
 
 static void create_found(struct p9_call *call)
 {
-	struct p9_msg msg = {.type = P9_TLOPEN};
-
-	if (!call->err && (call->qid.type & P9_QID_SYMLINK))
-		call->err = -ELOOP;
-	if (call->err) {
-		p9_call_finish(call, call->err);
-		return;
-	}
-	msg.tlopen.fid = call->tmp->num;
-	msg.tlopen.flags = call->flags & O_ACCMODE;
-	if (call->flags & O_TRUNC)
-		msg.tlopen.flags |= P9_O_TRUNC;
-	p9_call_send(call, &msg, create_opened);
+	if (call->qid.type & P9_QID_SYMLINK)
+		p9_call_finish(call, -ELOOP);
+	else
+		p9_walk_open(call, call->flags & (O_ACCMODE | O_TRUNC), create_opened);
 }
 
 static void created(struct p9_call *call)
@@ -76,7 +51,7 @@ static void created(struct p9_call *call)
 		call->changed = call->resent;
 		call->owner = call->resent;
 		p9_call_drop_tmp(call);
-		p9_walk_try(call, call->fid[0], call->name, create_found);
+		p9_walk(call, call->fid[0], call->name, create_found);
 		return;
 	}
 	if (call->err) {
@@ -99,10 +74,6 @@ static void create_cloned(struct p9_call *call)
 			     .mode = call->mode & 07777,
 			     .gid = call->op->cred.gid}};
 
-	if (call->err) {
-		p9_call_finish(call, call->err);
-		return;
-	}
 	msg.tlcreate.fid = call->tmp->num;
 	p9_call_change(call, &msg, created);
 }
@@ -112,20 +83,20 @@ static void create_body(struct p9_call *call)
 	call->owner = true;
 	/* Made in an earlier session: only open what is ours. */
 	if (call->changed) {
-		p9_walk_try(call, call->fid[0], call->name, create_found);
+		p9_walk(call, call->fid[0], call->name, create_found);
 		return;
 	}
 	call->tmp = p9_fid_take_spare(call->node[0]);
 	if (call->tmp)
 		create_cloned(call);
 	else
-		p9_walk_try(call, call->fid[0], NULL, create_cloned);
+		p9_walk(call, call->fid[0], NULL, create_cloned);
 }
 
 void p9_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32_t mode,
 	       struct netfs_op *op)
 {
-	struct p9_call *call = new_call(dir, name, op, create_body);
+	struct p9_call *call = p9_call_on_name(dir, name, op, create_body);
 
 	if (!call)
 		return;
@@ -137,14 +108,26 @@ void p9_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32_
 
 /* ------------------------------------------------------- mkdir, mknod, symlink */
 
-static void mkdir_body(struct p9_call *call)
+static struct p9_msg make_msg(const struct p9_call *call)
 {
-	struct p9_msg msg = {.type = P9_TMKDIR,
-			     .tmkdir = {.dfid = call->fid[0]->num,
-					.name = p9_str(call->name),
-					.mode = call->mode & 07777,
-					.gid = call->op->cred.gid}};
+	uint32_t dfid = call->fid[0]->num, gid = call->op->cred.gid;
+	struct p9_str name = p9_str(call->name);
 
+	if (call->is_dir)
+		return (struct p9_msg){.type = P9_TMKDIR,
+				       .tmkdir = {dfid, name, call->mode & 07777, gid}};
+	if (call->name2)
+		return (struct p9_msg){.type = P9_TSYMLINK,
+				       .tsymlink = {dfid, name, p9_str(call->name2), gid}};
+	return (struct p9_msg){.type = P9_TMKNOD,
+			       .tmknod = {dfid, name, call->mode, call->major, call->minor, gid}};
+}
+
+static void make_body(struct p9_call *call)
+{
+	struct p9_msg msg = make_msg(call);
+
+	call->owner = true;
 	if (call->changed)
 		p9_walk_name(call);
 	else
@@ -153,34 +136,19 @@ static void mkdir_body(struct p9_call *call)
 
 void p9_mkdir(struct netfs_node *dir, const char *name, uint32_t mode, struct netfs_op *op)
 {
-	struct p9_call *call = new_call(dir, name, op, mkdir_body);
+	struct p9_call *call = p9_call_on_name(dir, name, op, make_body);
 
 	if (!call)
 		return;
+	call->is_dir = true;
 	call->mode = mode;
 	p9_call_start(call);
-}
-
-static void mknod_body(struct p9_call *call)
-{
-	struct p9_msg msg = {.type = P9_TMKNOD,
-			     .tmknod = {.dfid = call->fid[0]->num,
-					.name = p9_str(call->name),
-					.mode = call->mode,
-					.major = call->major,
-					.minor = call->minor,
-					.gid = call->op->cred.gid}};
-
-	if (call->changed)
-		p9_walk_name(call);
-	else
-		p9_call_change(call, &msg, made);
 }
 
 void p9_mknod(struct netfs_node *dir, const char *name, uint32_t mode, uint32_t rdev_major,
 	      uint32_t rdev_minor, struct netfs_op *op)
 {
-	struct p9_call *call = new_call(dir, name, op, mknod_body);
+	struct p9_call *call = p9_call_on_name(dir, name, op, make_body);
 
 	if (!call)
 		return;
@@ -190,23 +158,9 @@ void p9_mknod(struct netfs_node *dir, const char *name, uint32_t mode, uint32_t 
 	p9_call_start(call);
 }
 
-static void symlink_body(struct p9_call *call)
-{
-	struct p9_msg msg = {.type = P9_TSYMLINK,
-			     .tsymlink = {.dfid = call->fid[0]->num,
-					  .name = p9_str(call->name),
-					  .target = p9_str(call->name2),
-					  .gid = call->op->cred.gid}};
-
-	if (call->changed)
-		p9_walk_name(call);
-	else
-		p9_call_change(call, &msg, made);
-}
-
 void p9_symlink(struct netfs_node *dir, const char *name, const char *target, struct netfs_op *op)
 {
-	struct p9_call *call = new_call(dir, name, op, symlink_body);
+	struct p9_call *call = p9_call_on_name(dir, name, op, make_body);
 
 	if (!call)
 		return;

@@ -47,12 +47,10 @@ static void readlink_body(struct p9_call *call)
 
 void p9_readlink(struct netfs_node *node, struct netfs_op *op)
 {
-	struct p9_call *call = p9_call_new(p9_conn_of(node->be), op, readlink_body);
+	struct p9_call *call = p9_call_on_node(node, op, readlink_body);
 
-	if (!call)
-		return;
-	p9_call_set_node(call, 0, node);
-	p9_call_start(call);
+	if (call)
+		p9_call_start(call);
 }
 
 /* ------------------------------------------------------- link */
@@ -98,16 +96,11 @@ static void link_body(struct p9_call *call)
 
 void p9_link(struct netfs_node *node, struct netfs_node *dir, const char *name, struct netfs_op *op)
 {
-	struct p9_call *call;
+	struct p9_call *call = p9_call_on_name(dir, name, op, link_body);
 
-	if (!p9_name_check(name, op))
-		return;
-	call = p9_call_new(p9_conn_of(dir->be), op, link_body);
 	if (!call)
 		return;
-	p9_call_set_node(call, 0, dir);
-	p9_call_set_node(call, 1, node);
-	call->name = name;
+	call->node[1] = p9_node_of(node);
 	p9_call_start(call);
 }
 
@@ -179,15 +172,10 @@ static void unlink_body(struct p9_call *call)
 
 static void start_unlink(struct netfs_node *dir, const char *name, bool is_dir, struct netfs_op *op)
 {
-	struct p9_call *call;
+	struct p9_call *call = p9_call_on_name(dir, name, op, unlink_body);
 
-	if (!p9_name_check(name, op))
-		return;
-	call = p9_call_new(p9_conn_of(dir->be), op, unlink_body);
 	if (!call)
 		return;
-	p9_call_set_node(call, 0, dir);
-	call->name = name;
 	call->is_dir = is_dir;
 	p9_call_start(call);
 }
@@ -340,19 +328,15 @@ void p9_rename(struct netfs_node *node, struct netfs_node *old_dir, const char *
 {
 	struct p9_call *call;
 
-	if (!p9_name_check(old_name, op) || !p9_name_check(new_name, op))
-		return;
-	if (flags) {
-		op->done(op, -EINVAL);
+	if (flags || !p9_name_good(new_name, strlen(new_name))) {
+		op->done(op, strlen(new_name) > NETFS_NAME_MAX ? -ENAMETOOLONG : -EINVAL);
 		return;
 	}
-	call = p9_call_new(p9_conn_of(old_dir->be), op, rename_body);
+	call = p9_call_on_name(old_dir, old_name, op, rename_body);
 	if (!call)
 		return;
-	p9_call_set_node(call, 0, old_dir);
-	p9_call_set_node(call, 1, new_dir);
+	call->node[1] = p9_node_of(new_dir);
 	call->moving = p9_node_of(node);
-	call->name = old_name;
 	call->name2 = new_name;
 	p9_call_start(call);
 }

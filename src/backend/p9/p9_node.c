@@ -38,19 +38,6 @@ static struct netfs_list *bucket(struct p9_conn *conn, uint64_t qid_path)
 			    (P9_NODE_BUCKETS - 1)];
 }
 
-static bool try_get(struct p9_node *node)
-{
-	uint32_t refs = atomic_load_explicit(&node->base.refs, memory_order_relaxed);
-
-	while (refs > 0) {
-		if (atomic_compare_exchange_weak_explicit(&node->base.refs, &refs, refs + 1,
-							  memory_order_relaxed,
-							  memory_order_relaxed))
-			return true;
-	}
-	return false;
-}
-
 /* The living node of an object, with a reference. */
 static struct p9_node *find_locked(struct p9_conn *conn, const struct p9_qid *qid)
 {
@@ -59,7 +46,8 @@ static struct p9_node *find_locked(struct p9_conn *conn, const struct p9_qid *qi
 	netfs_list_for_each (pos, head) {
 		struct p9_node *node = netfs_container_of(pos, struct p9_node, link);
 
-		if (node->qid_path == qid->path && node->qid_type == qid->type && try_get(node))
+		if (node->qid_path == qid->path && node->qid_type == qid->type &&
+		    p9_refs_try(&node->base.refs))
 			return node;
 	}
 	return NULL;

@@ -7,6 +7,7 @@
  * Twalk and Tgetattr take two round trips.  They are not sent together: servers
  * with worker threads (diod) may run the second before the first.
  */
+#include <fcntl.h>
 #include <string.h>
 #include "p9.h"
 
@@ -15,16 +16,6 @@ bool p9_name_good(const char *name, size_t len)
 	if (len == 0 || len > NETFS_NAME_MAX || memchr(name, '/', len) || memchr(name, '\0', len))
 		return false;
 	return !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
-}
-
-bool p9_name_check(const char *name, struct netfs_op *op)
-{
-	size_t len = strlen(name);
-
-	if (p9_name_good(name, len))
-		return true;
-	op->done(op, len > NETFS_NAME_MAX ? -ENAMETOOLONG : -EINVAL);
-	return false;
 }
 
 static void walked(struct p9_call *call)
@@ -37,10 +28,13 @@ static void walked(struct p9_call *call)
 	} else if (call->walk_names > 0) {
 		call->qid = call->reply->rwalk.qids.v[0];
 	}
-	call->after(call);
+	if (call->err && !call->walk_try)
+		p9_call_finish(call, call->err);
+	else
+		call->after(call);
 }
 
-void p9_walk_try(struct p9_call *call, struct p9_fid *from, const char *name, p9_step_fn *after)
+static void walk(struct p9_call *call, struct p9_fid *from, const char *name, p9_step_fn *after)
 {
 	struct p9_msg msg = {.type = P9_TWALK, .twalk = {.fid = from->num}};
 
@@ -55,6 +49,18 @@ void p9_walk_try(struct p9_call *call, struct p9_fid *from, const char *name, p9
 	call->walk_names = msg.twalk.names.count;
 	call->after = after;
 	p9_call_try(call, &msg, walked);
+}
+
+void p9_walk(struct p9_call *call, struct p9_fid *from, const char *name, p9_step_fn *after)
+{
+	call->walk_try = false;
+	walk(call, from, name, after);
+}
+
+void p9_walk_try(struct p9_call *call, struct p9_fid *from, const char *name, p9_step_fn *after)
+{
+	call->walk_try = true;
+	walk(call, from, name, after);
 }
 
 /* The node, and for create its handle, are put together. */
@@ -106,10 +112,6 @@ void p9_walk_result(struct p9_call *call)
 	struct p9_msg msg = {.type = P9_TSETATTR,
 			     .tsetattr = {.valid = P9_SETATTR_UID, .uid = call->op->cred.uid}};
 
-	if (call->err) {
-		p9_call_finish(call, call->err);
-		return;
-	}
 	if (!call->owner || call->op->cred.uid == call->conn->uid) {
 		result_owned(call);
 		return;
@@ -120,19 +122,25 @@ void p9_walk_result(struct p9_call *call)
 
 void p9_walk_name(struct p9_call *call)
 {
-	p9_walk_try(call, call->fid[0], call->name, p9_walk_result);
+	p9_walk(call, call->fid[0], call->name, p9_walk_result);
 }
 
 void p9_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op)
 {
-	struct p9_call *call;
+	struct p9_call *call = p9_call_on_name(dir, name, op, p9_walk_name);
 
-	if (!p9_name_check(name, op))
-		return;
-	call = p9_call_new(p9_conn_of(dir->be), op, p9_walk_name);
-	if (!call)
-		return;
-	p9_call_set_node(call, 0, dir);
-	call->name = name;
-	p9_call_start(call);
+	if (call)
+		p9_call_start(call);
+}
+
+void p9_walk_open(struct p9_call *call, uint32_t flags, p9_step_fn *next)
+{
+	struct p9_msg msg = {.type = P9_TLOPEN, .tlopen = {.flags = flags & O_ACCMODE}};
+
+	msg.tlopen.fid = call->tmp->num;
+	if (flags & O_TRUNC)
+		msg.tlopen.flags |= P9_O_TRUNC;
+	if (flags & O_DIRECTORY)
+		msg.tlopen.flags |= P9_O_DIRECTORY;
+	p9_call_send(call, &msg, next);
 }

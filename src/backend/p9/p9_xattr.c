@@ -24,18 +24,6 @@ static bool check_name(const char *name, struct netfs_op *op)
 	return false;
 }
 
-static struct p9_call *new_call(struct netfs_node *node, const char *name, struct netfs_op *op,
-				p9_step_fn *body)
-{
-	struct p9_call *call = p9_call_new(p9_conn_of(node->be), op, body);
-
-	if (!call)
-		return NULL;
-	p9_call_set_node(call, 0, node);
-	call->name = name;
-	return call;
-}
-
 /* ------------------------------------------------------- get, list */
 
 static void read_more(struct p9_call *call);
@@ -53,8 +41,7 @@ static void value_read(struct p9_call *call)
 
 static void read_more(struct p9_call *call)
 {
-	struct p9_conn *conn = call->conn;
-	size_t left = call->size - call->moved;
+	size_t left = call->size - call->moved, room = p9_conn_room(call->conn);
 	struct p9_msg msg = {.type = P9_TREAD, .tread = {.fid = call->tmp->num}};
 
 	if (left == 0) {
@@ -62,10 +49,7 @@ static void read_more(struct p9_call *call)
 		p9_call_finish(call, 0);
 		return;
 	}
-	netfs_mutex_lock(&conn->lock);
-	if (left > conn->msize - P9_IO_HEAD)
-		left = conn->msize - P9_IO_HEAD;
-	netfs_mutex_unlock(&conn->lock);
+	left = left < room ? left : room;
 	call->iov.iov_base = (char *)call->op->buf + call->moved;
 	call->iov.iov_len = left;
 	call->req.into = &call->iov;
@@ -109,23 +93,25 @@ static void getxattr_body(struct p9_call *call)
 	p9_call_try(call, &msg, value_found);
 }
 
+static void start_get(struct netfs_node *node, const char *name, struct netfs_op *op)
+{
+	struct p9_call *call = p9_call_on_node(node, op, getxattr_body);
+
+	if (!call)
+		return;
+	call->name = name;
+	p9_call_start(call);
+}
+
 void p9_getxattr(struct netfs_node *node, const char *name, struct netfs_op *op)
 {
-	struct p9_call *call;
-
-	if (!check_name(name, op))
-		return;
-	call = new_call(node, name, op, getxattr_body);
-	if (call)
-		p9_call_start(call);
+	if (check_name(name, op))
+		start_get(node, name, op);
 }
 
 void p9_listxattr(struct netfs_node *node, struct netfs_op *op)
 {
-	struct p9_call *call = new_call(node, "", op, getxattr_body);
-
-	if (call)
-		p9_call_start(call);
+	start_get(node, "", op);
 }
 
 /* ------------------------------------------------------- set, remove */
@@ -153,19 +139,15 @@ static void value_written(struct p9_call *call)
 
 static void write_more(struct p9_call *call)
 {
-	struct p9_conn *conn = call->conn;
 	struct p9_msg clunk = {.type = P9_TCLUNK, .tclunk = {.fid = call->tmp->num}};
 	struct p9_msg msg = {.type = P9_TWRITE, .twrite = {.fid = call->tmp->num}};
-	size_t left = call->size - call->moved;
+	size_t left = call->size - call->moved, room = p9_conn_room(call->conn);
 
 	if (left == 0) {
 		p9_call_try(call, &clunk, value_clunked);
 		return;
 	}
-	netfs_mutex_lock(&conn->lock);
-	if (left > conn->msize - P9_IO_HEAD)
-		left = conn->msize - P9_IO_HEAD;
-	netfs_mutex_unlock(&conn->lock);
+	left = left < room ? left : room;
 	call->iov.iov_base = (char *)call->value + call->moved;
 	call->iov.iov_len = left;
 	call->req.count = (uint32_t)left;
@@ -176,11 +158,6 @@ static void write_more(struct p9_call *call)
 	p9_call_send_data(call, &msg, &call->iov, 1);
 }
 
-static void value_created(struct p9_call *call)
-{
-	write_more(call);
-}
-
 static void value_cloned(struct p9_call *call)
 {
 	struct p9_msg msg = {.type = P9_TXATTRCREATE,
@@ -188,18 +165,14 @@ static void value_cloned(struct p9_call *call)
 					      .size = call->size,
 					      .flags = call->flags}};
 
-	if (call->err) {
-		p9_call_finish(call, call->err);
-		return;
-	}
 	msg.txattrcreate.fid = call->tmp->num;
-	p9_call_send(call, &msg, value_created);
+	p9_call_send(call, &msg, write_more);
 }
 
 static void setxattr_body(struct p9_call *call)
 {
 	call->moved = 0;
-	p9_walk_try(call, call->fid[0], NULL, value_cloned);
+	p9_walk(call, call->fid[0], NULL, value_cloned);
 }
 
 void p9_setxattr(struct netfs_node *node, const char *name, const void *value, size_t size,
@@ -209,9 +182,10 @@ void p9_setxattr(struct netfs_node *node, const char *name, const void *value, s
 
 	if (!check_name(name, op))
 		return;
-	call = new_call(node, name, op, setxattr_body);
+	call = p9_call_on_node(node, op, setxattr_body);
 	if (!call)
 		return;
+	call->name = name;
 	call->value = value;
 	call->size = size;
 	call->flags = flags & (XATTR_CREATE | XATTR_REPLACE);

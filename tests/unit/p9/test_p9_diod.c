@@ -400,6 +400,61 @@ static void locks_exclude_another_client(void **state)
 
 /* ------------------------------------------------------- paths */
 
+/* A create makes no fid for its node, and an open takes it away. */
+static void file_without_a_fid_is_found(void **state)
+{
+	struct server *s = *state;
+	struct netfs_handle *first, *second, *third;
+	struct netfs_setattr set = {.valid = NETFS_SET_MODE, .mode = 0604};
+	struct netfs_node *dir, *file;
+	struct netfs_attr attr;
+	char text[] = "abcdef";
+
+	assert_int_equal(t_mkdir(s->root, "d", &dir), 0);
+	assert_int_equal(t_create(dir, "file", O_RDWR | O_EXCL, &file, &first), 0);
+	assert_int_equal(t_io(first, NETFS_SLICE_WRITE, 0, text, 3), 3);
+	assert_int_equal(t_getattr(file, NULL, &attr), 0);
+	assert_int_equal(attr.size, 3);
+	assert_int_equal(t_setattr(file, NULL, &set, &attr), 0);
+	assert_int_equal(attr.mode, S_IFREG | 0604);
+	assert_int_equal(t_open(file, O_RDONLY, &second), 0);
+	assert_int_equal(t_open(file, O_RDWR, &third), 0);
+	assert_int_equal(t_io(third, NETFS_SLICE_WRITE, 3, text + 3, 3), 3);
+	netfs_handle_put(first);
+	netfs_handle_put(third);
+	assert_int_equal(t_getattr(file, NULL, &attr), 0);
+	assert_int_equal(attr.size, 6);
+	netfs_handle_put(second);
+	assert_int_equal(t_getattr(file, NULL, &attr), 0);
+	assert_int_equal(t_unlink(dir, "file"), 0);
+	assert_int_equal(t_getattr(file, NULL, &attr), -ESTALE);
+	netfs_node_put(file);
+	netfs_node_put(dir);
+}
+
+/* The copy of the directory's fid that is ready for the next create is a path on
+ * this server: after a renaming another directory may be there. */
+static void create_after_a_rename_goes_to_the_right_directory(void **state)
+{
+	struct server *s = *state;
+	struct netfs_node *a, *other;
+
+	assert_int_equal(t_mkdir(s->root, "a", &a), 0);
+	assert_int_equal(t_create(a, "one", O_RDWR | O_EXCL, NULL, NULL), 0);
+	assert_int_equal(t_create(a, "two", O_RDWR | O_EXCL, NULL, NULL), 0);
+	assert_int_equal(t_rename(a, s->root, "a", s->root, "b"), 0);
+	assert_int_equal(t_mkdir(s->root, "a", &other), 0);
+	assert_int_equal(t_create(a, "three", O_RDWR | O_EXCL, NULL, NULL), 0);
+	assert_int_equal(t_lookup(other, "three", NULL, NULL), -ENOENT);
+	expect_file(s, "b/three", "", 0);
+	server_kill(s);
+	server_start(s);
+	assert_int_equal(t_create(a, "four", O_RDWR | O_EXCL, NULL, NULL), 0);
+	expect_file(s, "b/four", "", 0);
+	netfs_node_put(a);
+	netfs_node_put(other);
+}
+
 static void node_below_renamed_directory_is_found(void **state)
 {
 	struct server *s = *state;
@@ -753,6 +808,8 @@ int main(void)
 		T(big_directory_is_listed_once),
 		T(xattrs_are_kept),
 		T(locks_exclude_another_client),
+		T(file_without_a_fid_is_found),
+		T(create_after_a_rename_goes_to_the_right_directory),
 		T(node_below_renamed_directory_is_found),
 		T(deep_paths_are_walked_again),
 		T(replaced_file_is_stale_after_restart),
