@@ -32,6 +32,7 @@ struct netfs_trace_record {
 	uint64_t start;
 	uint64_t len;
 	uint64_t extra;
+	char extra_text[9]; /* extra as a word, "" where it is a number */
 	int error; /* 0 or negative errno */
 };
 

@@ -167,6 +167,8 @@ void netfs_mount_status(struct netfs_mount *mount, struct netfs_mount_status *re
 struct netfs_stat {
 	const char *name; /* "read_bytes" */
 	const char *meaning; /* one line */
+	const char *group; /* "Reads": counters of a group stand together */
+	const char *code; /* what Linux's fs/netfs/stats calls it, or "-" */
 	uint64_t value;
 };
 

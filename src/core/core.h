@@ -14,6 +14,7 @@
 #define CORE_CORE_H
 
 #include <unetfs/backend.h>
+#include <unetfs/trace.h>
 #include <unetfs/unetfs.h>
 #include <core/inode.h>
 #include <obs/stats.h>
@@ -93,6 +94,9 @@ uint64_t netfs_core_stuck(struct netfs_core *core);
 /* Bytes of this mount in memory, and living requests. */
 uint64_t netfs_core_cached(struct netfs_core *core);
 uint64_t netfs_core_requests(struct netfs_core *core);
+/* As netfs_mount_requests(). */
+size_t netfs_core_list_requests(struct netfs_core *core, struct netfs_request_info *ret_requests,
+				size_t max);
 
 /* ------------------------------------------------------------ inode */
 

@@ -87,6 +87,10 @@ struct netfs_news {
 	bool idle; /* ops->idle is due */
 };
 
+/* Short names for people. */
+const char *netfs_origin_name(enum netfs_origin origin);
+const char *netfs_ref_name(enum netfs_ref why);
+
 /* A handle an inode may use, and how many openers brought it. */
 struct netfs_file_ref {
 	struct netfs_list link;

@@ -278,7 +278,8 @@ static void admitted(struct netfs_gate_wait *wait)
 {
 	struct netfs_io_state *state = netfs_container_of(wait, struct netfs_io_state, gate);
 
-	netfs_trace_file(gate_enter, state->inode, state->pos, state->end, wait->class);
+	netfs_trace_file(gate_enter, state->inode, state->pos, state->end,
+			 netfs_trace_gate(wait->class));
 	netfs_mutex_lock(&state->inode->mutex);
 	run_locked(netfs_io_of(state));
 }

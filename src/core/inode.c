@@ -177,7 +177,7 @@ void netfs_note_gate(struct netfs_inode *inode, const struct netfs_gate_wait *wa
 		     uint64_t len)
 {
 	netfs_count(inode->core->stats, gate_waits);
-	netfs_trace_file(gate_wait, inode, start, start + len, wait->class);
+	netfs_trace_file(gate_wait, inode, start, start + len, netfs_trace_gate(wait->class));
 }
 
 /* ---------------------------------------------------------- handles */

@@ -93,7 +93,7 @@ struct netfs_request *netfs_request_new(struct netfs_inode *inode, enum netfs_or
 		inode->uploads++;
 	else if (!netfs_request_writes(req))
 		inode->downloads++;
-	netfs_trace_request(rreq_new, req, origin);
+	netfs_trace_request(rreq_new, req, netfs_trace_word(netfs_origin_name(origin)));
 	return req;
 }
 

@@ -35,13 +35,19 @@ struct netfs_io;
 struct netfs_news;
 struct netfs_request;
 
+/* X(identifier, "what Linux's traces call it"). */
+#define NETFS_ORIGINS(X)                                                                           \
+	X(READ, "RP") /* somebody waits for it */                                                  \
+	X(READAHEAD, "RA")                                                                         \
+	X(WRITEBACK, "WB")                                                                         \
+	X(DIRECT_READ, "DR")                                                                       \
+	X(DIRECT_WRITE, "DW")                                                                      \
+	X(COPY, "2C") /* what was downloaded, for the cache alone */
+
 enum netfs_origin {
-	NETFS_ORIGIN_READ, /* somebody waits for it */
-	NETFS_ORIGIN_READAHEAD,
-	NETFS_ORIGIN_WRITEBACK,
-	NETFS_ORIGIN_DIRECT_READ,
-	NETFS_ORIGIN_DIRECT_WRITE,
-	NETFS_ORIGIN_COPY, /* what was downloaded, for the cache alone */
+#define NETFS_ORIGIN_ENUM(name, code) NETFS_ORIGIN_##name,
+	NETFS_ORIGINS(NETFS_ORIGIN_ENUM)
+#undef NETFS_ORIGIN_ENUM
 };
 
 /* A piece of a folio that takes part.  Holds a reference to both until all

@@ -33,7 +33,7 @@ static void lock_admitted(struct netfs_gate_wait *wait)
 {
 	struct netfs_completion *done = netfs_container_of(wait, struct netfs_completion, gate);
 
-	netfs_trace_file(gate_enter, done->inode, 0, 0, wait->class);
+	netfs_trace_file(gate_enter, done->inode, 0, 0, netfs_trace_gate(wait->class));
 	netfs_mutex_lock(&done->inode->mutex);
 	wait_for_quiet(done);
 }

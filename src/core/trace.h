@@ -61,4 +61,12 @@ netfs_trace_of_range(const struct netfs_inode *inode, uint64_t from, uint64_t to
 #define netfs_trace_file(event, inode, from, to, extra)                                            \
 	netfs_trace_from(event, netfs_trace_of_range(inode, from, to, extra))
 
+/* A gate's class as extra. */
+static inline uint64_t netfs_trace_gate(enum netfs_gate_class class)
+{
+	static const char *const words[] = {"buffered", "direct", "alone"};
+
+	return netfs_trace_word(words[class]);
+}
+
 #endif

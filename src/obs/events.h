@@ -6,6 +6,8 @@
  *
  *	X(identifier, "group", "CODE", "what extra is" or NULL, "meaning")
  *
+ * Where what extra is begins with a $, extra is a word: netfs_trace_word().
+ *
  * A record is made with netfs_trace(identifier, ...), see trace.h.
  */
 #ifndef OBS_EVENTS_H
@@ -27,7 +29,7 @@
 
 /* The life of a request. */
 #define NETFS_TRACE_RREQ_EVENTS(X)                                                                 \
-	X(rreq_new, "netfs_rreq", "NEW", "origin", "it was made")                                  \
+	X(rreq_new, "netfs_rreq", "NEW", "$origin", "it was made")                                 \
 	X(rreq_abandon, "netfs_rreq", "ABNDN", NULL, "it stayed empty")                            \
 	X(rreq_reissue, "netfs_rreq", "RESUBMT", NULL, "the issuer looks at it again")             \
 	X(rreq_pause, "netfs_rreq", "PAUSE", NULL, "the back end has no room for a slice")         \
@@ -84,8 +86,8 @@
 
 /* Waiting, sizes, decisions about a file. */
 #define NETFS_TRACE_FILE_EVENTS(X)                                                                 \
-	X(gate_wait, "netfs_gate", "WAIT", "class", "others are inside the file's gate")           \
-	X(gate_enter, "netfs_gate", "ENTER", "class", "its turn has come")                         \
+	X(gate_wait, "netfs_gate", "WAIT", "$class", "others are inside the file's gate")          \
+	X(gate_enter, "netfs_gate", "ENTER", "$class", "its turn has come")                        \
 	X(flush_begin, "netfs_flush", "BEGIN", "ranges", "waits for so many dirty ranges")         \
 	X(flush_end, "netfs_flush", "END", NULL, "they have arrived, or not")                      \
 	X(throttle_wait, "netfs_throttle", "WAIT", NULL, "a writer waits for the dirty limit")     \
@@ -100,12 +102,12 @@
 
 /* Names, connections, the disk cache. */
 #define NETFS_TRACE_OTHER_EVENTS(X)                                                                \
-	X(name_ask, "netfs_name", "ASK", "kind", "a question to the server")                       \
-	X(name_answer, "netfs_name", "ANSWER", "kind", "its answer")                               \
+	X(name_ask, "netfs_name", "ASK", "$kind", "a question to the server")                      \
+	X(name_answer, "netfs_name", "ANSWER", "$kind", "its answer")                              \
 	X(conn_try, "netfs_conn", "TRY", "attempt", "a connection is being made")                  \
 	X(conn_hello, "netfs_conn", "HELLO", NULL, "connected; the protocol is agreed on")         \
 	X(conn_ready, "netfs_conn", "READY", "epoch", "usable")                                    \
-	X(conn_lost, "netfs_conn", "LOST", "outstanding", "broken, or given up")                   \
+	X(conn_lost, "netfs_conn", "LOST", "attempts", "broken, or given up")                      \
 	X(conn_cancel, "netfs_conn", "CANCEL", "tag", "the server is asked to drop a message")     \
 	X(conn_probe, "netfs_conn", "PROBE", NULL, "is the server alive?")                         \
 	X(conn_close, "netfs_conn", "CLOSE", NULL, "ended on our side")                            \

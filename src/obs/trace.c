@@ -201,6 +201,11 @@ static void unpack(const uint64_t *word, uint32_t thread, struct netfs_trace_rec
 		.extra = word[WORD_EXTRA],
 		.error = (int32_t)(uint32_t)word[WORD_ERROR],
 	};
+	if (!event->extra_name || event->extra_name[0] != '$')
+		return;
+	record->extra_name++;
+	for (unsigned i = 0; i < 8; i++)
+		record->extra_text[i] = (char)(record->extra >> (8 * i));
 }
 
 /* The ring whose next record is the youngest; NETFS_THREADS_MAX: none. */
@@ -254,7 +259,9 @@ int netfs_trace_text(const struct netfs_trace_record *record, char *buf, size_t 
 		snprintf(who, sizeof(who), " R=%08x[%u]", record->request, record->sub);
 	else if (record->request)
 		snprintf(who, sizeof(who), " R=%08x", record->request);
-	if (record->extra_name)
+	if (record->extra_name && record->extra_text[0])
+		snprintf(extra, sizeof(extra), " %s=%s", record->extra_name, record->extra_text);
+	else if (record->extra_name)
 		snprintf(extra, sizeof(extra), " %s=%llu", record->extra_name,
 			 (unsigned long long)record->extra);
 	if (record->error)

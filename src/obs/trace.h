@@ -32,6 +32,16 @@ struct netfs_trace_info {
 	int error;
 };
 
+/* The first eight bytes of a word, as a number. */
+static inline uint64_t netfs_trace_word(const char *text)
+{
+	uint64_t word = 0;
+
+	for (unsigned i = 0; i < 8 && text[i]; i++)
+		word |= (uint64_t)(uint8_t)text[i] << (8 * i);
+	return word;
+}
+
 void netfs_trace_put(enum netfs_trace_event event, const struct netfs_trace_info *info);
 
 #define netfs_trace(event, ...) netfs_trace_from(event, ((struct netfs_trace_info){__VA_ARGS__}))

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <base/assert.h>
 #include <base/list.h>
+#include <obs/trace.h>
 #include <vfs/ask.h>
 #include <vfs/mount.h>
 
@@ -27,9 +28,11 @@ enum owed {
 struct ask_row {
 	size_t function; /* offset in struct netfs_be_ops */
 	unsigned owes; /* enum owed */
+	const char *name;
 };
 
-#define ROW(kind, member, owes) [NETFS_ASK_##kind] = {offsetof(struct netfs_be_ops, member), owes}
+#define ROW(kind, member, owes)                                                                    \
+	[NETFS_ASK_##kind] = {offsetof(struct netfs_be_ops, member), owes, #member}
 
 static const struct ask_row rows[NETFS_ASK_COUNT] = {
 	ROW(LOOKUP, lookup, OWES_NODE | OWES_ATTR),
@@ -132,6 +135,7 @@ static void ask_answered(struct netfs_op *op, int err)
 		op->node = NULL;
 		op->handle = NULL;
 	}
+	netfs_trace(name_answer, .extra = netfs_trace_word(rows[ask->kind].name), .error = err);
 	ask_drop_arguments(ask);
 	ask->done(ask, err);
 }
@@ -259,6 +263,8 @@ void netfs_ask_send(struct netfs_ask *ask)
 		return;
 	}
 	netfs_count(&ask->mount->stats, name_requests);
+	netfs_trace(name_ask, .start = ask->start, .len = ask->len,
+		    .extra = netfs_trace_word(rows[ask->kind].name));
 	switch (ask->kind) {
 	case NETFS_ASK_MKNOD ... NETFS_ASK_CREATE:
 		ask_send_name(ask, ops);

@@ -324,8 +324,16 @@ size_t netfs_mount_stats(struct netfs_mount *mount, struct netfs_stat *ret_stats
 	for (size_t i = 0; i < NETFS_STAT_COUNT && i < max; i++) {
 		ret_stats[i].name = netfs_stat_name((enum netfs_stat_id)i);
 		ret_stats[i].meaning = netfs_stat_meaning((enum netfs_stat_id)i);
+		ret_stats[i].group = netfs_stat_group((enum netfs_stat_id)i);
+		ret_stats[i].code = netfs_stat_code((enum netfs_stat_id)i);
 		ret_stats[i].value =
 			atomic_load_explicit(&mount->stats.value[i], memory_order_relaxed);
 	}
 	return NETFS_STAT_COUNT;
+}
+
+size_t netfs_mount_requests(struct netfs_mount *mount, struct netfs_request_info *ret_requests,
+			    size_t max)
+{
+	return netfs_core_list_requests(mount->core, ret_requests, max);
 }

@@ -30,6 +30,7 @@
 #include <string.h>
 #include <backend/backends.h>
 #include <env/random.h>
+#include <obs/trace.h>
 #include "p9.h"
 
 void p9_conn_enter(struct p9_conn *conn)
@@ -184,6 +185,7 @@ static void lose(struct p9_conn *conn)
 	bool for_good = conn->address.kind == NETFS_SOCKET_FD;
 	struct netfs_list list;
 
+	netfs_trace(conn_lost, .extra = conn->attempts, .error = conn->fault);
 	netfs_list_init(&list);
 	cut(conn, for_good ? P9_GONE : P9_DOWN, &list);
 	conn->retry_ns = netfs_clock_now() + backoff_ns(conn);
@@ -204,6 +206,7 @@ static void open_socket(struct p9_conn *conn)
 	struct netfs_socket *socket;
 	int err = netfs_socket_open(&conn->address, &conn->task, &conn->task, &socket);
 
+	netfs_trace(conn_try, .extra = conn->attempts, .error = err);
 	if (err) {
 		p9_conn_fault(conn, err, "cannot connect to %s: %s", conn->be.address,
 			      strerrordesc_np(-err));
@@ -248,6 +251,7 @@ static void check_connected(struct p9_conn *conn)
 	} else if (err) {
 		p9_conn_fault(conn, err, "cannot connect to %s: %s", where, strerrordesc_np(-err));
 	} else {
+		netfs_trace(conn_hello);
 		set_state(conn, P9_HELLO);
 		p9_hello_start(conn);
 	}
@@ -276,6 +280,7 @@ void p9_conn_ready(struct p9_conn *conn, struct netfs_node *root, const struct n
 	netfs_mutex_lock(&conn->lock);
 	conn->state = P9_READY;
 	conn->epoch++;
+	netfs_trace(conn_ready, .extra = conn->epoch);
 	p9_call_unpark_locked(&conn->parked, &list);
 	starved = conn->starved;
 	conn->starved = false;
@@ -488,6 +493,7 @@ void p9_disconnect(struct netfs_be *be, struct netfs_op *op)
 {
 	struct p9_conn *conn = p9_conn_of(be);
 
+	netfs_trace(conn_close);
 	p9_conn_enter(conn);
 	netfs_mutex_lock(&conn->lock);
 	conn->closing = true;

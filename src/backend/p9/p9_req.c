@@ -16,6 +16,7 @@
  * Locks: conn->lock for the table, then send_lock for the queue.
  */
 #include <string.h>
+#include <obs/trace.h>
 #include "p9.h"
 
 /* A heap frame with its bytes. */
@@ -256,6 +257,7 @@ bool p9_req_flush_locked(struct p9_conn *conn, struct p9_req *req)
 	if (!conn->tags[req->tag].flushing &&
 	    queue_flush(conn, P9_TAG_FLUSH + req->tag, req->tag)) {
 		conn->tags[req->tag].flushing = true;
+		netfs_trace(conn_cancel, .extra = req->tag);
 		if (conn->flushing++ == 0)
 			conn->flush_ns = netfs_clock_now();
 		/* The watch sets the timer for it. */
@@ -266,6 +268,7 @@ bool p9_req_flush_locked(struct p9_conn *conn, struct p9_req *req)
 
 void p9_send_probe(struct p9_conn *conn)
 {
+	netfs_trace(conn_probe);
 	if (queue_flush(conn, P9_TAG_PROBE, P9_TAG_PROBE - 1))
 		p9_send(conn);
 }
