@@ -42,12 +42,14 @@ int netfs_cli_mount(int argc, char **argv);
 int netfs_cli_umount(int argc, char **argv);
 int netfs_cli_status(int argc, char **argv);
 int netfs_cli_stats(int argc, char **argv);
+int netfs_cli_trace(int argc, char **argv);
 int netfs_cli_help(int argc, char **argv);
 /* Called as mount.unetfs by mount(8). */
 int netfs_cli_mount_helper(int argc, char **argv);
 extern const struct netfs_cli_flag netfs_cli_mount_flags[];
 extern const struct netfs_cli_flag netfs_cli_umount_flags[];
 extern const struct netfs_cli_flag netfs_cli_status_flags[];
+extern const struct netfs_cli_flag netfs_cli_json_flags[];
 extern const struct netfs_cli_flag netfs_cli_help_flags[];
 
 /* "unetfs: ...\n" on stderr: one line, whatever is in it. */

@@ -34,6 +34,7 @@
 enum connection_state {
 	CONNECTION_FREE,
 	CONNECTION_ASKING, /* the request is being read */
+	CONNECTION_SENDING, /* a long answer goes out as the other side reads it */
 	CONNECTION_DRAINING, /* waits for the sync */
 	CONNECTION_STAYING, /* waits for the end of the mount */
 };
@@ -43,6 +44,8 @@ struct connection {
 	int fd;
 	size_t used;
 	char request[REQUEST_MAX];
+	struct netfs_cli_text answer; /* SENDING */
+	size_t sent; /* of it */
 };
 
 enum sync_state {
@@ -81,6 +84,8 @@ static void wake(struct netfs_cli_control *control)
 
 static void connection_close(struct connection *connection)
 {
+	if (connection->state == CONNECTION_SENDING)
+		netfs_cli_text_done(&connection->answer);
 	close(connection->fd);
 	connection->fd = -1;
 	connection->state = CONNECTION_FREE;
@@ -232,19 +237,46 @@ static void tell_progress_locked(struct netfs_cli_control *control, uint64_t dir
 
 /* ------------------------------------------------------------ requests */
 
-static void answer_report(struct netfs_cli_control *control, struct connection *connection)
+/* Goes on with a long answer as far as the other side reads it. */
+static void send_on(struct connection *connection)
+{
+	struct netfs_cli_text *text = &connection->answer;
+	ssize_t n;
+
+	while (connection->sent < text->len) {
+		n = send(connection->fd, text->data + connection->sent,
+			 text->len - connection->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0)
+			break;
+		connection->sent += (size_t)n;
+	}
+	connection_close(connection);
+}
+
+/* Answers with a text, of any length; then the connection ends. */
+static void answer_text(struct netfs_cli_control *control, struct connection *connection,
+			void (*fill)(void *user, struct netfs_cli_text *text))
 {
 	struct netfs_cli_text text;
 
 	netfs_cli_text_init(&text);
 	pthread_mutex_unlock(&control->lock);
-	control->ops->report(control->user, &text);
+	fill(control->user, &text);
 	pthread_mutex_lock(&control->lock);
-	if (connection->state == CONNECTION_ASKING && text.data && !text.failed)
-		say(connection, text.data, text.len);
-	netfs_cli_text_done(&text);
-	if (connection->state == CONNECTION_ASKING)
-		connection_close(connection);
+	if (connection->state != CONNECTION_ASKING || text.failed) {
+		netfs_cli_text_done(&text);
+		if (connection->state == CONNECTION_ASKING)
+			connection_close(connection);
+		return;
+	}
+	connection->answer = text;
+	connection->sent = 0;
+	connection->state = CONNECTION_SENDING;
+	send_on(connection);
 }
 
 static void answer_abort(struct netfs_cli_control *control, struct connection *connection)
@@ -277,7 +309,11 @@ static void answer_drain(struct netfs_cli_control *control, struct connection *c
 static void answer_locked(struct netfs_cli_control *control, struct connection *connection)
 {
 	if (strcmp(connection->request, "report") == 0) {
-		answer_report(control, connection);
+		answer_text(control, connection, control->ops->report);
+	} else if (strcmp(connection->request, "requests") == 0) {
+		answer_text(control, connection, control->ops->requests);
+	} else if (strcmp(connection->request, "trace") == 0) {
+		answer_text(control, connection, control->ops->trace);
 	} else if (strcmp(connection->request, "drain") == 0) {
 		answer_drain(control, connection);
 	} else if (strcmp(connection->request, "abort") == 0) {
@@ -324,7 +360,11 @@ static void serve_events_locked(struct netfs_cli_control *control, const struct 
 	for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
 		struct connection *connection = &control->connections[i];
 
-		if (fds[2 + i].revents && connection->fd == fds[2 + i].fd)
+		if (!fds[2 + i].revents || connection->fd != fds[2 + i].fd)
+			continue;
+		if (connection->state == CONNECTION_SENDING)
+			send_on(connection);
+		else
 			read_locked(control, connection);
 	}
 	if (fds[0].revents)
@@ -342,6 +382,8 @@ static int prepare_locked(struct netfs_cli_control *control, struct pollfd *fds)
 		struct connection *connection = &control->connections[i];
 
 		fds[2 + i] = (struct pollfd){.fd = connection->fd, .events = POLLIN};
+		if (connection->state == CONNECTION_SENDING)
+			fds[2 + i].events = POLLOUT;
 		if (connection->state == CONNECTION_DRAINING)
 			timeout = PROGRESS_MS;
 	}

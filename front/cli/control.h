@@ -5,7 +5,9 @@
  *
  *	report		the state of the mount, one fact a line, then the end:
  *			"s name text", "u name number", "b name 0|1",
- *			"c name number meaning" for a counter
+ *			"c name number group code meaning" for a counter
+ *	requests	the living requests, see inside.h
+ *	trace		the flight recorder, see inside.h
  *	drain		sends everything: "left N" now and then, at last
  *			"synced" or "failed ERRNO LEFT reason"
  *	abort		gives up everything: "dropping N"
@@ -25,6 +27,8 @@ struct netfs_cli_control;
 /* What the server asks the mount.  From its own thread. */
 struct netfs_cli_control_ops {
 	void (*report)(void *user, struct netfs_cli_text *text);
+	void (*requests)(void *user, struct netfs_cli_text *text);
+	void (*trace)(void *user, struct netfs_cli_text *text);
 	/* Starts a sync; false where the mount is being closed already. */
 	bool (*sync)(void *user, struct netfs_call *call);
 	uint64_t (*dirty)(void *user);

@@ -33,11 +33,13 @@
 #include <sys/signalfd.h>
 #include <syslog.h>
 #include <unistd.h>
+#include <base/assert.h>
 #include <base/list.h>
 #include <fuse/fuse_front.h>
 #include "cli.h"
 #include "control.h"
 #include "daemon.h"
+#include "inside.h"
 #include "runtime.h"
 #include "supervisor.h"
 
@@ -239,10 +241,27 @@ static void report(void *user, struct netfs_cli_text *text)
 	add_number(text, "requests", picture->requests);
 	add_fact(text, "kernel", daemon->features);
 	for (size_t i = 0; i < daemon->nstats; i++)
-		netfs_cli_text_add(text, "c %s %llu %s\n", daemon->stats[i].name,
+		netfs_cli_text_add(text, "c %s %llu %s %s %s\n", daemon->stats[i].name,
 				   (unsigned long long)daemon->stats[i].value,
+				   daemon->stats[i].group, daemon->stats[i].code,
 				   daemon->stats[i].meaning);
 	pthread_mutex_unlock(&daemon->lock);
+}
+
+static void list_requests(void *user, struct netfs_cli_text *text)
+{
+	struct daemon *daemon = user;
+
+	pthread_mutex_lock(&daemon->lock);
+	if (!daemon->closing && daemon->mount)
+		netfs_cli_inside_requests(text, daemon->mount);
+	pthread_mutex_unlock(&daemon->lock);
+}
+
+/* The recorder belongs to the process, so it can be read to the very end. */
+static void dump_trace(void *user, struct netfs_cli_text *text)
+{
+	netfs_cli_inside_trace(text);
 }
 
 /* The mount cannot be closed meanwhile: that waits for the sync that the
@@ -288,6 +307,8 @@ static uint64_t give_up(void *user)
 
 static const struct netfs_cli_control_ops control_ops = {
 	.report = report,
+	.requests = list_requests,
+	.trace = dump_trace,
 	.sync = control_sync,
 	.dirty = unsent,
 	.abort = give_up,
@@ -400,6 +421,12 @@ static void publish(struct daemon *daemon)
 		say(daemon, NETFS_LOG_WARN, "no control socket: %s", strerror(-err));
 }
 
+/* A failed assertion, which may hold any lock: syslog(3) takes its own. */
+static void last_words(const char *line)
+{
+	syslog(LOG_CRIT, "%s", line);
+}
+
 /* From here on nobody reads our standard streams. */
 static void leave_terminal(struct daemon *daemon)
 {
@@ -407,6 +434,7 @@ static void leave_terminal(struct daemon *daemon)
 
 	openlog("unetfs", LOG_PID, LOG_DAEMON);
 	daemon->to_syslog = true;
+	netfs_last_words_to(last_words);
 	for (int i = 0; i < 3 && fd >= 0; i++)
 		dup2(fd, i);
 	if (fd > 2)

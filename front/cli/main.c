@@ -34,11 +34,13 @@ const struct netfs_cli_verb netfs_cli_verbs[] = {
 	},
 	{
 		.name = "status",
-		.arguments = "[--json] [DIR]",
+		.arguments = "[--json] [--requests] [DIR]",
 		.summary = "what mounts are doing; all of them without DIR",
 		.text = "Says of the mount at DIR, or of all, where it comes from, whether it "
 			"is connected, what is unsent, cached and open, and what the kernel "
-			"offers.\nWith --json the counters of stats are included.",
+			"offers.\nWith --json the counters of stats are included.\nWith "
+			"--requests it lists what is on its way just now: file, range, how far, "
+			"since when, and who holds it.",
 		.flags = netfs_cli_status_flags,
 		.run = netfs_cli_status,
 	},
@@ -46,9 +48,26 @@ const struct netfs_cli_verb netfs_cli_verbs[] = {
 		.name = "stats",
 		.arguments = "[--json] DIR",
 		.summary = "the counters of a mount",
-		.text = "Prints all counters of the mount at DIR since it was made.",
-		.flags = netfs_cli_status_flags,
+		.text = "Prints all counters of the mount at DIR since it was made, in groups, "
+			"each "
+			"with its name in Linux's /proc/fs/netfs/stats where it has one.",
+		.flags = netfs_cli_json_flags,
 		.run = netfs_cli_stats,
+	},
+	{
+		.name = "trace",
+		.arguments = "[--json] DIR",
+		.summary = "what a mount did last",
+		.text = "Prints the flight recorder of the mount at DIR, oldest first: the last "
+			"few "
+			"thousand events of each of its threads, which are always kept.\nA line "
+			"has "
+			"the time, the thread, the event in the words of Linux's traces, the "
+			"file's "
+			"number, the range, and the error; all but the time in hexadecimal.\nWith "
+			"--json it is in the format of chrome://tracing and ui.perfetto.dev.",
+		.flags = netfs_cli_json_flags,
+		.run = netfs_cli_trace,
 	},
 	{
 		.name = "help",

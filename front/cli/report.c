@@ -22,7 +22,7 @@ static bool digits(const char *text)
 
 bool netfs_cli_fact_parse(char *line, struct netfs_cli_fact *ret_fact)
 {
-	char *name = line + 2, *value, *meaning = (char *)"";
+	char *name = line + 2, *value, *rest[3] = {NULL, NULL, NULL};
 
 	if (!line[0] || !strchr("subc", line[0]) || line[1] != ' ')
 		return false;
@@ -30,11 +30,11 @@ bool netfs_cli_fact_parse(char *line, struct netfs_cli_fact *ret_fact)
 	if (!value || value == name)
 		return false;
 	*value++ = '\0';
-	if (line[0] == 'c') {
-		meaning = strchr(value, ' ');
-		if (!meaning)
+	for (unsigned i = 0; line[0] == 'c' && i < 3; i++) {
+		rest[i] = strchr(i ? rest[i - 1] : value, ' ');
+		if (!rest[i])
 			return false;
-		*meaning++ = '\0';
+		*rest[i]++ = '\0';
 	}
 	if (line[0] != 's' && !digits(value))
 		return false;
@@ -42,26 +42,50 @@ bool netfs_cli_fact_parse(char *line, struct netfs_cli_fact *ret_fact)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
 	}
-	*ret_fact = (struct netfs_cli_fact){line[0], name, value, meaning};
+	*ret_fact = (struct netfs_cli_fact){line[0], name, value, "", "", ""};
+	if (line[0] != 'c')
+		return true;
+	ret_fact->group = rest[0];
+	ret_fact->code = rest[1];
+	ret_fact->meaning = rest[2];
 	return true;
+}
+
+int netfs_cli_ask(const struct netfs_cli_record *record, const char *request,
+		  void (*fn)(void *user, char *line), void *user)
+{
+	struct netfs_cli_contact contact;
+	char line[1024];
+	int n, err = netfs_cli_contact_open(record->socket, request, &contact);
+
+	if (err < 0)
+		return err;
+	while ((n = netfs_cli_contact_line(&contact, line, sizeof(line), REPORT_MS)) > 0)
+		fn(user, line);
+	netfs_cli_contact_close(&contact);
+	return n;
+}
+
+struct reader {
+	void (*fn)(void *user, const struct netfs_cli_fact *fact);
+	void *user;
+};
+
+static void take_fact(void *user, char *line)
+{
+	struct reader *reader = user;
+	struct netfs_cli_fact fact;
+
+	if (netfs_cli_fact_parse(line, &fact))
+		reader->fn(reader->user, &fact);
 }
 
 int netfs_cli_report(const struct netfs_cli_record *record,
 		     void (*fn)(void *user, const struct netfs_cli_fact *fact), void *user)
 {
-	struct netfs_cli_contact contact;
-	struct netfs_cli_fact fact;
-	char line[1024];
-	int n, err = netfs_cli_contact_open(record->socket, "report", &contact);
+	struct reader reader = {fn, user};
 
-	if (err < 0)
-		return err;
-	while ((n = netfs_cli_contact_line(&contact, line, sizeof(line), REPORT_MS)) > 0) {
-		if (netfs_cli_fact_parse(line, &fact))
-			fn(user, &fact);
-	}
-	netfs_cli_contact_close(&contact);
-	return n;
+	return netfs_cli_ask(record, "report", take_fact, &reader);
 }
 
 struct search {

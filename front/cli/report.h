@@ -12,14 +12,21 @@ struct netfs_cli_fact {
 	char kind; /* 's' text, 'u' number, 'b' truth, 'c' counter */
 	const char *name;
 	const char *value;
-	const char *meaning; /* of a counter */
+	const char *group; /* of a counter, as the next two */
+	const char *code;
+	const char *meaning;
 };
 
 /* Takes a line apart, in place.  False where it is malformed. */
 bool netfs_cli_fact_parse(char *line, struct netfs_cli_fact *ret_fact);
-/* Asks a mount; fn is called for each fact.  0 or negative errno. */
+/* Asks a mount; fn is called for each line of the answer.  0 or negative errno. */
+int netfs_cli_ask(const struct netfs_cli_record *record, const char *request,
+		  void (*fn)(void *user, char *line), void *user);
+/* Asks for the report; fn is called for each fact.  0 or negative errno. */
 int netfs_cli_report(const struct netfs_cli_record *record,
 		     void (*fn)(void *user, const struct netfs_cli_fact *fact), void *user);
+/* unetfs status --requests; the exit code. */
+int netfs_cli_requests_print(const struct netfs_cli_record *record, bool json);
 /*
  * The mount that dir is, or is in.  0, or an exit code, reported.
  */

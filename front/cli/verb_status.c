@@ -16,6 +16,12 @@
 
 const struct netfs_cli_flag netfs_cli_status_flags[] = {
 	{"--json", "for programs"},
+	{"--requests", "the living requests of the mount at DIR instead"},
+	{NULL, NULL},
+};
+
+const struct netfs_cli_flag netfs_cli_json_flags[] = {
+	{"--json", "for programs"},
 	{NULL, NULL},
 };
 
@@ -24,6 +30,7 @@ struct view {
 	struct netfs_cli_text text;
 	bool json;
 	bool counters_open; /* json: inside the member "stats" */
+	char group[32]; /* of the last counter */
 	unsigned mounts;
 };
 
@@ -72,9 +79,12 @@ static bool is_stale(const struct netfs_cli_record *record, int err)
 /* A record whose process does not answer. */
 static void show_dead(struct view *view, const struct netfs_cli_record *record)
 {
-	const struct netfs_cli_fact name = {'s', "mount_point", record->mount_point, ""};
-	const struct netfs_cli_fact source = {'s', "source", record->source, ""};
-	const struct netfs_cli_fact state = {'s', "state", "dead: its process does not answer", ""};
+	const struct netfs_cli_fact name = {
+		.kind = 's', .name = "mount_point", .value = record->mount_point};
+	const struct netfs_cli_fact source = {
+		.kind = 's', .name = "source", .value = record->source};
+	const struct netfs_cli_fact state = {
+		.kind = 's', .name = "state", .value = "dead: its process does not answer"};
 
 	show_fact(view, &name);
 	show_fact(view, &source);
@@ -144,17 +154,22 @@ static int print(struct netfs_cli_text *text)
 	return code;
 }
 
-/* --json anywhere, at most one directory.  0 or an exit code. */
-static int parse(int argc, char **argv, bool *ret_json, const char **ret_dir)
+/* Flags anywhere, at most one directory.  ret_requests NULL: no such flag.  0
+ * or an exit code. */
+static int parse(int argc, char **argv, bool *ret_json, bool *ret_requests, const char **ret_dir)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'}, {"requests", no_argument, NULL, 'r'}, {0}};
 	int opt;
 
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (opt != 'j')
+		if (opt == 'j')
+			*ret_json = true;
+		else if (opt == 'r' && ret_requests)
+			*ret_requests = true;
+		else
 			return netfs_cli_usage(argv[0], "%s", argv[optind - 1]);
-		*ret_json = true;
 	}
 	if (argc - optind > 1)
 		return netfs_cli_usage(argv[0], "one directory is wanted");
@@ -181,8 +196,11 @@ int netfs_cli_status(int argc, char **argv)
 	struct netfs_cli_record record;
 	struct view view = {0};
 	const char *dir = NULL;
-	int code = parse(argc, argv, &view.json, &dir);
+	bool requests = false;
+	int code = parse(argc, argv, &view.json, &requests, &dir);
 
+	if (code == NETFS_CLI_OK && requests && !dir)
+		code = netfs_cli_usage("status", "--requests wants a directory");
 	if (code != NETFS_CLI_OK)
 		return code;
 	if (!dir)
@@ -190,6 +208,8 @@ int netfs_cli_status(int argc, char **argv)
 	code = netfs_cli_report_find(dir, &record);
 	if (code != NETFS_CLI_OK)
 		return code;
+	if (requests)
+		return netfs_cli_requests_print(&record, view.json);
 	show_mount(&view, &record);
 	if (view.json)
 		netfs_cli_text_put(&view.text, "\n", 1);
@@ -202,11 +222,15 @@ static void show_counter(void *user, const struct netfs_cli_fact *fact)
 
 	if (fact->kind != 'c')
 		return;
-	if (view->json)
+	if (view->json) {
 		netfs_cli_fact_json(&view->text, fact);
-	else
-		netfs_cli_text_add(&view->text, "%-20s %15s  %s\n", fact->name, fact->value,
-				   fact->meaning);
+		return;
+	}
+	if (strcmp(view->group, fact->group) != 0)
+		netfs_cli_text_add(&view->text, "%s%s\n", view->group[0] ? "\n" : "", fact->group);
+	snprintf(view->group, sizeof(view->group), "%s", fact->group);
+	netfs_cli_text_add(&view->text, "  %-22s %15s  %-3s %s\n", fact->name, fact->value,
+			   fact->code, fact->meaning);
 }
 
 int netfs_cli_stats(int argc, char **argv)
@@ -214,7 +238,7 @@ int netfs_cli_stats(int argc, char **argv)
 	struct netfs_cli_record record;
 	struct view view = {0};
 	const char *dir = NULL;
-	int err, code = parse(argc, argv, &view.json, &dir);
+	int err, code = parse(argc, argv, &view.json, NULL, &dir);
 
 	if (code == NETFS_CLI_OK && !dir)
 		code = netfs_cli_usage("stats", "a directory is wanted");

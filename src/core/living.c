@@ -82,9 +82,10 @@ static void show_inside(const struct netfs_request *req, struct netfs_request_in
 	ret_info->end = req->end;
 	ret_info->stalled = req->stalled;
 	ret_info->cancelled = req->cancelling > 0;
-	ret_info->nstreams = NETFS_STREAMS;
-	for (unsigned i = 0; i < NETFS_STREAMS; i++)
-		show_stream(&req->stream[i], &ret_info->stream[i]);
+	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
+		if (req->stream[i].active)
+			show_stream(&req->stream[i], &ret_info->stream[ret_info->nstreams++]);
+	}
 	for (unsigned i = 0; i < NETFS_REF_COUNT; i++) {
 		if (req->ref[i])
 			ret_info->ref[ret_info->nrefs++] =

@@ -216,7 +216,7 @@ void netfs_request_put(struct netfs_request *req, enum netfs_ref why, struct net
 	netfs_assert(req->finished);
 	for (unsigned i = 0; i < NETFS_REF_COUNT; i++)
 		netfs_assert(req->ref[i] == 0);
-	netfs_trace_request(rreq_free, req, 0);
+	netfs_trace_request(rreq_free, req, netfs_trace_word(netfs_origin_name(req->origin)));
 	leave_living(req);
 	while (req->collect_seg < req->nsegs)
 		netfs_request_drop_seg(req);

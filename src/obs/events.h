@@ -36,7 +36,7 @@
 	X(rreq_retry_wait, "netfs_rreq", "WAIT-RETRY", "delay_ns", "it waits to send again")       \
 	X(rreq_cancel, "netfs_rreq", "INTR", NULL, "somebody calls it off")                        \
 	X(rreq_done, "netfs_rreq", "DONE", NULL, "all is settled")                                 \
-	X(rreq_free, "netfs_rreq", "FREE", NULL, "nobody holds it any more")                       \
+	X(rreq_free, "netfs_rreq", "FREE", "$origin", "nobody holds it any more")                  \
 	X(collect, "netfs_collect", "STREAM", "stream", "a stream is settled as far as start")
 
 /* The life of a subrequest. */

@@ -56,17 +56,30 @@ static void each_kind_of_line_is_taken_apart(void **state)
 	assert_true(parse("u dirty 123"));
 	assert_string_equal(fact.value, "123");
 	assert_true(parse("b connected 1"));
-	assert_true(parse("c read_bytes 7 bytes those reads returned"));
+	assert_true(parse("c read_bytes 7 Reads DR bytes those reads returned"));
 	assert_string_equal(fact.name, "read_bytes");
 	assert_string_equal(fact.value, "7");
+	assert_string_equal(fact.group, "Reads");
+	assert_string_equal(fact.code, "DR");
 	assert_string_equal(fact.meaning, "bytes those reads returned");
 }
 
 static void malformed_lines_are_refused(void **state)
 {
 	static const char *const lines[] = {
-		"",	     "s",	   "x name value", "sname value", "s name",   "u dirty",
-		"u dirty x", "u dirty -1", "u dirty 1;2",  "c reads 7",	  "s  value",
+		"",
+		"s",
+		"x name value",
+		"sname value",
+		"s name",
+		"u dirty",
+		"u dirty x",
+		"u dirty -1",
+		"u dirty 1;2",
+		"c reads 7",
+		"s  value",
+		"c reads 7 Reads",
+		"c reads 7 Reads DR",
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
