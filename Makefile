@@ -41,12 +41,13 @@ tsan:
 # What is measured or installed: without checks of lock ranks, without tests.
 release:
 	@$(MAKE) --no-print-directory all BUILD=build-release \
-		TARGETS="front/unetfs front/unetfs.1 bench/unetfs-load" \
+		TARGETS="front/unetfs front/unetfs.1 bench/unetfs-load bench/unetfs-hit" \
 		MESON="--buildtype=release -Dchecked=false --prefix=$(PREFIX)"
 
 bench:
 	@tools/deps build test
 	@$(MAKE) --no-print-directory release
+	@build-release/bench/unetfs-hit
 	@BUILD=build-release bench/run
 
 install: release

@@ -242,24 +242,21 @@ struct ahead {
 	struct netfs_opener *opener;
 	struct netfs_ra_stream *stream;
 	struct netfs_news *news;
+	bool first; /* nothing was asked for ahead of the stream before */
 };
 
 static void widen(struct ahead *a)
 {
 	struct netfs_ra_stream *stream = a->stream;
 	uint32_t most = netfs_pace_window(a->inode->core);
-	bool first = stream->window == 0;
 
+	a->first = stream->window == 0;
 	if (a->opener->ra.mode == NETFS_RA_EAGER)
 		stream->window = most;
 	else
 		stream->window = stream->window ? stream->window * 2 : WINDOW_FIRST;
 	if (stream->window > most)
 		stream->window = most;
-	if (first)
-		netfs_trace_file(ra_start, a->inode, stream->from, stream->to, stream->window);
-	else
-		netfs_trace_file(ra_more, a->inode, stream->from, stream->to, stream->window);
 }
 
 /* Asks for [from, to).  False: there is no memory for all of it; how far it
@@ -267,8 +264,14 @@ static void widen(struct ahead *a)
 static bool ask(struct ahead *a, uint64_t from, uint64_t to, uint64_t *ret_to)
 {
 	struct netfs_range want = {from, to};
+	struct netfs_list *last = a->news->issue.prev;
 
 	netfs_read_want(a->inode, a->opener, &want, NETFS_WANT_AHEAD, a->news);
+	/* What is in memory already is no news. */
+	if (a->news->issue.prev != last && a->first)
+		netfs_trace_file(ra_start, a->inode, from, to, a->stream->window);
+	else if (a->news->issue.prev != last)
+		netfs_trace_file(ra_more, a->inode, from, to, a->stream->window);
 	*ret_to = want.from < to ? want.from : to;
 	if (want.from >= to)
 		return true;

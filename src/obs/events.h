@@ -94,7 +94,6 @@
 	X(throttle_resume, "netfs_throttle", "RESUME", NULL, "it goes on")                         \
 	X(ra_start, "netfs_readahead", "START", "window", "a stream was recognized")               \
 	X(ra_more, "netfs_readahead", "MORE", "window", "half the window is used up")              \
-	X(ra_end, "netfs_readahead", "END", "window", "the reader went elsewhere")                 \
 	X(file_resize, "netfs_file", "RESIZE", "before", "the file has this length now")           \
 	X(file_remote, "netfs_file", "REMOTE", "before", "the server told another length")         \
 	X(file_error, "netfs_file", "ERROR", "stuck", "a write-back error was kept")               \

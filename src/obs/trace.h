@@ -46,7 +46,11 @@ void netfs_trace_put(enum netfs_trace_event event, const struct netfs_trace_info
 
 #define netfs_trace(event, ...) netfs_trace_from(event, ((struct netfs_trace_info){__VA_ARGS__}))
 
-/* The same with the info in one piece, from a function that makes one. */
+/* The same with the info in one piece, from a function that makes one.  Without
+ * the recorder only to measure what it costs (bench/hit.c). */
+#if NETFS_TRACE_OFF
+#define netfs_trace_from(event, from) ((void)sizeof(from))
+#else
 #define netfs_trace_from(event, from)                                                              \
 	do {                                                                                       \
 		struct netfs_trace_info trace_info_ = (from);                                      \
@@ -54,6 +58,7 @@ void netfs_trace_put(enum netfs_trace_event event, const struct netfs_trace_info
 		NETFS_PROBE(event, trace_info_);                                                   \
 		netfs_trace_put(NETFS_TRACE_##event, &trace_info_);                                \
 	} while (0)
+#endif
 
 /* Forgets what was recorded so far.  For tests. */
 void netfs_trace_clear(void);
