@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Goal: an answer that comes late tells about the past, and is taken for no
+ * more than that: old bytes do not come back, and an upload of old bytes does
+ * not count for those that were written since.
+ * Method: one file in the rig, whose server holds answers back while the world
+ * goes on.
+ */
+#include "rig.h"
+
+#define PAGE 4096
+
+/* Answers a held slice with what the server had then. */
+static void answer_from(struct rig *rig, unsigned held, const uint8_t *then)
+{
+	static uint8_t now[RIG_ROOM];
+
+	memcpy(now, rig->server, RIG_ROOM);
+	memcpy(rig->server, then, RIG_ROOM);
+	rig_answer(rig, held, SIZE_MAX, 0, 0);
+	memcpy(rig->server, now, RIG_ROOM);
+}
+
+/* The file changed at the server while it was read: what the read brings is
+ * worth nothing, also to one who asked for the same bytes since. */
+static void an_old_download_does_not_bring_old_bytes(void **unused)
+{
+	static uint8_t then[RIG_ROOM];
+	static struct rig rig;
+	static struct rig_io first, second;
+
+	rig_start(&rig, 3 * PAGE, NULL);
+	memcpy(then, rig.server, RIG_ROOM);
+	rig.hold = true;
+	rig_begin(&rig, &first, false, 0, PAGE, 0);
+	rig_remote_change(&rig, 3 * PAGE, true);
+	rig_run();
+	rig_begin(&rig, &second, false, 0, PAGE, 0);
+	assert_true(rig.nheld >= 2);
+	answer_from(&rig, 0, then);
+	assert_false(second.ended);
+	rig_release(&rig);
+	assert_int_equal(rig_finish(&first), PAGE);
+	assert_int_equal(rig_finish(&second), PAGE);
+	assert_memory_equal(second.buf, rig.mine, PAGE);
+	rig_check(&rig);
+	rig_stop(&rig);
+}
+
+/* As that, where a part of the page was written meanwhile. */
+static void an_old_download_does_not_hide_a_write(void **unused)
+{
+	static uint8_t then[RIG_ROOM];
+	static struct rig rig;
+	static struct rig_io first;
+
+	rig_start(&rig, 3 * PAGE, NULL);
+	memcpy(then, rig.server, RIG_ROOM);
+	rig.hold = true;
+	rig_begin(&rig, &first, false, 0, PAGE, 0);
+	rig_write(&rig, 1000, 500);
+	answer_from(&rig, 0, then);
+	assert_int_equal(rig_finish(&first), PAGE);
+	assert_memory_equal(first.buf, rig.mine, PAGE);
+	rig.hold = false;
+	rig_check(&rig);
+	assert_int_equal(rig_flush(&rig), 0);
+	rig_stop(&rig);
+}
+
+/* What is clean of a page goes when its upload is over, where it was to be
+ * forgotten during it. */
+static void what_is_forgotten_under_upload_is_read_again(void **unused)
+{
+	static struct rig rig;
+	struct rig_flush flush;
+
+	rig_start(&rig, 3 * PAGE, NULL);
+	rig_check(&rig);
+	rig_write(&rig, 1000, 500);
+	rig.hold = true;
+	rig_begin_flush(&rig, &flush, 0, UINT64_MAX);
+	rig_run();
+	memset(rig.server, 0x77, 1000);
+	memset(rig.mine, 0x77, 1000);
+	netfs_inode_invalidate(&rig.inode, 0, UINT64_MAX);
+	rig_release(&rig);
+	assert_int_equal(rig_finish_flush(&flush), 0);
+	rig_check(&rig);
+	rig_stop(&rig);
+}
+
+/* A flush that begins during an upload does not end with it where the bytes
+ * were written again before. */
+static void a_flush_waits_for_the_bytes_of_its_time(void **unused)
+{
+	static struct rig rig;
+	struct rig_flush early, late;
+
+	rig_start(&rig, 0, NULL);
+	rig_write(&rig, 0, 1000);
+	rig.hold = true;
+	rig_begin_flush(&rig, &early, 0, UINT64_MAX);
+	rig_run();
+	rig_write(&rig, 0, 1000);
+	rig_begin_flush(&rig, &late, 0, UINT64_MAX);
+	rig_run();
+	assert_int_equal(rig.nheld, 1);
+	rig_answer(&rig, 0, 1000, 0, 0);
+	assert_true(early.ended);
+	assert_false(late.ended);
+	assert_int_equal(rig.nheld, 1);
+	rig_answer(&rig, 0, 1000, 0, 0);
+	assert_true(late.ended);
+	assert_int_equal(late.err, 0);
+	rig_check_server(&rig);
+	rig_stop(&rig);
+}
+
+/* And does not wait for what is written after it began. */
+static void a_flush_does_not_wait_for_later_bytes(void **unused)
+{
+	static struct rig rig;
+	struct rig_flush flush;
+
+	rig_start(&rig, 0, NULL);
+	rig_write(&rig, 0, 1000);
+	rig.hold = true;
+	rig_begin_flush(&rig, &flush, 0, UINT64_MAX);
+	rig_run();
+	rig_write(&rig, 50000, 1000);
+	rig_write(&rig, 500, 100);
+	rig_answer(&rig, 0, 1000, 0, 0);
+	assert_true(flush.ended);
+	assert_int_equal(flush.err, 0);
+	rig.hold = false;
+	assert_int_equal(rig_flush(&rig), 0);
+	rig_stop(&rig);
+}
+
+/* A flush that finds nothing unsent but something under way waits for that. */
+static void a_flush_waits_for_what_is_under_way(void **unused)
+{
+	static struct rig rig;
+	struct rig_flush first, second, elsewhere;
+
+	rig_start(&rig, 0, NULL);
+	rig_write(&rig, 0, 1000);
+	rig.hold = true;
+	rig_begin_flush(&rig, &first, 0, UINT64_MAX);
+	rig_run();
+	rig_begin_flush(&rig, &second, 500, 600);
+	rig_begin_flush(&rig, &elsewhere, 2000, 3000);
+	rig_run();
+	assert_true(elsewhere.ended);
+	assert_false(second.ended);
+	rig_release(&rig);
+	assert_int_equal(rig_finish_flush(&first), 0);
+	assert_int_equal(rig_finish_flush(&second), 0);
+	rig_stop(&rig);
+}
+
+/* News of a size that others changed, with data of ours unsent. */
+static void a_new_size_keeps_unsent_bytes(void **unused)
+{
+	struct netfs_inode_view view;
+	static struct rig rig;
+
+	rig_start(&rig, 10000, NULL);
+	rig_check(&rig);
+	rig_write(&rig, 9000, 100);
+	netfs_inode_view(&rig.inode, &view);
+	memset(rig.server + 10000, 0x33, 20000);
+	memset(rig.mine + 10000, 0x33, 20000);
+	rig.server_size = rig.size = 30000;
+	assert_true(netfs_inode_remote_update(&rig.inode, 30000, view.seq, true));
+	rig_check(&rig);
+	netfs_inode_view(&rig.inode, &view);
+	assert_int_equal(view.size, 30000);
+	assert_false(netfs_inode_remote_update(&rig.inode, 30000, view.seq, false));
+	assert_int_equal(rig_flush(&rig), 0);
+	rig_stop(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_old_download_does_not_bring_old_bytes),
+		cmocka_unit_test(an_old_download_does_not_hide_a_write),
+		cmocka_unit_test(what_is_forgotten_under_upload_is_read_again),
+		cmocka_unit_test(a_flush_waits_for_the_bytes_of_its_time),
+		cmocka_unit_test(a_flush_does_not_wait_for_later_bytes),
+		cmocka_unit_test(a_flush_waits_for_what_is_under_way),
+		cmocka_unit_test(a_new_size_keeps_unsent_bytes),
+	};
+
+	return t_run(tests, NULL, NULL);
+}
