@@ -139,6 +139,11 @@ static ssize_t take(struct netfs_handle *handle, struct netfs_slice *slice)
 	size_t n = accept_bytes(rig, slice), used = strlen(rig->log);
 
 	rig->full = rig->nheld == RIG_HELD;
+	if (rig->busy && rig->ready_inside) {
+		rig->busy = false;
+		netfs_core_ready(rig->core);
+		return -EAGAIN;
+	}
 	if (rig->busy || rig->full)
 		return -EAGAIN;
 	netfs_slice_trim(slice, n);

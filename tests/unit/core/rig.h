@@ -43,6 +43,7 @@ struct rig {
 	bool at_once; /* answered before the call that brings it returns */
 	bool reverse; /* the newest is answered first */
 	bool busy; /* refuses slices */
+	bool ready_inside; /* is ready again before the refusal is out */
 	size_t take_max; /* bytes taken at once, 0: all */
 	uint64_t boundary; /* a slice crosses no multiple of it, 0: any */
 	size_t move_max; /* bytes moved of each slice, 0: all */

@@ -47,6 +47,35 @@ static void an_old_download_does_not_bring_old_bytes(void **unused)
 	rig_stop(&rig);
 }
 
+/* As that, in a page that stays because there are unsent bytes in it. */
+static void an_old_download_beside_unsent_bytes_is_ignored(void **unused)
+{
+	static uint8_t then[RIG_ROOM];
+	static struct rig rig;
+	static struct rig_io first, second;
+
+	rig_start(&rig, 3 * PAGE, NULL);
+	memcpy(then, rig.server, RIG_ROOM);
+	rig_write(&rig, 1000, 500);
+	rig.hold = true;
+	rig_begin(&rig, &first, false, 0, PAGE, 0);
+	assert_int_equal(rig.nheld, 2);
+	memset(rig.server, 0x55, PAGE);
+	memset(rig.mine, 0x55, 1000);
+	memset(rig.mine + 1500, 0x55, PAGE - 1500);
+	netfs_inode_invalidate(&rig.inode, 0, UINT64_MAX);
+	rig_begin(&rig, &second, false, 0, PAGE, 0);
+	answer_from(&rig, 1, then);
+	answer_from(&rig, 0, then);
+	rig_release(&rig);
+	assert_int_equal(rig_finish(&first), PAGE);
+	assert_int_equal(rig_finish(&second), PAGE);
+	assert_memory_equal(second.buf, rig.mine, PAGE);
+	rig_check(&rig);
+	assert_int_equal(rig_flush(&rig), 0);
+	rig_stop(&rig);
+}
+
 /* As that, where a part of the page was written meanwhile. */
 static void an_old_download_does_not_hide_a_write(void **unused)
 {
@@ -186,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_old_download_does_not_bring_old_bytes),
+		cmocka_unit_test(an_old_download_beside_unsent_bytes_is_ignored),
 		cmocka_unit_test(an_old_download_does_not_hide_a_write),
 		cmocka_unit_test(what_is_forgotten_under_upload_is_read_again),
 		cmocka_unit_test(a_flush_waits_for_the_bytes_of_its_time),

@@ -181,6 +181,20 @@ static void refused_slices_wait_for_credits(void **unused)
 	rig_stop(&rig);
 }
 
+/* As that, where it has some again before the refusal is out. */
+static void credits_may_come_with_the_refusal(void **unused)
+{
+	static struct rig rig;
+
+	rig_start(&rig, MANY, NULL);
+	rig.busy = rig.ready_inside = true;
+	rig_read(&rig, 0, 5000);
+	rig.busy = true;
+	rig_write(&rig, 0, 5000);
+	assert_int_equal(rig_flush(&rig), 0);
+	rig_stop(&rig);
+}
+
 /* edge 57: no slice crosses a border of the server's objects, also when it is
  * sent again. */
 static void borders_of_the_server_are_kept(void **unused)
@@ -361,6 +375,7 @@ int main(void)
 		cmocka_unit_test(the_rest_may_be_sent_in_larger_slices),
 		cmocka_unit_test(slices_and_folios_need_not_agree),
 		cmocka_unit_test(refused_slices_wait_for_credits),
+		cmocka_unit_test(credits_may_come_with_the_refusal),
 		cmocka_unit_test(borders_of_the_server_are_kept),
 		cmocka_unit_test(short_answers_go_on_where_they_ended),
 		cmocka_unit_test(no_progress_is_an_error),
