@@ -216,6 +216,7 @@ static void server_init(struct server *server)
 		netfs_timer_init(&pending->timer, &pending->task);
 	}
 	server->be.rsize = server->be.wsize = 4096u << netfs_random_below(6);
+	server->be.granule = chance(30) ? 8192u << netfs_random_below(7) : 0;
 	server->be.depth = server->depth = 1 + netfs_random_below(SLOTS);
 	server->slice_max = chance(50) ? FILE_MAX : 1000 + netfs_random_below(100000);
 	server->short_pct = chance(50) ? netfs_random_below(60) : 0;
@@ -397,6 +398,8 @@ static void start_io(struct world *world, struct step *step)
 		step->iov[1] = (struct iovec){step->buf + step->len / 3, step->len - step->len / 3};
 		step->io.niov = 2;
 	}
+	if (chance(10))
+		step->io.flags |= NETFS_IO_NOWAIT;
 	if (step->write) {
 		for (size_t i = 0; i < step->len; i++)
 			step->buf[i] = netfs_random_u64();
@@ -414,6 +417,14 @@ static void check_read(struct world *world, struct step *step, uint64_t size)
 
 	if (want > step->len)
 		want = step->len;
+	/* One that must not wait may have got less, or nothing. */
+	if ((step->io.flags & NETFS_IO_NOWAIT) && step->result != want) {
+		if (step->result == -EAGAIN)
+			return;
+		assert_false(step->io.flags & NETFS_IO_BORROW);
+		assert_in_range(step->result, 1, want);
+		want = step->result;
+	}
 	assert_int_equal(step->result, want);
 	if (!(step->io.flags & NETFS_IO_BORROW)) {
 		assert_memory_equal(step->buf, world->model + step->start, want);
@@ -471,6 +482,10 @@ static void run_batch(struct world *world)
 	}
 	for (unsigned i = 0; i < n; i++) {
 		if (steps[i].write) {
+			if ((steps[i].io.flags & NETFS_IO_NOWAIT) && steps[i].result == -EAGAIN) {
+				free(steps[i].buf);
+				continue;
+			}
 			assert_int_equal(steps[i].result, steps[i].len);
 			memcpy(world->model + steps[i].start, steps[i].buf, steps[i].len);
 			if (steps[i].start + steps[i].len > world->size)
@@ -537,6 +552,18 @@ static void run_remote_change(struct world *world)
 	assert_true(netfs_inode_remote_update(&world->inode, size, view.seq, true));
 }
 
+/* Hints change nothing that can be read. */
+static void run_advice(struct world *world)
+{
+	uint64_t start = netfs_random_below(FILE_MAX);
+
+	assert_int_equal(
+		netfs_core_advise(&world->inode, &world->opener[0], start,
+				  netfs_random_below(FILE_MAX),
+				  (enum netfs_advice)netfs_random_below(NETFS_ADVICE_DONTNEED + 1)),
+		0);
+}
+
 static void run_seed(uint64_t seed, unsigned rounds)
 {
 	struct world *world = malloc(sizeof(*world));
@@ -547,6 +574,8 @@ static void run_seed(uint64_t seed, unsigned rounds)
 	for (unsigned i = 0; i < rounds; i++) {
 		unsigned what = netfs_random_below(100);
 
+		if (chance(20))
+			run_advice(world);
 		if (what < 80)
 			run_batch(world);
 		else if (what < 86)
