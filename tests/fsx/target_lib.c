@@ -329,6 +329,17 @@ static ssize_t lib_copy(struct fsx_target *target, unsigned handle, uint64_t fro
 	return err ? err : (ssize_t)call.count;
 }
 
+/* Sometimes followed by another hint, which must not be seen in what is read. */
+static void lib_drop(struct fsx_target *target, unsigned handle)
+{
+	struct lib_target *lib = of(target);
+	enum netfs_advice other = (enum netfs_advice)rng_below(&lib->rng, NETFS_ADVICE_DONTNEED);
+
+	netfs_advise(lib->files[handle], 0, 0, NETFS_ADVICE_DONTNEED);
+	if (rng_one_in(&lib->rng, 2))
+		netfs_advise(lib->files[handle], 0, 0, other);
+}
+
 static int lib_fsync(struct fsx_target *target, unsigned handle)
 {
 	struct lib_target *lib = of(target);
@@ -377,6 +388,7 @@ static const struct fsx_target_ops lib_ops = {
 	.fallocate = lib_fallocate,
 	.copy = lib_copy,
 	.fsync = lib_fsync,
+	.drop = lib_drop,
 	.size = lib_size,
 	.free = lib_free,
 };
