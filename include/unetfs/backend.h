@@ -55,6 +55,7 @@ struct netfs_handle {
 	struct netfs_be *be;
 	bool readable;
 	bool writable;
+	_Atomic bool dead; /* every use fails from now on; others of the file may not */
 };
 
 /* One entry of a directory, as handed to netfs_op.fill. */

@@ -235,15 +235,21 @@ void netfs_inode_detach_handle(struct netfs_inode *inode, struct netfs_handle *h
 
 struct netfs_handle *netfs_inode_handle(struct netfs_inode *inode, bool write)
 {
+	struct netfs_handle *found = NULL;
 	struct netfs_list *link;
 
 	netfs_list_for_each (link, &inode->handles) {
-		struct netfs_file_ref *ref = netfs_container_of(link, struct netfs_file_ref, link);
+		struct netfs_handle *handle =
+			netfs_container_of(link, struct netfs_file_ref, link)->handle;
 
-		if (write ? ref->handle->writable : ref->handle->readable)
-			return netfs_handle_get(ref->handle);
+		if (!(write ? handle->writable : handle->readable))
+			continue;
+		/* A dead one only tells why it is. */
+		if (!atomic_load(&handle->dead))
+			return netfs_handle_get(handle);
+		found = handle;
 	}
-	return NULL;
+	return found ? netfs_handle_get(found) : NULL;
 }
 
 /* ------------------------------------------------------ view, errors */
