@@ -185,6 +185,7 @@ struct p9_handle {
 	struct p9_held *held; /* c locks to set again */
 	unsigned nheld, held_room; /* c */
 	bool held_lost; /* c held is not all: memory was short */
+	bool relock_again; /* held shrank while it is being set again */
 };
 
 /* ------------------------------------------------------------ calls */

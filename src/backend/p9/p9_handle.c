@@ -95,6 +95,13 @@ static bool is_final(int err)
 	}
 }
 
+/* From now on every use of the handle gives err. */
+static void kill_locked(struct p9_handle *handle, int err)
+{
+	handle->err = err;
+	atomic_store(&handle->base.dead, true);
+}
+
 /* The re-opening is over, well or not: those who waited go on, or are told
  * where it failed this time.  Gives up its reference. */
 static void reopen_over(struct p9_handle *handle, int err)
@@ -107,7 +114,7 @@ static void reopen_over(struct p9_handle *handle, int err)
 	netfs_mutex_lock(&conn->lock);
 	handle->reopening = false;
 	if (err && !handle->err && is_final(err))
-		handle->err = err;
+		kill_locked(handle, err);
 	p9_call_unpark_locked(&handle->waiting, &list);
 	netfs_mutex_unlock(&conn->lock);
 	if (!err)
@@ -129,20 +136,36 @@ static void lock_lost(struct p9_call *call)
 	struct p9_conn *conn = call->conn;
 
 	netfs_mutex_lock(&conn->lock);
-	handle->err = -EIO;
+	kill_locked(handle, -EIO);
 	netfs_mutex_unlock(&conn->lock);
 	p9_call_finish(call, -EIO);
 }
 
 static void relock_next(struct p9_call *call);
 
+/* Was one of the locks given up since the first was set?  Then from the start:
+ * to set one twice does no harm. */
+static bool relock_again(struct p9_call *call)
+{
+	struct p9_handle *handle = p9_handle_of(call->opened);
+	bool again;
+
+	netfs_mutex_lock(&call->conn->lock);
+	again = handle->relock_again;
+	handle->relock_again = false;
+	netfs_mutex_unlock(&call->conn->lock);
+	return again;
+}
+
 static void relocked(struct p9_call *call)
 {
-	if (call->err || call->reply->rlock.status != P9_LOCK_SUCCESS) {
+	bool again = relock_again(call);
+
+	if (!again && (call->err || call->reply->rlock.status != P9_LOCK_SUCCESS)) {
 		lock_lost(call);
 		return;
 	}
-	call->cookie++;
+	call->cookie = again ? 0 : call->cookie + 1;
 	relock_next(call);
 }
 

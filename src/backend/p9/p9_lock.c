@@ -140,6 +140,18 @@ static void lock_body(struct p9_call *call)
 	p9_call_send(call, &msg, locked);
 }
 
+/* A lock that is being given up need not survive the connection: if somebody
+ * else has it by the time of a re-opening, nothing was lost. */
+static void give_up(struct p9_conn *conn, struct p9_handle *handle, const struct p9_held *held)
+{
+	netfs_mutex_lock(&conn->lock);
+	if (make_room_locked(handle)) {
+		forget_locked(handle, held);
+		handle->relock_again = handle->reopening;
+	}
+	netfs_mutex_unlock(&conn->lock);
+}
+
 static void start(struct netfs_handle *handle, const struct netfs_lock *lock, struct netfs_op *op,
 		  p9_step_fn *body)
 {
@@ -158,6 +170,10 @@ static void start(struct netfs_handle *handle, const struct netfs_lock *lock, st
 
 void p9_lock(struct netfs_handle *handle, const struct netfs_lock *lock, struct netfs_op *op)
 {
+	struct p9_held held = held_of(lock);
+
+	if (lock->type == NETFS_LOCK_UNLOCK && lock->start < lock->end)
+		give_up(p9_conn_of(handle->be), p9_handle_of(handle), &held);
 	start(handle, lock, op, lock_body);
 }
 
