@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <core/core.h>
+#include <core/core_internal.h>
 #include <env/sim/sim.h>
 #include <env/timer.h>
 #include <obs/trace.h>
@@ -412,6 +413,23 @@ static void a_request_whose_file_is_in_use_is_listed_without_its_inside(void **s
 	finish_io(4096);
 }
 
+static void put_what_nobody_took(void *user)
+{
+	struct netfs_request *req;
+	struct netfs_news news;
+
+	netfs_news_init(&news);
+	netfs_mutex_lock(&w.inode.mutex);
+	req = netfs_request_new(&w.inode, NETFS_ORIGIN_READ, netfs_handle_get(&w.handle));
+	netfs_request_get(req, NETFS_REF_TIMER);
+	netfs_request_put(req, NETFS_REF_STALLED, &news);
+}
+
+static void a_reference_given_back_for_another_reason_aborts(void **state)
+{
+	assert_true(t_aborts(put_what_nobody_took, NULL));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start_world, stop_world)
 
 int main(void)
@@ -423,6 +441,7 @@ int main(void)
 		TEST(a_write_tells_its_decision_and_its_upload),
 		TEST(living_requests_tell_where_they_are_and_who_holds_them),
 		TEST(a_stalled_request_is_held_by_the_stalled_list),
+		TEST(a_reference_given_back_for_another_reason_aborts),
 		TEST(a_request_whose_file_is_in_use_is_listed_without_its_inside),
 	};
 
