@@ -180,6 +180,7 @@ static const char *const switches[FAULT_SWITCHES] = {
 	[FAULT_MEMORY] = "memory",
 	[FAULT_CLOCK] = "clock",
 	[FAULT_FORGET] = "forgetting",
+	[FAULT_SHARE] = "sharing",
 };
 
 const char *faults_switch_name(unsigned i)

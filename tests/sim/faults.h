@@ -80,6 +80,7 @@ enum fault_switch {
 	FAULT_MEMORY,
 	FAULT_CLOCK,
 	FAULT_FORGET,
+	FAULT_SHARE, /* not a fault: the other two clients */
 	FAULT_SWITCHES,
 };
 

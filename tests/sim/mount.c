@@ -148,7 +148,14 @@ void mount_check(struct world *world)
 
 static bool nobody_connected(void *user)
 {
-	return netfs_list_empty(&((struct world *)user)->server.conns);
+	struct world *world = user;
+	unsigned allowed = world->share.on ? PARTIES : 0;
+	struct netfs_list *at;
+
+	netfs_list_for_each (at, &world->server.conns)
+		if (!allowed--)
+			return false;
+	return true;
 }
 
 void mount_end(struct world *world)

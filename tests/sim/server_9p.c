@@ -258,6 +258,17 @@ static void conn_frames(struct conn9 *conn)
 	memmove(conn->in, conn->in + at, conn->in_len);
 }
 
+/* A client hangs up by itself. */
+static void note_fids_left(struct conn9 *conn)
+{
+	uint64_t left = 0;
+
+	for (unsigned i = 0; i < FIDS_MAX; i++)
+		left += conn->fids[i].number != NO_FID;
+	if (left > conn->server->fids_left)
+		conn->server->fids_left = left;
+}
+
 static void readable(struct netfs_task *task)
 {
 	struct conn9 *conn = netfs_container_of(task, struct conn9, readable);
@@ -270,7 +281,7 @@ static void readable(struct netfs_task *task)
 		if (got == -EAGAIN || got == -ENOTCONN)
 			return;
 		if (got <= 0) {
-			conn->server->fids_left = conn->server->fids_used;
+			note_fids_left(conn);
 			conn_end(conn);
 			return;
 		}
@@ -289,7 +300,6 @@ static void accepted(void *user, struct netfs_socket *socket)
 	if (!conn || !conn->in)
 		abort();
 	server->faults->cuts++;
-	server->fids_left = 0;
 	conn->server = server;
 	conn->socket = socket;
 	netfs_list_init(&conn->requests);
@@ -312,6 +322,7 @@ int server9_init(struct server9 *server, struct faults *faults, const struct ser
 	server->config = *config;
 	netfs_list_init(&server->conns);
 	netfs_list_init(&server->dead);
+	netfs_list_init(&server->locks);
 	return tree_init(&server->tree);
 }
 

@@ -78,8 +78,22 @@ struct server9_config {
 	bool iounit_zero;
 };
 
+/* A byte-range lock that somebody holds. */
+struct lock9 {
+	struct netfs_list link;
+	const struct node *node;
+	const struct conn9 *conn; /* it ends with the fid it was set through */
+	uint32_t fid;
+	bool write;
+	uint64_t start;
+	uint64_t end;
+	uint32_t proc_id; /* of the owner, with client_id */
+	char client_id[64];
+};
+
 struct server9 {
 	struct tree tree;
+	struct netfs_list locks;
 	struct faults *faults;
 	struct server9_config config;
 	struct netfs_list conns;
@@ -88,7 +102,7 @@ struct server9 {
 	uint64_t pending; /* living struct request9 */
 	uint64_t requests; /* received so far */
 	uint64_t fids_used; /* now, over all connections */
-	uint64_t fids_left; /* when a client last hung up by itself */
+	uint64_t fids_left; /* most that a client had that hung up by itself */
 	char violation[128]; /* the first one; "": none */
 };
 
@@ -103,6 +117,15 @@ void server9_violation(struct server9 *server, const char *what);
 
 /* Tflush: the request with this tag is answered now or never. */
 void server9_flush(struct conn9 *conn, uint16_t tag);
+
+/* server_9p_lock.c: Tlock and Tgetlock after their fid was taken off in.  0 or
+ * a negative errno. */
+int server9_lock(struct conn9 *conn, const struct fid9 *fid, struct in9 *in, struct out9 *out);
+int server9_getlock(struct conn9 *conn, const struct fid9 *fid, struct in9 *in, struct out9 *out);
+/* The locks set through it are gone. */
+void server9_unlock_fid(struct conn9 *conn, uint32_t fid);
+/* Does this owner hold a lock on node? */
+bool server9_holds(const struct server9 *server, const struct node *node, uint32_t proc_id);
 
 /* server_9p_ops.c: executes a request and writes its reply. */
 void server9_execute(struct conn9 *conn, struct request9 *request);

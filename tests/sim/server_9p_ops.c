@@ -44,6 +44,7 @@ struct fid9 *server9_fid(struct conn9 *conn, uint32_t number)
 
 static void fid_free(struct conn9 *conn, struct fid9 *fid)
 {
+	server9_unlock_fid(conn, fid->number);
 	fid->number = NO_FID;
 	conn->server->fids_used--;
 }
@@ -620,10 +621,20 @@ static int on_statfs(struct call9 *call)
 
 static int on_lock(struct call9 *call)
 {
-	if (!take_node(call))
+	struct fid9 *fid = take_fid(call);
+
+	if (!fid || !fid->open)
 		return -EBADF;
-	out_u8(call->out, 0);
-	return 0;
+	return server9_lock(call->conn, fid, &call->in, call->out);
+}
+
+static int on_getlock(struct call9 *call)
+{
+	struct fid9 *fid = take_fid(call);
+
+	if (!fid || !fid->open)
+		return -EBADF;
+	return server9_getlock(call->conn, fid, &call->in, call->out);
 }
 
 static const handler_fn handlers[T_MAX] = {
@@ -635,6 +646,7 @@ static const handler_fn handlers[T_MAX] = {
 	[T_UNLINKAT] = on_unlinkat, [T_GETATTR] = on_getattr, [T_SETATTR] = on_setattr,
 	[T_READDIR] = on_readdir,   [T_READ] = on_read,	      [T_WRITE] = on_write,
 	[T_FSYNC] = on_fsync,	    [T_STATFS] = on_statfs,   [T_LOCK] = on_lock,
+	[T_GETLOCK] = on_getlock,
 };
 
 void server9_execute(struct conn9 *conn, struct request9 *request)

@@ -18,10 +18,21 @@ static struct timespec now_stamp(void)
 	return (struct timespec){ns / NETFS_NS_PER_SEC, ns % NETFS_NS_PER_SEC};
 }
 
+/* No two changes of a file have the same time: where a server's clock is too
+ * coarse for that, no client can tell them apart. */
 void node_touch(struct node *node)
 {
+	struct timespec now = now_stamp(), last = node->mtime;
+
+	if (now.tv_sec < last.tv_sec ||
+	    (now.tv_sec == last.tv_sec && now.tv_nsec <= last.tv_nsec)) {
+		now = last;
+		now.tv_nsec++;
+		now.tv_sec += now.tv_nsec / 1000000000;
+		now.tv_nsec %= 1000000000;
+	}
 	node->version++;
-	node->mtime = now_stamp();
+	node->mtime = now;
 	node->ctime = node->mtime;
 }
 

@@ -110,7 +110,7 @@ static bool any_finished(void *user)
 	for (unsigned i = 0; i < world->slot_count; i++)
 		if (is_busy(&world->slots[i]) && !world->slots[i].outstanding)
 			return true;
-	return false;
+	return share_any_finished(world);
 }
 
 static unsigned finish_some(struct world *world)
@@ -127,13 +127,22 @@ static unsigned finish_some(struct world *world)
 	return busy;
 }
 
+static unsigned busy_count(const struct world *world)
+{
+	unsigned busy = 0;
+
+	for (unsigned i = 0; i < world->slot_count; i++)
+		busy += is_busy(&world->slots[i]);
+	return busy;
+}
+
 static bool may_start(const struct slot *slot)
 {
 	return !is_busy(slot) && !slot->held && slot->not_before <= netfs_clock_now();
 }
 
-/* Starts steps on idle slots in an order drawn; returns how many are busy. */
-static unsigned start_some(struct world *world, unsigned busy)
+/* Starts steps on idle slots in an order drawn. */
+static void start_some(struct world *world, unsigned busy)
 {
 	unsigned first = rng_below(&world->rng, world->slot_count);
 	for (unsigned i = 0; i < world->slot_count && busy < world->concurrency; i++) {
@@ -146,12 +155,11 @@ static unsigned start_some(struct world *world, unsigned busy)
 		step_begin(slot);
 		busy += is_busy(slot);
 	}
-	return busy;
 }
 
-static uint64_t earliest_retry(const struct world *world)
+static uint64_t earliest_retry(struct world *world)
 {
-	uint64_t earliest = UINT64_MAX;
+	uint64_t earliest = share_earliest_retry(world);
 
 	for (unsigned i = 0; i < world->slot_count; i++)
 		if (world->slots[i].retry && world->slots[i].not_before < earliest)
@@ -175,6 +183,7 @@ static void wait_some(struct world *world, unsigned busy)
 	for (unsigned i = 0; i < world->slot_count; i++)
 		if (is_busy(&world->slots[i]))
 			slot_fail(&world->slots[i], "V7: the step never ends");
+	share_complain(world);
 }
 
 /* Runs steps until the quota is reached, or until all is quiet. */
@@ -184,7 +193,10 @@ static void run_steps(struct world *world, uint64_t quota)
 	for (;;) {
 		unsigned busy = finish_some(world);
 
-		busy = start_some(world, busy);
+		share_finish(world);
+		start_some(world, busy);
+		share_begin(world);
+		busy = busy_count(world) + share_busy(world);
 		if (!busy && earliest_retry(world) == UINT64_MAX)
 			return;
 		wait_some(world, busy);
@@ -217,6 +229,7 @@ static void forgets(void *user)
 		slot->synced = false;
 		slot->recovering = false;
 	}
+	share_forgets(world);
 	if (tree_lose_power(&world->server.tree))
 		world_fail(world, "no memory");
 	world->faults.others++;
@@ -232,6 +245,7 @@ static void interlude(struct world *world)
 	if (!world->options->calm && rng_one_in(&rng, 2)) {
 		ops_describe(world, "the server loses power");
 		quiet(world, QUIESCE_SYNC);
+		share_check(world);
 		netfs_sim_printf("the server loses power");
 		faults_cut_all(&world->faults);
 		if (tree_lose_power(&world->server.tree))
@@ -329,6 +343,7 @@ static void workload(struct world *world)
 
 	make_slots(world);
 	mount_start(world);
+	share_start(world);
 	faults_start(&world->faults);
 	for (unsigned i = 1; i <= stretches; i++) {
 		world->stretch = (uint8_t)i;
@@ -341,6 +356,9 @@ static void workload(struct world *world)
 	netfs_sim_printf("the faults stop");
 	faults_heal(&world->faults);
 	quiet(world, QUIESCE_CLOSE);
+	/* From here on it is the clients who hang up. */
+	world->server.fids_left = 0;
+	share_end(world);
 	mount_check(world);
 	mount_end(world);
 	for (unsigned i = 0; i < world->slot_count; i++) {

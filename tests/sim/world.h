@@ -15,6 +15,7 @@
 #include "../fsx/fsx.h"
 #include "ops.h"
 #include "server_9p.h"
+#include "share.h"
 
 #define SLOTS_MAX      6
 #define DIRS_MAX       3
@@ -191,6 +192,7 @@ struct world {
 	uint8_t stretch;
 	struct op_stream stream; /* what happens between stretches */
 	enum quiesce quiesce;
+	struct share share;
 	struct netfs_timer nap_timer;
 	struct netfs_task nap_task;
 	bool napping;
