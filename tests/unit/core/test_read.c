@@ -298,13 +298,16 @@ static void a_miss_is_widened_to_the_granule(void **state)
 static void a_hit_is_not_widened(void **state)
 {
 	struct plain *plain = file_of(MIB);
+	struct plain_io io;
 
 	plain->granule = 64 * KIB;
 	plain_start(plain);
+	plain->hold = true;
 	plain_write(plain, 64 * KIB, 4096, 0);
-	plain_write(plain, 200 * KIB, 4096, 0);
-	/* Its first page only is wanted of the second granule. */
-	plain_read(plain, 0, 64 * KIB, 0);
+	plain->hold = false;
+	/* Of the second granule only what was written is wanted. */
+	plain_read_start(plain, &io, 60 * KIB, 8192, 0);
+	assert_int_equal(plain_wait(plain, &io), 8192);
 	assert_int_equal(plain_stat(plain, NETFS_STAT_download_bytes), 64 * KIB);
 	end(plain);
 }
