@@ -66,9 +66,21 @@ static void shown(struct netfs_vcall *v, int err)
 	netfs_vcall_finish(v, err);
 }
 
+/* Where nothing is cached the size is the server's, at some moment of the call.
+ * A write of ours that crosses the question makes the answer one that does not
+ * count for the inode (attr.c), but it is the right one for the caller. */
+static void getattr_answered(struct netfs_vcall *v, int err)
+{
+	if (!err)
+		netfs_vcall_show(v, v->vnode);
+	if (!err && v->mount->config.unbuffered && netfs_vnode_regular(v->vnode))
+		v->call->attr.size = v->ask.op.attr.size;
+	netfs_vcall_finish(v, err);
+}
+
 static void getattr_start(struct netfs_vcall *v, int err)
 {
-	v->then = shown;
+	v->then = getattr_answered;
 	netfs_vcall_refetch(v, v->vnode, v->handle);
 }
 
