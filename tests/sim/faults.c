@@ -50,6 +50,8 @@ static void draw_mix(struct fault_mix *mix, struct rng *rng)
 	mix->small_every_ns = (rng_one_in(rng, 2) ? 40 : 2) * NETFS_NS_PER_SEC;
 	mix->clock = draw_rate(rng, 1000000);
 	mix->forget = draw_rate(rng, 1000000);
+	if (rng_one_in(rng, 4))
+		mix->lie = draw_rate(rng, 5000);
 }
 
 static void draw_net(struct netfs_sim_net *net, struct rng *rng)
@@ -180,6 +182,7 @@ static const char *const switches[FAULT_SWITCHES] = {
 	[FAULT_MEMORY] = "memory",
 	[FAULT_CLOCK] = "clock",
 	[FAULT_FORGET] = "forgetting",
+	[FAULT_LIE] = "lies",
 	[FAULT_SHARE] = "sharing",
 };
 
@@ -205,6 +208,7 @@ static void leave_out(struct fault_mix *mix, uint32_t without)
 		[FAULT_MEMORY] = &mix->memory_within,
 		[FAULT_CLOCK] = &mix->clock,
 		[FAULT_FORGET] = &mix->forget,
+		[FAULT_LIE] = &mix->lie,
 	};
 
 	for (unsigned i = 0; i < FAULT_SWITCHES; i++)

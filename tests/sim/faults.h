@@ -39,7 +39,9 @@
  *     that had nothing unflushed must not change.
  *  8. An allocation of the client fails.  As an error of 3 with ENOMEM.
  *  9. The wall clock jumps.  Excuses nothing.
- * 10. A call is cancelled.  It may fail with EINTR; bytes and names then as in
+ * 10. The answer to a read or write claims more bytes than were asked for or sent.
+ *     The client ends the connection, as 4; the call may fail with EPROTO, as 3.
+ * 11. A call is cancelled.  It may fail with EINTR; bytes and names then as in
  *     3 and 4.  An unlink of an open file that is cancelled may leave the made-up
  *     name instead of the real one.
  *
@@ -80,6 +82,7 @@ enum fault_switch {
 	FAULT_MEMORY,
 	FAULT_CLOCK,
 	FAULT_FORGET,
+	FAULT_LIE,
 	FAULT_SHARE, /* not a fault: the other two clients */
 	FAULT_SWITCHES,
 };
@@ -93,6 +96,7 @@ struct fault_mix {
 	uint32_t short_write;
 	uint32_t error;
 	uint32_t error_kinds[4]; /* a bit for each message type that may fail */
+	uint32_t lie; /* more bytes claimed than there can be */
 	uint32_t lost_reply;
 	uint32_t cut_in_reply;
 	uint32_t cancel; /* calls that are cancelled */

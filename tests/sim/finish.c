@@ -50,7 +50,8 @@ bool step_excused(struct slot *slot, int err)
 {
 	if (err == -EINTR)
 		return slot->cancelled;
-	if (err == -EIO || err == -ENOSPC || err == -EDQUOT || err == -ENOMEM || err == -EAGAIN)
+	if (err == -EIO || err == -ENOSPC || err == -EDQUOT || err == -ENOMEM || err == -EAGAIN ||
+	    err == -EPROTO)
 		return errors_since(slot);
 	if (is_name_step(slot->step) && slot->world->faults.cuts > slot->cuts_before)
 		return err == -EEXIST || err == -ENOENT;

@@ -63,6 +63,7 @@ void fsx_mode(struct world *world)
 	world->faults.mix.cancel = 0;
 	world->faults.mix.memory_within = 0;
 	world->faults.mix.forget = 0;
+	world->faults.mix.lie = 0;
 	faults_start(&world->faults);
 	config.mount = world->mount;
 	config.handles = rng_between(rng, 1, 2);
@@ -79,6 +80,7 @@ void fsx_mode(struct world *world)
 			   config.handles, config.flags);
 	world->steps = result.done;
 	faults_heal(&world->faults);
+	world->server.fids_left = 0;
 	target->ops->free(target);
 	mount_end(world);
 }

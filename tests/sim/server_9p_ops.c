@@ -539,6 +539,19 @@ full:
 	return 0;
 }
 
+/* Claims more than count, with bytes for a part of it. */
+static int lie(struct call9 *call, uint32_t count)
+{
+	struct faults *faults = call->server->faults;
+	static const uint8_t nonsense[64] = {0xEE};
+
+	faults->errors++;
+	out_u32(call->out, count + 1 + (uint32_t)rng_below(&faults->rng, sizeof(nonsense)));
+	if (call->request->type == T_READ)
+		out_bytes(call->out, nonsense, rng_below(&faults->rng, sizeof(nonsense)));
+	return 0;
+}
+
 static int on_read(struct call9 *call)
 {
 	struct faults *faults = call->server->faults;
@@ -553,6 +566,8 @@ static int on_read(struct call9 *call)
 		return -EISDIR;
 	if (call->in.bad || count > call->conn->msize - READ_HEADER)
 		return -EINVAL;
+	if (!faults->grace && faults_draw(faults, faults->mix.lie))
+		return lie(call, count);
 	left = start < fid->node->now.size ? fid->node->now.size - start : 0;
 	if (count > left)
 		count = left;
@@ -591,6 +606,8 @@ static int on_write(struct call9 *call)
 	node_touch(fid->node);
 	if (fid->flags & L_DSYNC)
 		err = node_flush(fid->node);
+	if (!err && !faults->grace && faults_draw(faults, faults->mix.lie))
+		return lie(call, count);
 	out_u32(call->out, count);
 	return err;
 }

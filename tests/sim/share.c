@@ -319,7 +319,7 @@ static bool excused(struct actor *actor)
 	if (err == -EIO && actor->party->suspect[actor->file])
 		return true;
 	return (err == -EIO || err == -ENOSPC || err == -EDQUOT || err == -EAGAIN ||
-		err == -ENOMEM) &&
+		err == -ENOMEM || err == -EPROTO) &&
 	       faults_errors(&actor->world->faults);
 }
 
@@ -410,6 +410,7 @@ static void finish_good(struct actor *actor)
 		handle->file = actor->call.file;
 		break;
 	case SHARE_READ:
+		suspect(actor);
 		share_check_read(actor);
 		break;
 	case SHARE_WRITE:

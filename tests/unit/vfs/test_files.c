@@ -254,6 +254,34 @@ static void a_write_back_error_is_told_once_to_each_file(void **unused)
 	world_stop(&world);
 }
 
+static void fsync_tells_of_a_failure_that_healed_meanwhile(void **unused)
+{
+	struct netfs_vnode *vnode;
+	struct netfs_file *first, *second;
+	struct netfs_call call;
+	struct world world;
+
+	world_start(&world, &double_ops, "");
+	first = w_create(world.root, "a", &vnode);
+	second = w_open(vnode, O_RDWR, NULL);
+	w_write(first, "text", 0);
+	double_fail_writes(-ENOSPC);
+	assert_int_equal(w_flush(first), -ENOSPC);
+	double_fail_writes(0);
+	assert_int_equal(w_flush(first), 0);
+	/* All is at the server now; who had it open is told all the same. */
+	netfs_call_init(&call, NULL);
+	netfs_fsync(second, false, &call);
+	assert_int_equal(netfs_call_wait(&call), -ENOSPC);
+	netfs_call_init(&call, NULL);
+	netfs_fsync(second, false, &call);
+	assert_int_equal(netfs_call_wait(&call), 0);
+	netfs_release(first);
+	netfs_release(second);
+	netfs_vnode_put(vnode);
+	world_stop(&world);
+}
+
 static void fsync_sends_and_then_makes_durable(void **unused)
 {
 	struct netfs_file *file;
@@ -323,6 +351,7 @@ int main(void)
 		cmocka_unit_test(emptying_at_open_leaves_no_old_byte),
 		cmocka_unit_test(a_release_without_flush_loses_nothing),
 		cmocka_unit_test(a_write_back_error_is_told_once_to_each_file),
+		cmocka_unit_test(fsync_tells_of_a_failure_that_healed_meanwhile),
 		cmocka_unit_test(fsync_sends_and_then_makes_durable),
 		cmocka_unit_test(access_of_the_open_is_kept_whatever_the_handle_can),
 		cmocka_unit_test(a_read_only_mount_changes_nothing),
