@@ -88,7 +88,8 @@ int netfs_core_barrier(struct netfs_core *core);
 /* Before the mount is closed: makes durable what a barrier would, so that every
  * file becomes idle.  Does not wait. */
 void netfs_core_settle_groups(struct netfs_core *core);
-/* Bytes written but not at the server: all, and those it refused for good. */
+/* Bytes written but not at the server: all, and those of files of which it
+ * refused some for good. */
 uint64_t netfs_core_dirty(struct netfs_core *core);
 uint64_t netfs_core_stuck(struct netfs_core *core);
 /* Bytes of this mount in memory, and living requests. */
@@ -178,8 +179,8 @@ void netfs_inode_flush_locked(struct netfs_inode *inode, uint64_t start, uint64_
 /* Asks that a flush end now with -EINTR; done still comes, exactly once. */
 void netfs_inode_flush_cancel(struct netfs_inode *inode, struct netfs_completion *done);
 
-/* Where the data is that the server refused: up to max ranges, from the start
- * of the file.  Returns how many. */
+/* Where the data of the file is that is stuck: up to max ranges from its
+ * start.  Returns how many; 0: nothing is stuck. */
 unsigned netfs_inode_stuck(struct netfs_inode *inode, struct netfs_range *ranges, unsigned max);
 
 /* Write-back errors, told once to each opener: as errseq.  sample at open,

@@ -80,7 +80,6 @@ void netfs_inode_init(struct netfs_inode *inode, struct netfs_core *core,
 	*inode = (struct netfs_inode){.core = core, .ops = ops};
 	netfs_mutex_init(&inode->mutex, NETFS_RANK_FILE);
 	netfs_ranges_init(&inode->zero);
-	netfs_ranges_init(&inode->refused);
 	netfs_folio_index_init(&inode->folios);
 	netfs_gate_init(&inode->gate);
 	init_lists(inode);
@@ -112,7 +111,6 @@ void netfs_inode_done(struct netfs_inode *inode)
 	netfs_list_remove(&inode->core_link);
 	netfs_mutex_unlock(&inode->core->wb_mutex);
 	netfs_ranges_done(&inode->zero);
-	netfs_ranges_done(&inode->refused);
 	netfs_mutex_done(&inode->mutex);
 }
 
@@ -296,38 +294,32 @@ void netfs_inode_set_cookie(struct netfs_inode *inode, struct netfs_cookie *cook
 	netfs_mutex_unlock(&inode->mutex);
 }
 
-/* Lists the unsent data of folio inside want; returns the new count. */
-static unsigned list_dirty(const struct netfs_folio *folio, const struct netfs_range *want,
-			   struct netfs_range *ranges, unsigned count, unsigned max)
+/* Adds the unsent data of folio to the list; returns the new count. */
+static unsigned list_dirty(const struct netfs_folio *folio, struct netfs_range *ranges,
+			   unsigned count, unsigned max)
 {
-	struct netfs_range found;
-	uint64_t pos = want->from;
+	for (uint32_t i = 0; i < folio->dirty.count; i++) {
+		const struct netfs_range *range = netfs_ranges_at(&folio->dirty, i);
 
-	while (netfs_ranges_next(&folio->dirty, pos, want->to, &found)) {
-		pos = found.to;
-		if (count && ranges[count - 1].to == found.from)
-			ranges[count - 1].to = found.to;
+		if (count && ranges[count - 1].to == range->from)
+			ranges[count - 1].to = range->to;
 		else if (count < max)
-			ranges[count++] = found;
-		else
-			break;
+			ranges[count++] = *range;
 	}
 	return count;
 }
 
 unsigned netfs_inode_stuck(struct netfs_inode *inode, struct netfs_range *ranges, unsigned max)
 {
+	struct netfs_folio *folio = NULL;
 	unsigned count = 0;
 
 	netfs_mutex_lock(&inode->mutex);
-	for (uint32_t i = 0; i < inode->refused.count; i++) {
-		const struct netfs_range *want = netfs_ranges_at(&inode->refused, i);
-		struct netfs_folio *folio = netfs_folio_index_next(&inode->folios, want->from);
-
-		while (folio && folio->start < want->to) {
-			count = list_dirty(folio, want, ranges, count, max);
-			folio = netfs_folio_index_next(&inode->folios, netfs_folio_end(folio));
-		}
+	if (inode->stuck)
+		folio = netfs_folio_index_next(&inode->folios, 0);
+	while (folio) {
+		count = list_dirty(folio, ranges, count, max);
+		folio = netfs_folio_index_next(&inode->folios, netfs_folio_end(folio));
 	}
 	netfs_mutex_unlock(&inode->mutex);
 	return count;

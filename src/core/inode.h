@@ -95,8 +95,7 @@ struct netfs_inode {
 	uint32_t uploads; /* f: write-back requests not finished */
 	uint64_t dirty; /* f: dirty bytes, those under upload not counted */
 	uint64_t uploading; /* f: bytes under upload */
-	uint64_t stuck; /* f: dirty bytes the server refused */
-	struct netfs_ranges refused; /* f: where they are; what is clean there does not count */
+	uint64_t stuck; /* f: of dirty, since the server refused some */
 	uint64_t upload_from; /* f: where the issuer goes on */
 	uint64_t keep_from; /* f: while a reader asks for this range, what is */
 	uint64_t keep_to; /* f: in it is not evicted to make room for its rest */

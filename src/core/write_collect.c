@@ -134,38 +134,33 @@ static void settle(struct netfs_request *req, uint64_t from, uint64_t to, enum o
 	}
 }
 
-/* Writes down what was refused.  Without memory it is listed with all that
- * lies between. */
-static void refuse(struct netfs_inode *inode, uint64_t from, uint64_t to)
+/* Nothing of the file is sent until it is tried again, so all that is unsent
+ * of it is stuck: also what was never offered. */
+static void stick(struct netfs_inode *inode)
 {
-	if (netfs_ranges_add(&inode->refused, from, to) == 0)
-		return;
-	if (from > netfs_ranges_at(&inode->refused, 0)->from)
-		from = netfs_ranges_at(&inode->refused, 0)->from;
-	if (to < netfs_ranges_at(&inode->refused, inode->refused.count - 1)->to)
-		to = netfs_ranges_at(&inode->refused, inode->refused.count - 1)->to;
-	netfs_ranges_add(&inode->refused, from, to);
+	uint64_t bytes = inode->dirty - inode->stuck;
+
+	inode->stuck += bytes;
+	atomic_fetch_add_explicit(&inode->core->stuck, bytes, memory_order_relaxed);
+	netfs_budget_stuck(inode->core->budget, bytes, 0);
 }
 
-/* Remembers why, for every opener, and that the bytes are stuck. */
-static void latch(struct netfs_inode *inode, uint64_t bytes, int err)
+/* Remembers why, for every opener. */
+static void latch(struct netfs_inode *inode, int err)
 {
 	struct netfs_core *core = inode->core;
 
 	inode->wb_error = err;
 	inode->wb_error_seq++;
 	inode->upload_all = false;
-	if (bytes > inode->dirty - inode->stuck)
-		bytes = inode->dirty - inode->stuck;
-	inode->stuck += bytes;
-	atomic_fetch_add_explicit(&core->stuck, bytes, memory_order_relaxed);
-	netfs_budget_stuck(core->budget, bytes, 0);
+	if (err != -ESTALE)
+		stick(inode);
 	if (netfs_groups_wait(core)) {
 		/* Others wait for these bytes without knowing. */
 		atomic_store(&core->group_error, err);
 		netfs_core_kick(core, false);
 	}
-	netfs_trace(file_error, .inode = inode->id, .len = bytes, .extra = inode->stuck,
+	netfs_trace(file_error, .inode = inode->id, .len = inode->dirty, .extra = inode->stuck,
 		    .error = err);
 }
 
@@ -184,15 +179,10 @@ void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 	netfs_group_uploaded(req);
 	settle(req, sub->start, got, ARRIVED);
 	if (got < end) {
-		bool gone = sub->error == -ESTALE;
-
 		refused(req, got, end);
-		settle(req, got, end, gone ? DROPPED : RETURNED);
-		if (sub->error != -EINTR) {
-			if (!gone)
-				refuse(req->inode, got, end);
-			latch(req->inode, gone ? 0 : end - got, sub->error);
-		}
+		settle(req, got, end, sub->error == -ESTALE ? DROPPED : RETURNED);
+		if (sub->error != -EINTR)
+			latch(req->inode, sub->error);
 		fail_flushers(req->inode, got, end, sub->error);
 	}
 	news->cleaned = true;
@@ -216,6 +206,8 @@ void netfs_write_finish(struct netfs_request *req, struct netfs_news *news)
 		refused(req, stream->issued_to, req->end);
 		settle(req, stream->issued_to, req->end,
 		       stream->error == -ESTALE ? DROPPED : RETURNED);
+		if (inode->stuck)
+			stick(inode);
 		fail_flushers(inode, stream->issued_to, req->end, stream->error);
 	}
 	netfs_frozen_finish(req);

@@ -165,8 +165,6 @@ void netfs_inode_unstick(struct netfs_inode *inode, uint64_t most)
 		return;
 	less = inode->stuck - most;
 	inode->stuck = most;
-	if (most == 0)
-		netfs_ranges_clear(&inode->refused);
 	atomic_fetch_sub_explicit(&core->stuck, less, memory_order_relaxed);
 	netfs_budget_stuck(core->budget, 0, less);
 }

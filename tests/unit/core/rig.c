@@ -110,8 +110,10 @@ static void answer_run(struct netfs_task *task)
 	rig->answer_posted = false;
 	while (rig->nheld && !rig->hold)
 		serve(rig, take_held(rig, rig->reverse ? rig->nheld - 1 : 0));
-	if (rig->full && rig->nheld < RIG_HELD)
+	if (rig->full && rig->nheld == 0) {
+		rig->full = false;
 		netfs_core_ready(rig->core);
+	}
 }
 
 static void post_answers(struct rig *rig)
@@ -138,7 +140,7 @@ static ssize_t take(struct netfs_handle *handle, struct netfs_slice *slice)
 	struct rig *rig = netfs_container_of(handle, struct rig, handle);
 	size_t n = accept_bytes(rig, slice), used = strlen(rig->log);
 
-	rig->full = rig->nheld == RIG_HELD;
+	rig->full = rig->nheld >= (rig->depth ? rig->depth : RIG_HELD);
 	if (rig->busy && rig->ready_inside) {
 		rig->busy = false;
 		netfs_core_ready(rig->core);

@@ -42,6 +42,7 @@ struct rig {
 	bool hold; /* slices wait for rig_answer() or rig_release() */
 	bool at_once; /* answered before the call that brings it returns */
 	bool reverse; /* the newest is answered first */
+	unsigned depth; /* slices it takes at once, 0: RIG_HELD */
 	bool busy; /* refuses slices */
 	bool ready_inside; /* is ready again before the refusal is out */
 	size_t take_max; /* bytes taken at once, 0: all */
@@ -54,7 +55,7 @@ struct rig {
 	size_t fail_moved; /* moved before the error */
 	struct netfs_slice *held[RIG_HELD];
 	unsigned nheld;
-	bool full; /* refused a slice because it holds so many */
+	bool full; /* refused a slice because it has so many */
 	unsigned reads, writes; /* slices taken */
 	uint64_t read_bytes, written_bytes; /* moved */
 	int syncs;

@@ -201,6 +201,37 @@ static void a_stuck_file_gets_the_error_at_the_limit(void **unused)
 	rig_stop(&rig);
 }
 
+/* As that, with a server that takes little at once, so that most of the stuck
+ * file's data was never offered: a writer of another file does not wait. */
+static void a_stuck_file_does_not_stop_other_writers(void **unused)
+{
+	static struct rig rig;
+	static struct rig_io io;
+	struct netfs_inode other;
+
+	rig_start(&rig, 0, &(struct rig_options){.dirty_max = 16 << 10, .wsize = 1000});
+	netfs_inode_init(&other, rig.core, rig.inode.ops, 0, true);
+	assert_int_equal(netfs_inode_attach_handle(&other, &rig.handle), 0);
+	rig.depth = 1;
+	rig.write_error = -EDQUOT;
+	rig_write(&rig, 0, 20000);
+	assert_int_equal(rig_flush(&rig), -EDQUOT);
+	rig_run();
+	assert_int_equal(netfs_core_stuck(rig.core), 20000);
+	rig_begin(&rig, &io, true, 0, 0, 0);
+	io.ended = false;
+	io.io.len = io.iov[0].iov_len = 100;
+	netfs_core_write(&other, &rig.opener, &io.io);
+	assert_int_equal(rig_finish(&io), 100);
+	netfs_inode_detach_handle(&other, &rig.handle);
+	assert_int_equal(netfs_inode_drop_dirty(&other), 100);
+	rig_run();
+	netfs_inode_done(&other);
+	rig.write_error = 0;
+	assert_int_equal(rig_flush(&rig), 0);
+	rig_stop(&rig);
+}
+
 /* The file is gone: nobody will ever take the bytes. */
 static void data_of_a_file_that_is_gone_is_let_go(void **unused)
 {
@@ -474,6 +505,7 @@ int main(void)
 		cmocka_unit_test(cut_off_data_is_not_stuck),
 		cmocka_unit_test(refused_data_is_sent_for_its_age),
 		cmocka_unit_test(a_stuck_file_gets_the_error_at_the_limit),
+		cmocka_unit_test(a_stuck_file_does_not_stop_other_writers),
 		cmocka_unit_test(data_of_a_file_that_is_gone_is_let_go),
 		cmocka_unit_test(a_durable_write_tells_its_error),
 		cmocka_unit_test(direct_io_says_how_far_it_came),
