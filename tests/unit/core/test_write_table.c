@@ -11,6 +11,8 @@
  * follow, with the file's end behind the page and inside it, beside a byte
  * array for our view and one for the server's.
  *
+ * UNETFS_TEST_VERBOSE=1 names each row before it runs.
+ *
  * A library that takes its bytes from memory of its own process has no short
  * copies: there is no page of the caller that may fail to appear.  So there is
  * no row for them.
