@@ -54,4 +54,26 @@ struct netfs_cookie {
 	const struct netfs_cache_ops *ops;
 };
 
+/* What a cache is told of a file. */
+struct netfs_cache_file {
+	uint64_t ino; /* as in struct netfs_attr */
+	uint64_t gen;
+	/* There is room again for slices of this file, see above. */
+	void (*ready)(void *user);
+	void *user; /* valid until relinquish */
+};
+
+/*
+ * A cache for the files of a client (netfs_client_config.cache), whose owner
+ * keeps it until the client is freed.  Both functions may be called from any
+ * thread, with no lock held, and do not block.
+ */
+struct netfs_cache {
+	/* A cookie for the file, with nothing present; NULL: not cached. */
+	struct netfs_cookie *(*acquire)(struct netfs_cache *cache,
+					const struct netfs_cache_file *file);
+	/* No slice of it is under way, and no function of it is called again. */
+	void (*relinquish)(struct netfs_cache *cache, struct netfs_cookie *cookie);
+};
+
 #endif

@@ -28,6 +28,7 @@
 
 #define NETFS_VERSION "0.1.0"
 
+struct netfs_cache;
 struct netfs_client;
 struct netfs_mount;
 struct netfs_vnode;
@@ -86,6 +87,8 @@ struct netfs_client_config {
 	/* Messages for people, one line each, no newline.  NULL: none. */
 	void (*log)(void *user, int level, const char *line);
 	void *user;
+	/* Where file data is kept beside memory, see cache.h.  NULL: nowhere. */
+	struct netfs_cache *cache;
 };
 
 enum netfs_log_level {

@@ -139,6 +139,7 @@ static int make_mount(struct opening *opening, const char *source)
 		.call_mutex = &client->call_mutex,
 		.source = source,
 		.cache_mode = options->mode->name,
+		.cache = client->config.cache,
 		.attr_ttl_ms = netfs_options_attr_ttl(options),
 		.dir_ttl_ms = netfs_options_dir_ttl(options),
 		.entry_ttl_ms = netfs_options_entry_ttl(options),

@@ -4,7 +4,8 @@
  *
  * A window pays as long as it is not larger than what the path to the server
  * holds: its bandwidth times its delay.  Both are measured on the slices that
- * are read anyway.  A slice's own bandwidth would say little, because many are
+ * are read anyway, from the server; a disk cache says nothing about the path.
+ * A slice's own bandwidth would say little, because many are
  * in flight; so each remembers how much the mount had received when it was
  * sent, and what came until its answer is what the path delivers in that time.
  * That is at most one window's worth, hence windows are made a few times larger
@@ -61,12 +62,16 @@ void netfs_pace_sent(struct netfs_subrequest *sub)
 	struct netfs_pace *pace = &sub->req->inode->core->pace;
 
 	sub->sent_ns = netfs_clock_now();
+	if (sub->cache)
+		return;
 	sub->delivered = get(&pace->delivered);
 	sub->alone = atomic_fetch_add_explicit(&pace->flying, 1, memory_order_relaxed) == 0;
 }
 
 void netfs_pace_refused(struct netfs_subrequest *sub)
 {
+	if (sub->cache)
+		return;
 	atomic_fetch_sub_explicit(&sub->req->inode->core->pace.flying, 1, memory_order_relaxed);
 }
 
@@ -75,6 +80,8 @@ void netfs_pace_answered(const struct netfs_subrequest *sub)
 	struct netfs_pace *pace = &sub->req->inode->core->pace;
 	uint64_t took, sum, sample, rate = get(&pace->rate), rtt = get(&pace->rtt_ns);
 
+	if (sub->cache)
+		return;
 	atomic_fetch_sub_explicit(&pace->flying, 1, memory_order_relaxed);
 	if (netfs_request_writes(sub->req) || sub->moved == 0)
 		return;

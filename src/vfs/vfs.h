@@ -24,6 +24,7 @@ struct netfs_vfs_config {
 	const char *source; /* for people */
 	const char *cache_mode; /* its name, static */
 
+	struct netfs_cache *cache; /* for file data; NULL: none */
 	uint32_t attr_ttl_ms; /* attributes of anything but directories */
 	uint32_t dir_ttl_ms; /* attributes of directories */
 	uint32_t entry_ttl_ms; /* names that exist */

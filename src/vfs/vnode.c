@@ -18,6 +18,7 @@
  */
 #include <errno.h>
 #include <sys/stat.h>
+#include <unetfs/cache.h>
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <vfs/locks.h>
@@ -126,6 +127,26 @@ static bool another_life(struct netfs_vnode *vnode, const struct netfs_attr *att
 	return other;
 }
 
+static void cache_ready(void *user)
+{
+	netfs_core_ready(user);
+}
+
+static void acquire_cookie(struct netfs_vnode *vnode)
+{
+	struct netfs_mount *mount = vnode->mount;
+	struct netfs_cache *cache = mount->config.cache;
+	struct netfs_cache_file file = {
+		.ino = vnode->ino,
+		.gen = vnode->gen,
+		.ready = cache_ready,
+		.user = mount->core,
+	};
+
+	if (cache && !mount->config.unbuffered)
+		netfs_inode_set_cookie(&vnode->inode, cache->acquire(cache, &file));
+}
+
 static struct netfs_vnode *vnode_make(struct netfs_mount *mount, const struct netfs_attr *attr,
 				      bool created)
 {
@@ -144,8 +165,10 @@ static struct netfs_vnode *vnode_make(struct netfs_mount *mount, const struct ne
 	netfs_list_init(&vnode->silly_link);
 	netfs_list_init(&vnode->all_link);
 	netfs_list_init(&vnode->files);
-	if (netfs_vnode_regular(vnode))
+	if (netfs_vnode_regular(vnode)) {
 		netfs_inode_init(&vnode->inode, mount->core, &vnode_inode_ops, attr->size, created);
+		acquire_cookie(vnode);
+	}
 	vnode->inode.id = attr->ino;
 	return vnode;
 }
@@ -247,8 +270,13 @@ void netfs_vnode_destroy(struct netfs_vnode *vnode)
 {
 	netfs_assert(netfs_list_empty(&vnode->files));
 	netfs_assert(!vnode->silly_name);
-	if (netfs_vnode_regular(vnode))
+	if (netfs_vnode_regular(vnode)) {
+		struct netfs_cookie *cookie = vnode->inode.cookie;
+
 		netfs_inode_done(&vnode->inode);
+		if (cookie)
+			vnode->mount->config.cache->relinquish(vnode->mount->config.cache, cookie);
+	}
 	netfs_object_put(vnode->whole);
 	netfs_locks_free(vnode->locks);
 	netfs_node_put(vnode->node);

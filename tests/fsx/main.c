@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <cache_script.h>
 #include "target_lib.h"
 
 enum long_option {
 	OPT_REPLAY = 256,
 	OPT_RECORD,
 	OPT_OPS,
+	OPT_CACHE,
 	OPT_HANDLES,
 	OPT_POLLUTE,
 	OPT_DURATION,
@@ -27,6 +29,7 @@ struct options {
 	struct fsx_gen_config gen;
 	struct fsx_run_config run;
 	unsigned handles;
+	bool cache; /* --ops=lib: with a disk cache that does its worst */
 	unsigned flags; /* enum fsx_target_flags */
 	const char *file;
 	const char *library; /* SOURCE[,options] */
@@ -75,6 +78,7 @@ static const char usage[] =
 	"  --ops=lib:SOURCE[,OPTIONS]  run on the library: FILE is a name in the\n"
 	"                        root of SOURCE (mem:, dir:/path, 9p://...)\n"
 	"  --ops=array[:DEFECT]  run on an array in memory, to test this program\n"
+	"  --cache               with --ops=lib: a disk cache that fails, forgets and lags\n"
 	"  --handles=N           use N (1 or 2) open handles in turn; with -Z only\n"
 	"                        the second is O_DIRECT\n"
 	"  --pollute             leave garbage behind the end of the file in memory\n"
@@ -237,6 +241,9 @@ static bool parse_target(struct options *opts, int letter)
 	case OPT_OPS:
 		parse_ops(opts);
 		return true;
+	case OPT_CACHE:
+		opts->cache = true;
+		return true;
 	case OPT_HANDLES:
 		opts->handles = number(optarg);
 		if (opts->handles < 1 || opts->handles > 2)
@@ -320,6 +327,7 @@ static void parse(struct options *opts, int argc, char **argv)
 		{"replay-ops", required_argument, NULL, OPT_REPLAY},
 		{"record-ops", optional_argument, NULL, OPT_RECORD},
 		{"ops", required_argument, NULL, OPT_OPS},
+		{"cache", no_argument, NULL, OPT_CACHE},
 		{"handles", required_argument, NULL, OPT_HANDLES},
 		{"pollute", no_argument, NULL, OPT_POLLUTE},
 		{"duration", required_argument, NULL, OPT_DURATION},
@@ -389,7 +397,11 @@ static int mount_open(struct netfs_client *client, const char *source,
 static int run_library(struct options *opts, struct fsx_run_result *result)
 {
 	const struct netfs_client_config client_config = {
-		.struct_size = sizeof(client_config), .memory_max = 4 << 20, .log = log_line};
+		.struct_size = sizeof(client_config),
+		.memory_max = 4 << 20,
+		.log = log_line,
+		.cache = opts->cache ? &cache_script_all : NULL,
+	};
 	struct netfs_client *client;
 	struct netfs_mount *mount;
 	struct fsx_lib_config config = {.name = opts->file,
@@ -419,6 +431,8 @@ static int run_library(struct options *opts, struct fsx_run_result *result)
 		fprintf(stderr, "closing the mount: %s\n", strerror(-closed));
 		err = closed;
 	}
+	if (opts->cache && !(opts->flags & FSX_DIRECT) && !atomic_load(&cache_script_writes))
+		fprintf(stderr, "the cache was never used\n"), err = -EINVAL;
 	/* A mount that could not be closed still belongs to the client. */
 	if (closed)
 		return err;

@@ -29,7 +29,7 @@
 #include <env/random.h>
 #include <env/sim/sim.h>
 #include <env/timer.h>
-#include "cache_script.h"
+#include <cache_script.h>
 
 #define FILE_MAX (400u << 10)
 #define SLOTS	 12
@@ -227,7 +227,8 @@ static void server_init(struct server *server)
 
 struct world {
 	struct server server;
-	struct cache_script cache; /* size 0: none */
+	struct cache_script cache;
+	bool cached; /* it is in use */
 	struct netfs_stats stats;
 	struct netfs_budget *budget;
 	struct netfs_core *core;
@@ -260,7 +261,8 @@ static void cache_has_room(void *user)
 
 static void world_add_cache(struct world *world)
 {
-	cache_script_init(&world->cache, FILE_MAX, cache_has_room, world);
+	cache_script_init(&world->cache, cache_has_room, world);
+	world->cached = true;
 	netfs_inode_set_cookie(&world->inode, &world->cache.cookie);
 }
 
@@ -302,7 +304,7 @@ static void world_stop(struct world *world)
 	assert_int_equal(netfs_core_dirty(world->core), 0);
 	assert_int_equal(netfs_core_stuck(world->core), 0);
 	assert_int_equal(netfs_core_requests(world->core), 0);
-	if (world->cache.size) {
+	if (world->cached) {
 		cache_script_check(&world->cache, world->server.data, world->server.size);
 		netfs_inode_set_cookie(&world->inode, NULL);
 		cache_script_done(&world->cache);

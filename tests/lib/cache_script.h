@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A disk cache in memory that keeps the contract to the letter and helps nobody
- * beyond it: late, short, failing, full, and culled at any moment.
+ * beyond it: late, short, failing, full, and culled at any moment.  One file, or
+ * those of a client; in both environments.
  */
 #ifndef TESTS_CACHE_SCRIPT_H
 #define TESTS_CACHE_SCRIPT_H
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <base/ranges.h>
+#include <env/lock.h>
 #include <env/timer.h>
 #include <unetfs/cache.h>
 
@@ -25,13 +27,15 @@ struct cache_script_slot {
 	bool busy;
 };
 
+/* m: guarded by mutex. */
 struct cache_script {
 	struct netfs_cookie cookie;
-	uint8_t *data;
-	uint64_t *stamps; /* of each byte: when it was written or forgotten last */
-	uint64_t size; /* room in both */
-	uint64_t now;
-	struct netfs_ranges there;
+	struct netfs_mutex mutex; /* rank BACKEND */
+	uint8_t *data; /* m */
+	uint64_t *stamps; /* m: of each byte: when it was written or forgotten last */
+	uint64_t size; /* m: room in both */
+	uint64_t now; /* m */
+	struct netfs_ranges there; /* m */
 	struct cache_script_slot slot[CACHE_SCRIPT_SLOTS];
 	unsigned error_pct; /* of answers that fail */
 	unsigned short_pct; /* of answers that are short */
@@ -43,11 +47,15 @@ struct cache_script {
 	unsigned reads, writes;
 };
 
-/* size: of the largest file. */
-void cache_script_init(struct cache_script *cache, uint64_t size, void (*ready)(void *user),
-		       void *user);
+/* ready: netfs_core_ready() in effect. */
+void cache_script_init(struct cache_script *cache, void (*ready)(void *user), void *user);
 void cache_script_done(struct cache_script *cache);
 /* Every cached byte must be that of the file.  Aborts the test otherwise. */
 void cache_script_check(const struct cache_script *cache, const uint8_t *file, uint64_t size);
+
+/* Such caches for every file of a client, for netfs_client_config.cache. */
+extern struct netfs_cache cache_script_all;
+/* What they were asked: slices read and written so far. */
+extern _Atomic uint64_t cache_script_reads, cache_script_writes;
 
 #endif
