@@ -55,7 +55,9 @@ static void advance_flushers(struct netfs_request *req, struct netfs_folio *foli
 	}
 }
 
-/* Back to dirty.  The writers left room for it, so adding cannot fail. */
+/* Back to dirty.  The writers left room for one range a segment.  Where more came
+ * back, with others between them that arrived, and there is no memory for that,
+ * those are sent again as well. */
 static void returned(struct netfs_request *req, struct netfs_seg *seg, uint64_t from, uint64_t to)
 {
 	struct netfs_inode *inode = req->inode;
@@ -70,6 +72,8 @@ static void returned(struct netfs_request *req, struct netfs_seg *seg, uint64_t 
 		return;
 	}
 	err = netfs_ranges_add(&folio->dirty, from, to);
+	if (err)
+		err = netfs_ranges_add(&folio->dirty, seg->from, to);
 	netfs_assert(err == 0);
 	more = netfs_ranges_bytes(&folio->dirty) - before;
 	/* What was written again meanwhile had been counted twice. */
