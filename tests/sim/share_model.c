@@ -168,7 +168,8 @@ static bool size_certain(const struct actor *actor)
 	if (actor->party->cached)
 		return false;
 	for (unsigned i = 0; i < file->count[0]; i++)
-		if (file->log[0][i].end > file->body && !file->log[0][i].published)
+		if (file->log[0][i].end > file->body &&
+		    (!file->log[0][i].published || file->log[0][i].published > actor->begun))
 			return false;
 	return true;
 }
