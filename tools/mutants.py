@@ -35,6 +35,8 @@ MUTANTS = [Mutant(*entry) for entry in (
     ("zero-after-upload", "A5", "uploaded bytes are still taken for zeroes of the server",
      CORE + "writeback.c",
      "if (netfs_ranges_remove(&inode->zero, range.from, range.to))", "if (false)"),
+    ("zero-while-direct", "A7", "a size from the middle of a direct write says what is zero",
+     CORE + "direct.c", "\t\tnot_zero(inode, io->start, state->end);\n", ""),
     ("zero-below-size", "A7", "a file that grew at the server is still zero above its old end",
      CORE + "resize.c", "\t\tclear_zero(inode, 0, size);\n", ""),
     ("tail-kept", "A9", "bytes behind the new end in the last page come back when the file grows",

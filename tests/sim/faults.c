@@ -152,7 +152,7 @@ static void small_shot(struct netfs_task *task)
 
 	if (!faults->active)
 		return;
-	if (faults->mix.memory_within)
+	if (faults->mix.memory_within && !faults->grace)
 		netfs_sim_fail_alloc(rng_between(rng, 1, faults->mix.memory_within));
 	if (rng_chance(rng, faults->mix.clock)) {
 		netfs_sim_jump_real((int64_t)(rng_below(rng, 2 * MINUTE_NS * 60 * 24)) -
