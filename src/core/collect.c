@@ -16,6 +16,7 @@
  * they are: then the collector does nothing, and the other one calls it later.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/io.h>
 #include <base/assert.h>
@@ -111,7 +112,7 @@ static void go_to_server(struct netfs_subrequest *sub)
 /* What becomes of an answered subrequest. */
 static void judge(struct netfs_subrequest *sub)
 {
-	bool eof = sub->flags & NETFS_SLICE_EOF;
+	bool eof = sub->flags & NETFS_SLICE_EOF, filled = false;
 
 	netfs_assert(sub->moved <= sub->asked);
 	count_moved(sub);
@@ -124,12 +125,16 @@ static void judge(struct netfs_subrequest *sub)
 		return;
 	}
 	if (sub->error == 0 && sub->moved < sub->asked && sub->slice.kind == NETFS_SLICE_READ) {
+		if (eof)
+			netfs_crypt_note_eof(sub);
 		if (eof && sub->req->origin == NETFS_ORIGIN_DIRECT_READ) {
 			sub->state = NETFS_SUB_DONE;
 			return;
 		}
-		if (eof || (sub->flags & NETFS_SLICE_HOLE))
+		if (eof || (sub->flags & NETFS_SLICE_HOLE)) {
 			zero_rest(sub);
+			filled = true;
+		}
 	}
 	if (sub->transferred == sub->len) {
 		sub->error = 0;
@@ -139,7 +144,7 @@ static void judge(struct netfs_subrequest *sub)
 		sub->state = NETFS_SUB_WAITING;
 	} else if (sub->error) {
 		fail(sub, sub->error);
-	} else if (sub->moved == 0) {
+	} else if (sub->moved == 0 && !filled) {
 		fail(sub, -EIO);
 	} else {
 		sub->state = NETFS_SUB_READY;
@@ -159,17 +164,21 @@ static bool passed(const struct netfs_request *req, const struct netfs_seg *seg)
 		if (req->stream[i].active && netfs_seg_to(seg, i) > req->stream[i].collected_to)
 			return false;
 	}
-	return true;
+	return netfs_crypt_passed(req, seg);
 }
 
 /* Lets go of the segments that are settled. */
-static void advance_segs(struct netfs_request *req)
+void netfs_request_advance(struct netfs_request *req)
 {
+	unsigned first = req->collect_seg;
+
 	while (req->collect_seg < req->nsegs && passed(req, &req->segs[req->collect_seg])) {
 		if (req->origin == NETFS_ORIGIN_WRITEBACK)
 			netfs_write_drop_stale(req->segs[req->collect_seg].folio);
 		netfs_request_drop_seg(req);
 	}
+	if (req->collect_seg > first)
+		netfs_crypt_let_go(req);
 }
 
 static void settle_head(struct netfs_subrequest *sub, struct netfs_news *news)
@@ -186,7 +195,7 @@ static void settle_head(struct netfs_subrequest *sub, struct netfs_news *news)
 		netfs_write_collect(sub, news);
 	else
 		netfs_read_collect(sub, news);
-	advance_segs(req);
+	netfs_request_advance(req);
 	sub_free(sub);
 }
 
@@ -228,6 +237,8 @@ static void collect_stream(struct netfs_request *req, struct netfs_stream *strea
 
 static bool all_settled(const struct netfs_request *req)
 {
+	if (req->crypt_busy)
+		return false;
 	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
 		const struct netfs_stream *stream = &req->stream[i];
 

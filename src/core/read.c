@@ -16,6 +16,7 @@
  * short for the pieces, the bytes are gathered in one block of memory instead.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/io.h>
 #include <base/assert.h>
@@ -282,10 +283,22 @@ static void admitted(struct netfs_gate_wait *wait)
 	run(netfs_io_of(state));
 }
 
-void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io)
+void netfs_read_start(struct netfs_io *io)
 {
 	struct netfs_io_state *state = netfs_io_state(io);
+	struct netfs_inode *inode = state->inode;
 
+	state->resume = run;
+	state->gate.admitted = admitted;
+	netfs_mutex_lock(&inode->mutex);
+	if (netfs_gate_enter(&inode->gate, NETFS_GATE_BUFFERED, &state->gate))
+		run_locked(io);
+	else
+		netfs_mutex_unlock(&inode->mutex);
+}
+
+void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io)
+{
 	netfs_count(inode->core->stats, read_calls);
 	netfs_io_begin(io, inode, opener);
 	if (io->start > INT64_MAX || io->len > INT64_MAX - io->start ||
@@ -294,14 +307,11 @@ void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, str
 		return;
 	}
 	if ((opener->flags & NETFS_OPENER_UNBUFFERED) || (io->flags & NETFS_IO_DIRECT)) {
-		netfs_direct_read(io);
+		if (inode->crypt)
+			netfs_crypt_direct_read(io);
+		else
+			netfs_direct_read(io);
 		return;
 	}
-	state->resume = run;
-	state->gate.admitted = admitted;
-	netfs_mutex_lock(&inode->mutex);
-	if (netfs_gate_enter(&inode->gate, NETFS_GATE_BUFFERED, &state->gate))
-		run_locked(io);
-	else
-		netfs_mutex_unlock(&inode->mutex);
+	netfs_read_start(io);
 }

@@ -45,7 +45,8 @@ void netfs_readahead(struct netfs_inode *inode, struct netfs_opener *opener, uin
 	uint32_t most = inode->core->rasize;
 	struct netfs_range want;
 
-	if (end <= pos || most == 0 || !note(opener, pos, end))
+	if (end <= pos || most == 0 || (opener->flags & NETFS_OPENER_UNBUFFERED) ||
+	    !note(opener, pos, end))
 		return;
 	if (opener->ra_end < end)
 		opener->ra_end = end;
