@@ -133,6 +133,7 @@ struct world_options {
 	uint64_t seed;
 	bool trace;
 	bool quick;
+	bool encrypt; /* the mount encrypts content; for fsx alone */
 	bool calm; /* no faults */
 	enum server9_defect defect;
 	uint64_t fsx; /* operations of the exerciser instead of the workload */
