@@ -316,7 +316,10 @@ static int give_handle(struct netfs_be *be, struct netfs_op *op, struct file *fi
 	ref = netfs_alloc(sizeof(*ref));
 	if (!ref)
 		return -ENOMEM;
-	*ref = (struct mem_ref){.handle = {1, be, mode != O_WRONLY, mode != O_RDONLY},
+	*ref = (struct mem_ref){.handle = {.refs = 1,
+					   .be = be,
+					   .readable = mode != O_WRONLY,
+					   .writable = mode != O_RDONLY},
 				.file = file};
 	file->refs++;
 	op->handle = &ref->handle;
