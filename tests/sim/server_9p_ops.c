@@ -539,14 +539,15 @@ full:
 	return 0;
 }
 
-/* Claims more than count, with bytes for a part of it. */
-static int lie(struct call9 *call, uint32_t count)
+/* Claims more than was asked for, with bytes for a part of it.  A claim that is
+ * wrong and could be right is for no client to notice. */
+static int lie(struct call9 *call, uint32_t asked)
 {
 	struct faults *faults = call->server->faults;
 	static const uint8_t nonsense[64] = {0xEE};
 
 	faults->errors++;
-	out_u32(call->out, count + 1 + (uint32_t)rng_below(&faults->rng, sizeof(nonsense)));
+	out_u32(call->out, asked + 1 + (uint32_t)rng_below(&faults->rng, sizeof(nonsense)));
 	if (call->request->type == T_READ)
 		out_bytes(call->out, nonsense, rng_below(&faults->rng, sizeof(nonsense)));
 	return 0;
@@ -587,6 +588,7 @@ static int on_write(struct call9 *call)
 	uint64_t start = in_u64(&call->in);
 	uint32_t count = in_u32(&call->in);
 	const uint8_t *bytes = in_bytes(&call->in, count);
+	uint32_t asked = count;
 	int err = 0;
 
 	if (!fid || !fid->open || (fid->flags & O_ACCMODE) == O_RDONLY)
@@ -607,7 +609,7 @@ static int on_write(struct call9 *call)
 	if (fid->flags & L_DSYNC)
 		err = node_flush(fid->node);
 	if (!err && !faults->grace && faults_draw(faults, faults->mix.lie))
-		return lie(call, count);
+		return lie(call, asked);
 	out_u32(call->out, count);
 	return err;
 }

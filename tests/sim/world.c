@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <env/executor.h>
+#include <cache_script.h>
 #include "world.h"
 
 /* The same text for the same kind of failure. */
@@ -274,6 +275,8 @@ static void make_client(struct world *world)
 	config.memory_max = UINT64_C(4) << 20 << rng_below(&world->rng, 2);
 	config.dirty_max = config.memory_max >> rng_between(&world->rng, 1, 6);
 	config.dirty_age_ms = rng_between(&world->rng, 10, 10000);
+	if (rng_one_in(&world->rng, 3))
+		config.cache = &cache_script_all;
 	err = netfs_client_new(&config, &world->client);
 	if (err)
 		world_fail(world, "netfs_client_new: %s", strerror(-err));

@@ -92,9 +92,10 @@ bool p9_call_new_tmp(struct p9_call *call)
 {
 	netfs_assert(!call->tmp);
 	call->tmp = p9_fid_new(call->conn);
-	if (!call->tmp)
-		p9_call_finish(call, -ENOMEM);
-	return call->tmp != NULL;
+	if (call->tmp)
+		return true;
+	p9_call_finish(call, -ENOMEM);
+	return false;
 }
 
 void p9_call_drop_tmp(struct p9_call *call)

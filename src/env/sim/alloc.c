@@ -4,7 +4,12 @@
  * structures of base take theirs from here too while a world exists.  What the
  * simulator needs for itself comes straight from the C library and is neither
  * counted nor refused.
+ *
+ * What is freed is filled, and so is what nobody has written yet: a run that
+ * looks at either must do the same thing every time, and not by luck the right
+ * one.
  */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <base/assert.h>
@@ -14,6 +19,9 @@
 #include <env/alloc.h>
 #include <env/sim/sim.h>
 #include <env/sim/world.h>
+
+#define FRESH 0x5a
+#define GONE  0xdb
 
 static uint64_t living; /* allocations, since the world began */
 static size_t living_blocks; /* bytes */
@@ -36,9 +44,14 @@ static void *counted(void *ptr)
 	return ptr;
 }
 
+static void *filled(void *ptr, size_t size)
+{
+	return ptr ? memset(ptr, FRESH, size) : NULL;
+}
+
 void *netfs_alloc(size_t size)
 {
-	return refused() ? NULL : counted(malloc(size));
+	return refused() ? NULL : counted(filled(malloc(size), size));
 }
 
 void *netfs_zalloc(size_t size)
@@ -67,6 +80,9 @@ void netfs_free(void *ptr)
 		return;
 	netfs_assert(living);
 	living--;
+	memset(ptr, GONE, malloc_usable_size(ptr));
+	/* The compiler knows free() and would leave the filling out. */
+	__asm__ volatile("" : : "r"(ptr) : "memory");
 	free(ptr);
 }
 
