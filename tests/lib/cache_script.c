@@ -37,7 +37,9 @@ static void stamp(struct cache_script *cache, uint64_t from, uint64_t to)
 static void forget_locked(struct cache_script *cache, uint64_t from, uint64_t to)
 {
 	stamp(cache, from, to);
-	netfs_assert(netfs_ranges_remove(&cache->there, from, to) == 0);
+	/* Without memory to cut a hole it forgets everything. */
+	if (netfs_ranges_remove(&cache->there, from, to))
+		netfs_ranges_clear(&cache->there);
 }
 
 static void forget(struct netfs_cookie *cookie, uint64_t from, uint64_t to)
@@ -97,7 +99,8 @@ static size_t keep(struct cache_script *cache, struct cache_script_slot *slot, s
 			if (cache->stamps[at] != slot->stamp)
 				continue;
 			cache->data[at] = from[j];
-			netfs_assert(netfs_ranges_add(&cache->there, at, at + 1) == 0);
+			if (netfs_ranges_add(&cache->there, at, at + 1))
+				return done;
 		}
 	}
 	return done;
