@@ -121,7 +121,7 @@ static void go_to_server(struct netfs_subrequest *sub)
 /* What becomes of an answered subrequest. */
 static void judge(struct netfs_subrequest *sub)
 {
-	bool eof = sub->flags & NETFS_SLICE_EOF;
+	bool eof = sub->flags & NETFS_SLICE_EOF, filled = false;
 
 	netfs_assert(sub->moved <= sub->asked);
 	count_moved(sub);
@@ -139,7 +139,8 @@ static void judge(struct netfs_subrequest *sub)
 			sub->state = NETFS_SUB_DONE;
 			return;
 		}
-		if (eof || (sub->flags & NETFS_SLICE_HOLE))
+		filled = eof || (sub->flags & NETFS_SLICE_HOLE);
+		if (filled)
 			zero_rest(sub);
 	}
 	if (sub->transferred == sub->len) {
@@ -153,7 +154,7 @@ static void judge(struct netfs_subrequest *sub)
 		netfs_trace_sub(sreq_retry, sub, sub->len - sub->transferred, delay);
 	} else if (sub->error) {
 		fail(sub, sub->error);
-	} else if (sub->moved == 0) {
+	} else if (sub->moved == 0 && !filled) {
 		netfs_trace_sub(failure_short, sub, sub->asked, 0);
 		fail(sub, -EIO);
 	} else {

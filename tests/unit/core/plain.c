@@ -80,6 +80,8 @@ static ssize_t take(struct netfs_handle *handle, struct netfs_slice *slice)
 
 		if (slot->busy)
 			continue;
+		if (plain->take_max && slice->len > plain->take_max)
+			netfs_slice_trim(slice, plain->take_max);
 		slot->busy = true;
 		slot->slice = slice;
 		assert_true(plain->nasked < PLAIN_LOG);

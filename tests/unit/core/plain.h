@@ -56,6 +56,7 @@ struct plain {
 	uint64_t delay_ns; /* of each answer */
 	uint64_t bytes_per_s; /* of all answers together; 0: no limit */
 	unsigned depth; /* slices it takes at once; 0: PLAIN_SLOTS */
+	size_t take_max; /* bytes of a slice it takes; 0: all */
 	bool hold; /* take slices, but answer none until plain_release() */
 	void (*judge)(struct plain *plain, const struct netfs_slice *slice,
 		      struct plain_verdict *verdict);

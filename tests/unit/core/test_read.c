@@ -126,6 +126,39 @@ static void what_the_server_lacks_below_our_end_is_zero(void **state)
 	end(plain);
 }
 
+/* The file is cut at the server while a read of it is half answered. */
+static void cut_after_3000(struct plain *plain, const struct netfs_slice *slice,
+			   struct plain_verdict *verdict)
+{
+	if (slice->start == 0) {
+		verdict->moved = 3000;
+		plain->take_max = 4096;
+		return;
+	}
+	plain->size = 3000;
+	verdict->moved = 0;
+	verdict->flags = NETFS_SLICE_EOF;
+}
+
+/* 77, where the rest is asked for in parts of which the first brings nothing:
+ * an end is an answer, not a lack of progress. */
+static void an_end_that_answers_a_part_is_progress(void **state)
+{
+	struct plain *plain = file_of(20000);
+	struct plain_io io;
+
+	plain->judge = cut_after_3000;
+	plain_start(plain);
+	plain_read_start(plain, &io, 0, 20000, 0);
+	plain_idle(plain);
+	assert_true(io.ended);
+	assert_int_equal(io.result, 20000);
+	for (unsigned i = 0; i < 20000; i++)
+		assert_int_equal(io.buf[i], i < 3000 ? plain_byte(i) : 0);
+	plain_wait(plain, &io);
+	end(plain);
+}
+
 /* 77, with an extension of ours that was not sent. */
 static void a_hole_before_unsent_data_is_zero(void **state)
 {
@@ -506,6 +539,7 @@ int main(void)
 		cmocka_unit_test(short_reads_are_carried_on),
 		cmocka_unit_test(a_read_without_progress_fails),
 		cmocka_unit_test(what_the_server_lacks_below_our_end_is_zero),
+		cmocka_unit_test(an_end_that_answers_a_part_is_progress),
 		cmocka_unit_test(a_hole_before_unsent_data_is_zero),
 		cmocka_unit_test(a_direct_read_ends_where_the_file_ends),
 		cmocka_unit_test(a_direct_read_counts_the_contiguous_part),
