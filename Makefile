@@ -5,7 +5,7 @@
 #	make			the library and the programs, into build/
 #	make demo [SOURCE=dir:]	the main job on real data; installs what is missing
 #	make check		all tests; installs what is missing
-#	make bench		against other ways to the same files
+#	make bench		against budgets, and other ways to the same files
 #	make install		into $(DESTDIR)$(PREFIX)
 #	make asan | tsan	all tests under the sanitizers
 #	make fuzz [RUNS=n]	the decoders against random input
@@ -41,13 +41,15 @@ tsan:
 # What is measured or installed: without checks of lock ranks, without tests.
 release:
 	@$(MAKE) --no-print-directory all BUILD=build-release \
-		TARGETS="front/unetfs front/unetfs.1 bench/unetfs-load bench/unetfs-hit" \
+		TARGETS="front/unetfs front/unetfs.1 \
+			bench/unetfs-load bench/unetfs-hit bench/unetfs-core-bench" \
 		MESON="--buildtype=release -Dchecked=false --prefix=$(PREFIX)"
 
 bench:
 	@tools/deps build test
 	@$(MAKE) --no-print-directory release
 	@build-release/bench/unetfs-hit
+	@build-release/bench/unetfs-core-bench -j build-release/core-bench.json
 	@BUILD=build-release bench/run
 
 install: release
