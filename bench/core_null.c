@@ -23,7 +23,7 @@
 #define THREADS	  2u
 #define TTL_SEC	  3600.0
 
-static char data[DATA_MAX];
+static char data[FILE_SIZE];
 
 static struct stat stat_of(fuse_ino_t ino)
 {
@@ -73,7 +73,7 @@ static void null_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void null_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t start,
 		      struct fuse_file_info *fi)
 {
-	fuse_reply_buf(req, data, size < DATA_MAX ? size : DATA_MAX);
+	fuse_reply_buf(req, data + start, size);
 }
 
 static const struct fuse_lowlevel_ops ops = {
