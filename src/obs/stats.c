@@ -58,3 +58,13 @@ const char *netfs_stat_code(enum netfs_stat_id id)
 	netfs_assert((unsigned)id < NETFS_STAT_COUNT);
 	return codes[id] ? codes[id] : "-";
 }
+
+uint64_t netfs_stats_get(const struct netfs_stats *stats, enum netfs_stat_id id)
+{
+	uint64_t sum = 0;
+
+	netfs_assert((unsigned)id < NETFS_STAT_COUNT);
+	for (unsigned i = 0; i < NETFS_STATS_PARTS; i++)
+		sum += atomic_load_explicit(&stats->part[i].value[id], memory_order_relaxed);
+	return sum;
+}

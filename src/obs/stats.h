@@ -2,12 +2,17 @@
 /*
  * Counters of one mount.  Any thread may count; reading gives each counter's
  * own value, not one moment of all.
+ *
+ * Each counter is the sum of several, in parts of the struct that different
+ * threads use: two that read from memory at the same time would otherwise spend
+ * most of it on passing the counters to each other.
  */
 #ifndef OBS_STATS_H
 #define OBS_STATS_H
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <env/thread.h>
 
 /* X(identifier, "what it counts").  The printed name is the identifier. */
 #define NETFS_STATS(X)                                                                             \
@@ -111,24 +116,38 @@ enum netfs_stat_id {
 	NETFS_STAT_COUNT
 };
 
-struct netfs_stats {
-	_Atomic uint64_t value[NETFS_STAT_COUNT];
+/* Parts: threads that count at the same time, mostly. */
+#define NETFS_STATS_PARTS 8
+
+struct netfs_stats_part {
+	_Atomic uint64_t value[NETFS_STAT_COUNT]; /* wraps: only the sum means something */
+	uint64_t apart[8]; /* the next one is in another line of the processor's cache */
 };
+
+struct netfs_stats {
+	struct netfs_stats_part part[NETFS_STATS_PARTS];
+};
+
+static inline _Atomic uint64_t *netfs_stats_mine(struct netfs_stats *stats, enum netfs_stat_id id)
+{
+	return &stats->part[netfs_thread_number() % NETFS_STATS_PARTS].value[id];
+}
 
 /* For the few that say how many there are now. */
 static inline void netfs_stats_sub(struct netfs_stats *stats, enum netfs_stat_id id, uint64_t n)
 {
-	atomic_fetch_sub_explicit(&stats->value[id], n, memory_order_relaxed);
+	atomic_fetch_sub_explicit(netfs_stats_mine(stats, id), n, memory_order_relaxed);
 }
 
 static inline void netfs_stats_add(struct netfs_stats *stats, enum netfs_stat_id id, uint64_t n)
 {
-	atomic_fetch_add_explicit(&stats->value[id], n, memory_order_relaxed);
+	atomic_fetch_add_explicit(netfs_stats_mine(stats, id), n, memory_order_relaxed);
 }
 
 #define netfs_count(stats, name)      netfs_stats_add(stats, NETFS_STAT_##name, 1)
 #define netfs_count_n(stats, name, n) netfs_stats_add(stats, NETFS_STAT_##name, n)
 
+uint64_t netfs_stats_get(const struct netfs_stats *stats, enum netfs_stat_id id);
 /* Name and meaning of a counter; static. */
 const char *netfs_stat_name(enum netfs_stat_id id);
 const char *netfs_stat_meaning(enum netfs_stat_id id);

@@ -326,8 +326,7 @@ size_t netfs_mount_stats(struct netfs_mount *mount, struct netfs_stat *ret_stats
 		ret_stats[i].meaning = netfs_stat_meaning((enum netfs_stat_id)i);
 		ret_stats[i].group = netfs_stat_group((enum netfs_stat_id)i);
 		ret_stats[i].code = netfs_stat_code((enum netfs_stat_id)i);
-		ret_stats[i].value =
-			atomic_load_explicit(&mount->stats.value[i], memory_order_relaxed);
+		ret_stats[i].value = netfs_stats_get(&mount->stats, (enum netfs_stat_id)i);
 	}
 	return NETFS_STAT_COUNT;
 }

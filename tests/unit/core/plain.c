@@ -209,7 +209,7 @@ void plain_stop(struct plain *plain)
 
 uint64_t plain_stat(struct plain *plain, enum netfs_stat_id id)
 {
-	return atomic_load(&plain->stats.value[id]);
+	return netfs_stats_get(&plain->stats, id);
 }
 
 /* --------------------------------------------------------------- ios */

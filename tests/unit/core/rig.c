@@ -326,7 +326,7 @@ void rig_sleep_ms(uint64_t ms)
 
 uint64_t rig_stat(struct rig *rig, unsigned stat)
 {
-	return atomic_load(&rig->stats.value[stat]);
+	return netfs_stats_get(&rig->stats, stat);
 }
 
 /* ---------------------------------------------------------- reads, writes */

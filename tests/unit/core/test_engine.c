@@ -762,7 +762,7 @@ static void writer_does_not_wait_for_upload(void **state)
 	do_write(world, &second, 0, 4096);
 	assert_true(second.finished);
 	assert_false(flush.finished);
-	assert_int_equal(atomic_load(&world->stats.value[NETFS_STAT_write_copied]), 1);
+	assert_int_equal(netfs_stats_get(&world->stats, NETFS_STAT_write_copied), 1);
 	assert_true(netfs_sim_run(step_finished, &flush, LIMIT_NS));
 	assert_int_equal(run_completion(world, flush_all), 0);
 	free(first.buf);

@@ -400,7 +400,7 @@ static void both_versions_of_a_byte_arrive(void **state)
 	put(0, 0, 5000);
 	barrier();
 	put(0, 0, 4000);
-	assert_int_equal(atomic_load(&world->stats.value[NETFS_STAT_group_frozen]), 1);
+	assert_int_equal(netfs_stats_get(&world->stats, NETFS_STAT_group_frozen), 1);
 	assert_int_equal(netfs_core_dirty(world->core), 9000);
 	assert_int_equal(flush(0), 0);
 	assert_int_equal(world->server.nowed[1] + world->server.nowed[2], 0);

@@ -146,9 +146,9 @@ static int stop_world(void **state)
 {
 	netfs_inode_detach_handle(&w.inode, &w.handle);
 	assert_true(netfs_sim_run(not_busy, NULL, LIMIT_NS));
-	assert_int_equal(w.stats.value[NETFS_STAT_requests_living], 0);
-	assert_int_equal(w.stats.value[NETFS_STAT_subrequests_living], 0);
-	assert_int_equal(w.stats.value[NETFS_STAT_segments_living], 0);
+	assert_int_equal(netfs_stats_get(&w.stats, NETFS_STAT_requests_living), 0);
+	assert_int_equal(netfs_stats_get(&w.stats, NETFS_STAT_subrequests_living), 0);
+	assert_int_equal(netfs_stats_get(&w.stats, NETFS_STAT_segments_living), 0);
 	netfs_inode_done(&w.inode);
 	netfs_core_free(w.core);
 	netfs_budget_free(w.budget);
@@ -256,9 +256,9 @@ static void a_miss_leaves_these_events_and_a_hit_none(void **state)
 	start_io(false, 0, 4096, 0);
 	finish_io(4096);
 	expect(NULL, 0);
-	assert_int_equal(w.stats.value[NETFS_STAT_read_requests], 1);
-	assert_int_equal(w.stats.value[NETFS_STAT_download_done], 1);
-	assert_int_equal(w.stats.value[NETFS_STAT_read_hits], 1);
+	assert_int_equal(netfs_stats_get(&w.stats, NETFS_STAT_read_requests), 1);
+	assert_int_equal(netfs_stats_get(&w.stats, NETFS_STAT_download_done), 1);
+	assert_int_equal(netfs_stats_get(&w.stats, NETFS_STAT_read_hits), 1);
 }
 
 static void a_short_answer_and_one_that_heals_are_told(void **state)
@@ -275,9 +275,9 @@ static void a_short_answer_and_one_that_heals_are_told(void **state)
 	       EVENT(rreq_retry_wait, 0, 8192));
 	while (!w.nslices)
 		settle();
-	assert_int_equal(w.stats.value[NETFS_STAT_short_reads], 1);
-	assert_int_equal(w.stats.value[NETFS_STAT_download_retry_passes], 1);
-	assert_int_equal(w.stats.value[NETFS_STAT_download_retries], 1);
+	assert_int_equal(netfs_stats_get(&w.stats, NETFS_STAT_short_reads), 1);
+	assert_int_equal(netfs_stats_get(&w.stats, NETFS_STAT_download_retry_passes), 1);
+	assert_int_equal(netfs_stats_get(&w.stats, NETFS_STAT_download_retries), 1);
 	answer(4096, 0, 0);
 	finish_io(8192);
 }
@@ -339,7 +339,7 @@ static void a_write_tells_its_decision_and_its_upload(void **state)
 	answer(4096, 0, 0);
 	assert_true(w.finished);
 	answer(0, -EIO, 0);
-	assert_int_equal(w.stats.value[NETFS_STAT_upload_done], 3);
+	assert_int_equal(netfs_stats_get(&w.stats, NETFS_STAT_upload_done), 3);
 	assert_int_equal(netfs_core_stuck(w.core), 10);
 	assert_int_equal(netfs_inode_drop_dirty(&w.inode), 10);
 }

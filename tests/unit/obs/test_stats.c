@@ -2,6 +2,7 @@
 /*
  * Goal: each counter has its own name and meaning and counts only itself.
  */
+#include <pthread.h>
 #include <string.h>
 #include <obs/stats.h>
 #include <t.h>
@@ -44,8 +45,26 @@ static void counting_changes_one_counter(void **state)
 				: i == NETFS_STAT_read_bytes ? 4097
 							     : 0;
 
-		assert_int_equal(atomic_load(&stats.value[i]), want);
+		assert_int_equal(netfs_stats_get(&stats, i), want);
 	}
+}
+
+static void *count_down(void *stats)
+{
+	netfs_stats_sub(stats, NETFS_STAT_requests_living, 2);
+	return stats;
+}
+
+/* Whatever part of the struct each of them used. */
+static void a_counter_is_what_all_threads_counted(void **state)
+{
+	struct netfs_stats stats = {0};
+	pthread_t thread;
+
+	netfs_count_n(&stats, requests_living, 5);
+	assert_int_equal(pthread_create(&thread, NULL, count_down, &stats), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(netfs_stats_get(&stats, NETFS_STAT_requests_living), 3);
 }
 
 static void unknown_counter(void *user)
@@ -64,6 +83,7 @@ int main(void)
 		cmocka_unit_test(every_counter_has_its_own_name),
 		cmocka_unit_test(every_counter_stands_in_a_group),
 		cmocka_unit_test(counting_changes_one_counter),
+		cmocka_unit_test(a_counter_is_what_all_threads_counted),
 		cmocka_unit_test(asking_for_an_unknown_counter_aborts),
 	};
 
