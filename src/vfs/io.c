@@ -4,6 +4,7 @@
  * allocation, no lock, one look at the access mode.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <base/assert.h>
 #include <env/lock.h>
@@ -61,17 +62,30 @@ void netfs_io_cancel(struct netfs_file *file, struct netfs_io *io)
 
 /* ---------------------------------------------------- blocking forms */
 
-struct waiter {
-	struct netfs_event event;
-	ssize_t result;
+/* A hit is done before the call that began it returns; only who really has to
+ * wait pays for an event. */
+enum waiter_state {
+	WAITER_STARTING,
+	WAITER_WAITING, /* event is ready to be set */
+	WAITER_DONE,
 };
 
+struct waiter {
+	_Atomic int state; /* enum waiter_state */
+	ssize_t result;
+	struct netfs_event event;
+};
+
+/* acq_rel, as in wait_for(): each side sees what the other wrote before.  A
+ * waiter that was not waiting yet may be gone after the exchange. */
 static void waiter_done(struct netfs_io *io, ssize_t result)
 {
 	struct waiter *waiter = io->user;
 
 	waiter->result = result;
-	netfs_event_set(&waiter->event);
+	if (atomic_exchange_explicit(&waiter->state, WAITER_DONE, memory_order_acq_rel) ==
+	    WAITER_WAITING)
+		netfs_event_set(&waiter->event);
 }
 
 static ssize_t wait_for(struct netfs_file *file, struct netfs_io *io,
@@ -79,11 +93,18 @@ static ssize_t wait_for(struct netfs_file *file, struct netfs_io *io,
 {
 	struct waiter waiter;
 
-	netfs_event_init(&waiter.event);
+	int starting = WAITER_STARTING;
+
+	atomic_init(&waiter.state, WAITER_STARTING);
 	io->done = waiter_done;
 	io->user = &waiter;
 	start(file, io);
-	netfs_event_wait(&waiter.event);
+	if (atomic_load_explicit(&waiter.state, memory_order_acquire) == WAITER_DONE)
+		return waiter.result;
+	netfs_event_init(&waiter.event);
+	if (atomic_compare_exchange_strong_explicit(&waiter.state, &starting, WAITER_WAITING,
+						    memory_order_acq_rel, memory_order_acquire))
+		netfs_event_wait(&waiter.event);
 	netfs_event_done(&waiter.event);
 	return waiter.result;
 }
