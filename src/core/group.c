@@ -214,6 +214,8 @@ void netfs_inode_dirtied(struct netfs_inode *inode, uint32_t group, uint64_t byt
 {
 	struct netfs_core *core = inode->core;
 
+	if (bytes == 0)
+		return;
 	inode->dirty += bytes;
 	atomic_fetch_add_explicit(&core->dirty, bytes, memory_order_relaxed);
 	atomic_fetch_add_explicit(bytes_of(core, group), bytes, memory_order_relaxed);

@@ -111,6 +111,7 @@ static ssize_t write_folio(struct netfs_io *io, uint64_t pos, size_t len)
 	struct netfs_inode *inode = netfs_io_state(io)->inode;
 	struct netfs_folio *folio =
 		netfs_folio_make(inode, pos, wanted_size(inode, pos, len), true);
+	bool over;
 	int err;
 
 	if (!folio)
@@ -118,14 +119,17 @@ static ssize_t write_folio(struct netfs_io *io, uint64_t pos, size_t len)
 	if (len > netfs_folio_end(folio) - pos)
 		len = netfs_folio_end(folio) - pos;
 	err = netfs_group_write(folio);
-	if (!err)
+	/* What is dirty already is also valid and not pending: no set changes. */
+	over = !err && netfs_ranges_covers(&folio->dirty, pos, pos + len);
+	if (!err && !over)
 		err = reserve(folio);
 	if (!err)
 		err = netfs_folio_own(folio, pos, pos + len);
 	if (err)
 		return err;
 	copy_in(io, pos, netfs_folio_at(folio, pos), len);
-	mark_dirty(inode, folio, pos, pos + len);
+	if (!over)
+		mark_dirty(inode, folio, pos, pos + len);
 	atomic_store_explicit(&folio->visited, true, memory_order_relaxed);
 	return len;
 }
