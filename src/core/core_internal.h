@@ -182,9 +182,10 @@ int netfs_read_want(struct netfs_inode *inode, struct netfs_opener *opener,
 int netfs_read_known(struct netfs_inode *inode, uint64_t pos, uint64_t end);
 /* Is any byte of [from, to) on its way? */
 bool netfs_read_blocked(struct netfs_inode *inode, uint64_t from, uint64_t to);
-/* Adds what a streaming opener should have ahead of [pos, end). */
-void netfs_readahead(struct netfs_inode *inode, struct netfs_opener *opener, uint64_t pos,
-		     uint64_t end, struct netfs_news *news);
+/* Adds what a streaming opener should have ahead of what it reads.  missed: not
+ * all of it was in memory. */
+void netfs_readahead(struct netfs_inode *inode, struct netfs_opener *opener,
+		     const struct netfs_range *read, bool missed, struct netfs_news *news);
 
 /* read_collect.c, write_collect.c: the head of a stream ended. */
 void netfs_read_collect(struct netfs_subrequest *sub, struct netfs_news *news);

@@ -240,7 +240,8 @@ static void note_wait(struct netfs_io *io, struct netfs_news *news)
 	state->waited = true;
 	if (netfs_list_empty(&news->issue))
 		netfs_count(inode->core->stats, read_joined);
-	netfs_readahead(inode, state->opener, io->start, state->end, news);
+	netfs_readahead(inode, state->opener, &(struct netfs_range){io->start, state->end}, true,
+			news);
 }
 
 /* The byte at pos is missing: sees to it that it comes. */
@@ -287,7 +288,8 @@ static void run_locked(struct netfs_io *io)
 	if (!err && !state->waited)
 		netfs_count(inode->core->stats, read_hits);
 	if (!state->waited)
-		netfs_readahead(inode, state->opener, io->start, state->pos, &news);
+		netfs_readahead(inode, state->opener, &(struct netfs_range){io->start, state->pos},
+				false, &news);
 	leave(io, err, &news);
 }
 

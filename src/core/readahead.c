@@ -193,7 +193,10 @@ static struct netfs_ra_stream *oldest(struct netfs_ra *ra)
 	return found;
 }
 
-static struct netfs_ra_stream *find(struct netfs_ra *ra, const struct netfs_range *read)
+/* missed: it was not all in memory.  What is there needs nothing ahead of it,
+ * so it goes on with a stream but begins none, and costs a hit next to nothing. */
+static struct netfs_ra_stream *find(struct netfs_ra *ra, const struct netfs_range *read,
+				    bool missed)
 {
 	struct netfs_ra_stream *stream, *almost = NULL;
 	enum netfs_ra_kind kind;
@@ -207,6 +210,11 @@ static struct netfs_ra_stream *find(struct netfs_ra *ra, const struct netfs_rang
 		}
 		if (!almost && almost_goes_on(stream, read->from, read->to))
 			almost = stream;
+	}
+	if (!missed) {
+		if (almost)
+			move(almost, read);
+		return almost;
 	}
 	kind = recognize(ra, read, &stride);
 	if (almost && kind != NETFS_RA_STRIDED &&
@@ -222,12 +230,12 @@ static struct netfs_ra_stream *find(struct netfs_ra *ra, const struct netfs_rang
 }
 
 /* The stream that the read belongs to, or NULL. */
-static struct netfs_ra_stream *note(struct netfs_ra *ra, uint64_t pos, uint64_t end)
+static struct netfs_ra_stream *note(struct netfs_ra *ra, const struct netfs_range *read,
+				    bool missed)
 {
-	struct netfs_range read = {pos, end};
-	struct netfs_ra_stream *stream = find(ra, &read);
+	struct netfs_ra_stream *stream = find(ra, read, missed);
 
-	ra->past[ra->reads % NETFS_RA_PAST] = read;
+	ra->past[ra->reads % NETFS_RA_PAST] = *read;
 	ra->reads++;
 	if (stream)
 		stream->used = ra->reads;
@@ -344,14 +352,14 @@ static void ahead_strided(struct ahead *a)
 	}
 }
 
-void netfs_readahead(struct netfs_inode *inode, struct netfs_opener *opener, uint64_t pos,
-		     uint64_t end, struct netfs_news *news)
+void netfs_readahead(struct netfs_inode *inode, struct netfs_opener *opener,
+		     const struct netfs_range *read, bool missed, struct netfs_news *news)
 {
 	struct ahead a = {.inode = inode, .opener = opener, .news = news};
 
-	if (end <= pos || inode->core->rasize == 0 || opener->ra.mode == NETFS_RA_OFF)
+	if (read->to <= read->from || inode->core->rasize == 0 || opener->ra.mode == NETFS_RA_OFF)
 		return;
-	a.stream = note(&opener->ra, pos, end);
+	a.stream = note(&opener->ra, read, missed);
 	if (!a.stream)
 		return;
 	if (a.stream->kind == NETFS_RA_FORWARD)

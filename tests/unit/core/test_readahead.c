@@ -140,6 +140,24 @@ static void a_random_reader_is_not_served_ahead(void **state)
 }
 
 /* A path that holds little needs little; one that holds much gets much. */
+/* What is in memory is read in order without anything being asked for ahead,
+ * until the first byte that is missing. */
+static void a_hit_begins_no_stream(void **state)
+{
+	struct plain *plain = file_of(32 * MIB, 4 * MIB);
+
+	plain->delay_ns = 0;
+	plain_start(plain);
+	assert_int_equal(plain_read(plain, 8 * MIB, 2 * MIB, 0), 2 * MIB);
+	read_steps(plain, 8 * MIB, 64 * KIB, 64 * KIB, 32);
+	plain_idle(plain);
+	assert_int_equal(plain_stat(plain, NETFS_STAT_readahead_bytes), 0);
+	read_steps(plain, 10 * MIB, 64 * KIB, 64 * KIB, 1);
+	plain_idle(plain);
+	assert_true(plain_stat(plain, NETFS_STAT_readahead_bytes) > 0);
+	end(plain);
+}
+
 static void the_window_follows_bandwidth_and_delay(void **state)
 {
 	static const struct {
@@ -385,6 +403,7 @@ int main(void)
 		cmocka_unit_test(a_backward_reader_hardly_waits),
 		cmocka_unit_test(interleaved_streams_are_told_apart),
 		cmocka_unit_test(a_random_reader_is_not_served_ahead),
+		cmocka_unit_test(a_hit_begins_no_stream),
 		cmocka_unit_test(the_window_follows_bandwidth_and_delay),
 		cmocka_unit_test(a_fast_and_distant_server_is_used_fully),
 		cmocka_unit_test(windows_shrink_when_memory_is_short),
