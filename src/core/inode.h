@@ -85,11 +85,10 @@ struct netfs_inode {
 	struct netfs_list flushers; /* f: struct netfs_completion of flushes */
 	struct netfs_list requests; /* f: living requests */
 	struct netfs_list frozen; /* f: dirty bytes of older groups, see group.c */
-	uint32_t nfrozen; /* f: entries there */
-	bool sync_waits; /* f: has a place in core->group_syncs, or its turn */
 	struct netfs_list sync_link; /* the core's group_mutex */
 	struct netfs_handle *sync_handle; /* as that; a reference */
 	struct netfs_list lockers; /* f: the one inside the gate that waits for quiet */
+	uint32_t nfrozen; /* f: entries in frozen */
 	uint32_t nrequests; /* f: living request objects */
 	uint32_t downloads; /* f: read requests not finished */
 	uint32_t uploads; /* f: write-back requests not finished */
@@ -100,6 +99,7 @@ struct netfs_inode {
 	uint64_t keep_from; /* f: while a reader asks for this range, what is */
 	uint64_t keep_to; /* f: in it is not evicted to make room for its rest */
 	uint64_t write_pos; /* f: where the last write ended */
+	bool sync_waits; /* f: has a place in core->group_syncs, or its turn */
 	bool upload_all; /* f: send what is dirty, however little */
 	bool upload_locked; /* f: the holder of the lock flushes */
 	bool collect_posted; /* f: collect_task is queued */

@@ -13,8 +13,10 @@
  * completion.  Zero is not a valid mutex. */
 struct netfs_mutex {
 	pthread_mutex_t mutex; /* unused in env/sim */
+#if NETFS_CHECKED
 	enum netfs_lock_rank rank;
-	int owner; /* thread number while held, 0 otherwise; checked builds */
+	int owner; /* thread number while held, 0 otherwise */
+#endif
 };
 
 void netfs_mutex_init(struct netfs_mutex *mutex, enum netfs_lock_rank rank);

@@ -9,6 +9,16 @@
 #include <env/lock.h>
 
 #if NETFS_CHECKED
+static inline void netfs_lock_check_init(struct netfs_mutex *mutex, enum netfs_lock_rank rank)
+{
+	mutex->rank = rank;
+	mutex->owner = 0;
+}
+/* Does any thread hold it, as far as is known? */
+static inline bool netfs_lock_check_busy(const struct netfs_mutex *mutex)
+{
+	return mutex->owner;
+}
 /* Before taking it: aborts, naming both, where the order forbids it. */
 void netfs_lock_check_order(const struct netfs_mutex *mutex);
 /* After it was taken, and before it is given back. */
@@ -17,6 +27,13 @@ void netfs_lock_check_given(struct netfs_mutex *mutex);
 /* Does the calling thread hold it? */
 bool netfs_lock_check_owns(const struct netfs_mutex *mutex);
 #else
+static inline void netfs_lock_check_init(struct netfs_mutex *mutex, enum netfs_lock_rank rank)
+{
+}
+static inline bool netfs_lock_check_busy(const struct netfs_mutex *mutex)
+{
+	return false;
+}
 static inline void netfs_lock_check_order(const struct netfs_mutex *mutex)
 {
 }

@@ -29,6 +29,14 @@
 
 /* ------------------------------------------------------------- silly */
 
+/* Our name for a file that is open and has none any more. */
+struct netfs_silly_name {
+	struct netfs_list link; /* in mount->silly; the mount's mutex */
+	struct netfs_vnode *dir; /* where it is; a reference */
+	struct netfs_cred cred; /* who removed the file */
+	char text[SILLY_SIZE];
+};
+
 bool netfs_silly_hidden(struct netfs_vnode *dir, const char *name, size_t len)
 {
 	struct netfs_mount *mount = dir->mount;
@@ -39,10 +47,10 @@ bool netfs_silly_hidden(struct netfs_vnode *dir, const char *name, size_t len)
 		return false;
 	netfs_mutex_lock(&mount->mutex);
 	netfs_list_for_each (link, &mount->silly) {
-		struct netfs_vnode *vnode =
-			netfs_container_of(link, struct netfs_vnode, silly_link);
+		struct netfs_silly_name *silly =
+			netfs_container_of(link, struct netfs_silly_name, link);
 
-		if (vnode->silly_dir == dir && !memcmp(vnode->silly_name, name, len))
+		if (silly->dir == dir && !memcmp(silly->text, name, len))
 			hidden = true;
 	}
 	netfs_mutex_unlock(&mount->mutex);
@@ -65,16 +73,14 @@ bool netfs_silly_needed(struct netfs_vnode *target)
 static void silly_forget(struct netfs_vnode *vnode)
 {
 	struct netfs_mount *mount = vnode->mount;
-	struct netfs_vnode *dir;
-	char *name;
+	struct netfs_silly_name *silly;
 
 	netfs_mutex_lock(&mount->mutex);
-	netfs_list_remove(&vnode->silly_link);
-	name = netfs_take(vnode->silly_name);
-	dir = netfs_take(vnode->silly_dir);
+	silly = netfs_take(vnode->silly_name);
+	netfs_list_remove(&silly->link);
 	netfs_mutex_unlock(&mount->mutex);
-	netfs_free(name);
-	netfs_vnode_put(dir);
+	netfs_vnode_put(silly->dir);
+	netfs_free(silly);
 }
 
 static void silly_removed(struct netfs_vcall *v, int err)
@@ -125,22 +131,24 @@ void netfs_silly_release(struct netfs_vnode *vnode)
 	}
 	/* Until silly_forget() nobody changes what these point to. */
 	v->vnode = netfs_vnode_get(vnode);
-	v->dir = netfs_vnode_get(vnode->silly_dir);
-	v->name = vnode->silly_name;
-	v->cred = vnode->silly_cred;
+	v->dir = netfs_vnode_get(vnode->silly_name->dir);
+	v->name = vnode->silly_name->text;
+	v->cred = vnode->silly_name->cred;
 	netfs_vcall_start(v, silly_flush);
 }
 
 static void silly_renamed(struct netfs_vcall *v, int err)
 {
 	struct netfs_vnode *target = v->target;
+	struct netfs_silly_name *silly = v->silly;
 
 	if (!err) {
+		v->silly = NULL;
+		silly->dir = netfs_vnode_get(v->resolve_dir);
+		silly->cred = v->ask.op.cred;
 		netfs_mutex_lock(&v->mount->mutex);
-		target->silly_name = netfs_take(v->text);
-		target->silly_dir = netfs_vnode_get(v->resolve_dir);
-		target->silly_cred = v->ask.op.cred;
-		netfs_list_push_back(&v->mount->silly, &target->silly_link);
+		target->silly_name = silly;
+		netfs_list_push_back(&v->mount->silly, &silly->link);
 		netfs_mutex_unlock(&v->mount->mutex);
 		atomic_store(&target->silly, true);
 		netfs_attr_expire(target);
@@ -156,13 +164,14 @@ void netfs_vcall_silly(struct netfs_vcall *v, struct netfs_vnode *dir, const cha
 {
 	struct netfs_ask *ask;
 
-	netfs_assert(!v->then && !v->text);
-	v->text = netfs_zalloc(SILLY_SIZE);
-	if (!v->text) {
+	netfs_assert(!v->then && !v->silly);
+	v->silly = netfs_zalloc(sizeof(*v->silly));
+	if (!v->silly) {
 		next(v, -ENOMEM);
 		return;
 	}
-	snprintf(v->text, SILLY_SIZE, SILLY_PREFIX "%016" PRIx64, netfs_random_u64());
+	netfs_list_init(&v->silly->link);
+	snprintf(v->silly->text, SILLY_SIZE, SILLY_PREFIX "%016" PRIx64, netfs_random_u64());
 	v->then = next;
 	v->resolve_dir = dir;
 	v->resolve_name = name;
@@ -171,7 +180,7 @@ void netfs_vcall_silly(struct netfs_vcall *v, struct netfs_vnode *dir, const cha
 	ask->dir = netfs_vnode_node(dir);
 	ask->name = name;
 	ask->new_dir = netfs_vnode_node(dir);
-	ask->new_name = v->text;
+	ask->new_name = v->silly->text;
 	netfs_vcall_ask(v, silly_renamed);
 }
 

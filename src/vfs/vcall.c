@@ -195,6 +195,7 @@ static void vcall_free(struct netfs_vcall *v)
 	vcall_put_vnode(v->target);
 	netfs_handle_put(v->handle);
 	netfs_free(v->text);
+	netfs_free(v->silly);
 	netfs_free(v->scratch);
 	if (v->holding)
 		netfs_mount_drop(v->mount);

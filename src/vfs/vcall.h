@@ -73,6 +73,7 @@ struct netfs_vcall {
 	const char *name; /* the caller's, or text */
 	const char *new_name;
 	char *text; /* owned */
+	struct netfs_silly_name *silly; /* owned: a new one, until it has its file */
 	struct netfs_cred cred; /* in the background: who it is done for */
 	struct netfs_asked asked;
 	struct netfs_setattr set;

@@ -162,7 +162,6 @@ static struct netfs_vnode *vnode_make(struct netfs_mount *mount, const struct ne
 	netfs_mutex_init(&vnode->mutex, NETFS_RANK_VNODE);
 	netfs_list_init(&vnode->children);
 	netfs_list_init(&vnode->aliases);
-	netfs_list_init(&vnode->silly_link);
 	netfs_list_init(&vnode->all_link);
 	netfs_list_init(&vnode->files);
 	if (netfs_vnode_regular(vnode)) {

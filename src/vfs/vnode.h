@@ -36,21 +36,22 @@ struct netfs_vnode {
 	uint64_t ino; /* I */
 	uint64_t gen; /* I */
 	uint32_t type; /* I: S_IFMT bits */
-	_Atomic uint64_t refs; /* a; to zero under m */
 	_Atomic uint32_t busy; /* a: how often the core is busy with it: 0, 1, for a moment 2 */
-
-	struct netfs_hash_link hash_link; /* m */
+	_Atomic uint64_t refs; /* a; to zero under m */
+	_Atomic bool silly; /* a: has a silly name that nobody removes yet */
 	bool hashed; /* m: can be found */
+	/* Small fields stand together: there may be a million of these structs. */
+	bool names_changed; /* v: by us, since version was adopted */
+	bool meta_changed; /* v: so were the names or rights of a file */
+	bool told; /* v: there was an opener */
+	uint32_t writers; /* v: of its files, open for writing */
+	struct netfs_hash_link hash_link; /* m */
 	struct netfs_list children; /* m: names in this directory */
 	struct netfs_list aliases; /* m: names that lead here */
 	uint64_t parent_ino; /* m: where a directory was last seen */
 	uint64_t parent_gen; /* m */
 	uint64_t names_stamp; /* m: our last change of names in here */
-	struct netfs_list silly_link; /* m: in mount->silly */
-	struct netfs_vnode *silly_dir; /* m: where our name for it is; a reference */
-	char *silly_name; /* m: owned; NULL: it has its own name */
-	struct netfs_cred silly_cred; /* m: who removed it */
-	_Atomic bool silly; /* a: has a silly name that nobody removes yet */
+	struct netfs_silly_name *silly_name; /* m: owned; NULL: it has its own name */
 	struct netfs_list all_link; /* m: in mount->all */
 
 	struct netfs_mutex mutex;
@@ -62,14 +63,10 @@ struct netfs_vnode {
 	uint64_t version_seq; /* v: the view's seq when it was adopted */
 	uint64_t size_stamp; /* v: of the answer whose size counts */
 	uint64_t size_seq; /* v: the view's seq when that was asked for */
-	bool names_changed; /* v: by us, since version was adopted */
-	bool meta_changed; /* v: so were the names or rights of a file */
 	uint64_t changed_stamp; /* v: the last local change of data ended before */
 	uint64_t epoch; /* v: how often others changed the data */
 	uint64_t told_epoch; /* v: what the last opener was told */
-	bool told; /* v: there was an opener */
 	struct netfs_list files; /* v: struct netfs_file */
-	uint32_t writers; /* v: of these, open for writing */
 	struct netfs_object *whole; /* v: its listing or target, kept whole; owned */
 	struct netfs_lock_table *locks; /* v: NULL until somebody locks */
 };

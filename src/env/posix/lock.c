@@ -14,8 +14,7 @@ void netfs_mutex_init(struct netfs_mutex *mutex, enum netfs_lock_rank rank)
 	int err = pthread_mutex_init(&mutex->mutex, NULL);
 
 	netfs_assert(!err);
-	mutex->rank = rank;
-	mutex->owner = 0;
+	netfs_lock_check_init(mutex, rank);
 }
 
 void netfs_mutex_done(struct netfs_mutex *mutex)

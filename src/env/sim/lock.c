@@ -10,18 +10,17 @@
 
 void netfs_mutex_init(struct netfs_mutex *mutex, enum netfs_lock_rank rank)
 {
-	mutex->rank = rank;
-	mutex->owner = 0;
+	netfs_lock_check_init(mutex, rank);
 }
 
 void netfs_mutex_done(struct netfs_mutex *mutex)
 {
-	netfs_assert(!mutex->owner);
+	netfs_assert(!netfs_lock_check_busy(mutex));
 }
 
 void netfs_mutex_lock(struct netfs_mutex *mutex)
 {
-	if (mutex->owner)
+	if (netfs_lock_check_busy(mutex))
 		netfs_sim_die("mutex %p is taken twice", (void *)mutex);
 	netfs_lock_check_order(mutex);
 	netfs_lock_check_taken(mutex);
@@ -29,7 +28,7 @@ void netfs_mutex_lock(struct netfs_mutex *mutex)
 
 bool netfs_mutex_trylock(struct netfs_mutex *mutex)
 {
-	if (mutex->owner)
+	if (netfs_lock_check_busy(mutex))
 		return false;
 	netfs_lock_check_taken(mutex);
 	return true;
