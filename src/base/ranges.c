@@ -20,7 +20,7 @@
 #include <base/mem.h>
 #include <base/ranges.h>
 
-#define RANGES_ROOM_MIN 4
+#define RANGES_ROOM_MIN 2
 
 static struct netfs_range *slots(struct netfs_ranges *set)
 {

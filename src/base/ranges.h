@@ -18,7 +18,8 @@ struct netfs_range {
 	uint64_t to;
 };
 
-#define NETFS_RANGES_INLINE 2
+/* Nearly all sets are empty or one range, and there are three in each folio. */
+#define NETFS_RANGES_INLINE 1
 
 struct netfs_ranges {
 	uint32_t count;

@@ -21,7 +21,7 @@ struct netfs_index_node;
 struct netfs_folio_index {
 	struct netfs_index_node *root;
 	unsigned height; /* levels below and with the root; 0: empty */
-	uint64_t count; /* folios in it */
+	uint32_t count; /* folios in it */
 };
 
 void netfs_folio_index_init(struct netfs_folio_index *index);

@@ -45,13 +45,17 @@ static void copy_in(struct netfs_io *io, uint64_t pos, uint8_t *dst, size_t n)
 	}
 }
 
-/* Room in all three sets, so that nothing below can fail half way. */
-static int reserve(struct netfs_folio *folio)
+/* Room in all three sets, so that nothing below can fail half way.  What touches
+ * a range that is there grows it, and what overlaps none cuts none: that needs
+ * no room, and nearly every write is of that kind. */
+static int reserve(struct netfs_folio *folio, uint64_t from, uint64_t to)
 {
-	int err = netfs_ranges_reserve(&folio->valid, 2);
+	int err = 0;
 
-	if (!err)
-		err = netfs_ranges_reserve(&folio->pending, 2);
+	if (!netfs_ranges_overlaps(&folio->valid, from ? from - 1 : 0, to + 1))
+		err = netfs_ranges_reserve(&folio->valid, 1);
+	if (!err && netfs_ranges_overlaps(&folio->pending, from, to))
+		err = netfs_ranges_reserve(&folio->pending, 1);
 	if (!err)
 		err = netfs_ranges_reserve(&folio->dirty, 2 + folio->writeback + folio->frozen);
 	return err;
@@ -122,7 +126,7 @@ static ssize_t write_folio(struct netfs_io *io, uint64_t pos, size_t len)
 	/* What is dirty already is also valid and not pending: no set changes. */
 	over = !err && netfs_ranges_covers(&folio->dirty, pos, pos + len);
 	if (!err && !over)
-		err = reserve(folio);
+		err = reserve(folio, pos, pos + len);
 	if (!err)
 		err = netfs_folio_own(folio, pos, pos + len);
 	if (err)
