@@ -16,13 +16,15 @@
 #include <vfs/vnode.h>
 #include "core_bench.h"
 
-#define SMALL	       (4 * KIB)
-#define BLOCKS	       4096u /* used in one file */
-#define OPS	       20000u
-#define SPREAD	       1000u /* files used among many */
-#define FILL	       (64 * MIB)
-#define FILES	       1000000u
-#define HIT_GROWTH_MAX 2.0
+#define SMALL  (4 * KIB)
+#define BLOCKS 4096u /* used in one file */
+#define OPS    20000u
+#define SPREAD 1000u /* files used among many */
+#define FILL   (64 * MIB)
+#define FILES  1000000u
+/* How void: addresses a file, as the allocator counts it. */
+#define BACK_END_MEMORY 32
+#define HIT_GROWTH_MAX	2.0
 
 static char *buf;
 
@@ -161,9 +163,9 @@ static void fill_random_writes(struct netfs_file *file)
 }
 
 /* Per cent of the cached bytes. */
-static double bookkeeping(void (*fill)(struct netfs_file *file))
+static double bookkeeping(uint64_t size, void (*fill)(struct netfs_file *file))
 {
-	struct sparse sparse = {.span = TIB};
+	struct sparse sparse = {.span = size};
 	struct netfs_mount_status status;
 	double before, after;
 
@@ -182,17 +184,20 @@ static void run_bookkeeping(void)
 {
 	static const struct {
 		const char *name;
+		uint64_t size; /* of the file before */
 		void (*fill)(struct netfs_file *file);
-	} fills[] = {{"bookkeeping: read in order", fill_ahead},
-		     {"bookkeeping: written in order", fill_small_writes},
-		     {"bookkeeping: 4 KiB read at random", fill_dense},
-		     {"bookkeeping: 4 KiB written at random", fill_random_writes},
-		     {"bookkeeping: 4 KiB spread over 1 TiB", fill_sparse}};
+	} fills[] = {{"bookkeeping: read in order", TIB, fill_ahead},
+		     {"bookkeeping: a new file, written in order", 0, fill_small_writes},
+		     {"bookkeeping: 4 KiB written over in order", TIB, fill_small_writes},
+		     {"bookkeeping: 4 KiB read at random", TIB, fill_dense},
+		     {"bookkeeping: 4 KiB written at random", TIB, fill_random_writes},
+		     {"bookkeeping: 4 KiB spread over 1 TiB", TIB, fill_sparse}};
 
 	bench_result("struct netfs_folio", "B", sizeof(struct netfs_folio));
 	bench_result("struct netfs_block", "B", sizeof(struct netfs_block));
 	for (unsigned i = 0; i < sizeof(fills) / sizeof(fills[0]); i++)
-		bench_budget(fills[i].name, "%", bookkeeping(fills[i].fill), BENCH_AT_MOST, 1);
+		bench_budget(fills[i].name, "%", bookkeeping(fills[i].size, fills[i].fill),
+			     BENCH_AT_MOST, 1);
 }
 
 /* ---------------------------------------------------------- many files */
@@ -291,8 +296,9 @@ static void run_many(void)
 	/* By now the name cache is full. */
 	heap = (double)bench_heap();
 	many_grow(&many, FILES);
-	bench_budget("memory of an idle file", "B",
-		     ((double)bench_heap() - heap) / (FILES - 100000), BENCH_AT_MOST, 1024);
+	heap = ((double)bench_heap() - heap) / (FILES - 100000);
+	bench_result("memory of an idle file, with its back end's", "B", heap);
+	bench_budget("memory of an idle file", "B", heap - BACK_END_MEMORY, BENCH_AT_MOST, 1024);
 	many_measure(&many, "1,000,000", &last);
 	bench_budget("a read in 1,000,000 files, of one in 1,000", "x", last / first, BENCH_AT_MOST,
 		     HIT_GROWTH_MAX);

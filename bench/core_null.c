@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core_bench.h"
@@ -23,7 +24,7 @@
 #define THREADS	  2u
 #define TTL_SEC	  3600.0
 
-static char data[FILE_SIZE];
+static char *data;
 
 static struct stat stat_of(fuse_ino_t ino)
 {
@@ -111,7 +112,12 @@ int bench_null_handler(const char *folder)
 	struct fuse_session *se = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	pthread_t threads[THREADS];
 
-	memset(data, 'x', sizeof(data));
+	/* In huge pages, as the memory of unetfs. */
+	data = aligned_alloc(2 * MIB, FILE_SIZE);
+	if (!data)
+		return 1;
+	madvise(data, FILE_SIZE, MADV_HUGEPAGE);
+	memset(data, 'x', FILE_SIZE);
 	if (!se || fuse_session_mount(se, folder))
 		return 1;
 	for (unsigned i = 0; i < THREADS; i++) {
@@ -122,5 +128,6 @@ int bench_null_handler(const char *folder)
 		pthread_join(threads[i], NULL);
 	fuse_session_unmount(se);
 	fuse_session_destroy(se);
+	free(data);
 	return 0;
 }
