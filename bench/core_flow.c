@@ -29,7 +29,7 @@ struct worker {
 	struct netfs_file *file;
 	char *buf;
 	const char *memory; /* HIT_SIZE bytes to copy from */
-	uint64_t state;
+	uint64_t seed;
 	void (*work)(struct worker *worker);
 };
 
@@ -73,20 +73,24 @@ static void work_read(struct worker *worker)
 
 static void work_hit(struct worker *worker)
 {
+	uint64_t state = worker->seed; /* not in a line that another thread writes */
+
 	for (unsigned i = 0; i < HITS; i++) {
-		worker->state = worker->state * 6364136223846793005u + 1442695040888963407u;
+		state = state * 6364136223846793005u + 1442695040888963407u;
 		bench_read(worker->file, worker->buf, SMALL,
-			   (worker->state >> 40) % (HIT_SIZE / SMALL) * SMALL);
+			   (state >> 40) % (HIT_SIZE / SMALL) * SMALL);
 	}
 }
 
 /* What the machine gives two threads at best. */
 static void work_copy(struct worker *worker)
 {
+	uint64_t state = worker->seed; /* not in a line that another thread writes */
+
 	for (unsigned i = 0; i < HITS; i++) {
-		worker->state = worker->state * 6364136223846793005u + 1442695040888963407u;
-		memcpy(worker->buf,
-		       worker->memory + (worker->state >> 40) % (HIT_SIZE / SMALL) * SMALL, SMALL);
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		memcpy(worker->buf, worker->memory + (state >> 40) % (HIT_SIZE / SMALL) * SMALL,
+		       SMALL);
 		__asm__ volatile("" : : "r"(worker->buf) : "memory");
 	}
 }
@@ -152,7 +156,7 @@ static void team_open(struct team *team, const char *source, bool create)
 		snprintf(name, sizeof(name), "%u", i);
 		worker->file = bench_open(team->m, name, create);
 		worker->buf = bench_memory(STEP);
-		worker->state = i;
+		worker->seed = i;
 		work_write(worker);
 	}
 	bench_mount_sync(team->m);
