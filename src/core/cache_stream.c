@@ -104,7 +104,8 @@ static bool settled(const struct netfs_folio *folio, uint64_t from, uint64_t to)
  * the bytes around it may be on their way to the server. */
 static void plan_seg(const struct netfs_request *req, struct netfs_seg *seg, uint64_t before)
 {
-	bool grow = req->origin == NETFS_ORIGIN_WRITEBACK && !req->frozen;
+	/* An encrypted segment has whole blocks, and no ciphertext around it. */
+	bool grow = req->origin == NETFS_ORIGIN_WRITEBACK && !req->frozen && !req->inode->crypt;
 	uint64_t from = round_down(seg->from), to = granule_end(req->inode, seg->to - 1);
 
 	if (from < before)
@@ -185,19 +186,20 @@ static struct netfs_request *copy_build(struct netfs_request *req, uint64_t from
 	return copy;
 }
 
-void netfs_cache_copy(struct netfs_subrequest *sub, uint64_t got, struct netfs_news *news)
+void netfs_cache_copy(struct netfs_request *req, uint64_t from, uint64_t to,
+		      struct netfs_news *news)
 {
-	struct netfs_inode *inode = sub->req->inode;
+	struct netfs_inode *inode = req->inode;
 	struct netfs_core *core = inode->core;
 	struct netfs_request *copy;
 
-	if (!inode->cookie || got == sub->start)
+	if (!inode->cookie || from >= to)
 		return;
 	if (atomic_load_explicit(&core->copying, memory_order_relaxed) >= COPY_WINDOW) {
-		netfs_count_n(core->stats, cache_skipped, got - sub->start);
+		netfs_count_n(core->stats, cache_skipped, to - from);
 		return;
 	}
-	copy = copy_build(sub->req, sub->start, got);
+	copy = copy_build(req, from, to);
 	if (!copy)
 		return;
 	if (copy->nsegs == 0) {

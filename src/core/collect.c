@@ -16,6 +16,7 @@
  * they are: then the collector does nothing, and the other one calls it later.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/io.h>
 #include <core/trace.h>
@@ -135,6 +136,8 @@ static void judge(struct netfs_subrequest *sub)
 		return;
 	}
 	if (sub->error == 0 && sub->moved < sub->asked && sub->slice.kind == NETFS_SLICE_READ) {
+		if (eof)
+			netfs_crypt_note_eof(sub);
 		if (eof && sub->req->origin == NETFS_ORIGIN_DIRECT_READ) {
 			sub->state = NETFS_SUB_DONE;
 			return;
@@ -177,17 +180,21 @@ static bool passed(const struct netfs_request *req, const struct netfs_seg *seg)
 		if (req->stream[i].active && netfs_seg_to(seg, i) > req->stream[i].collected_to)
 			return false;
 	}
-	return true;
+	return netfs_crypt_passed(req, seg);
 }
 
 /* Lets go of the segments that are settled. */
-static void advance_segs(struct netfs_request *req)
+void netfs_request_advance(struct netfs_request *req)
 {
+	unsigned first = req->collect_seg;
+
 	while (req->collect_seg < req->nsegs && passed(req, &req->segs[req->collect_seg])) {
 		if (req->origin == NETFS_ORIGIN_WRITEBACK)
 			netfs_write_drop_stale(req->segs[req->collect_seg].folio);
 		netfs_request_drop_seg(req);
 	}
+	if (req->collect_seg > first)
+		netfs_crypt_let_go(req);
 }
 
 static void settle_head(struct netfs_subrequest *sub, struct netfs_news *news)
@@ -205,7 +212,7 @@ static void settle_head(struct netfs_subrequest *sub, struct netfs_news *news)
 		netfs_write_collect(sub, news);
 	else
 		netfs_read_collect(sub, news);
-	advance_segs(req);
+	netfs_request_advance(req);
 	sub_free(sub);
 }
 
@@ -258,6 +265,8 @@ static void collect_stream(struct netfs_request *req, struct netfs_stream *strea
 
 static bool all_settled(const struct netfs_request *req)
 {
+	if (req->crypt_busy)
+		return false;
 	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
 		const struct netfs_stream *stream = &req->stream[i];
 

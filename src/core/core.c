@@ -58,6 +58,7 @@ int netfs_core_new(const struct netfs_core_config *config, struct netfs_core **r
 	core->budget = budget;
 	core->be = config->be;
 	core->stats = config->stats;
+	core->crypt = config->crypt;
 	core->refs = 1;
 	atomic_init(&core->next_id, 1);
 	set_limits(core, config);

@@ -55,6 +55,8 @@ void netfs_object_put(struct netfs_object *object);
 
 /* ------------------------------------------------------------- core */
 
+struct netfs_crypt;
+
 struct netfs_core_config {
 	struct netfs_budget *budget;
 	struct netfs_be *be; /* outlives the core */
@@ -65,6 +67,8 @@ struct netfs_core_config {
 	uint32_t wsize;
 	bool hard; /* retry for ever, or only for: */
 	uint32_t retry_ms;
+	/* Content is encrypted with it; outlives the core.  NULL: it is not. */
+	const struct netfs_crypt *crypt;
 };
 
 int netfs_core_new(const struct netfs_core_config *config, struct netfs_core **ret_core);
@@ -82,7 +86,8 @@ void netfs_core_abort(struct netfs_core *core);
  * under way belong to either.  Direct writes are not part of it.  Data that was
  * uploaded before the first barrier of a mount is not made durable by it; from
  * then on data is made durable soon after it was sent.  Does not wait.
- * -EBUSY: too many groups are not durable yet.
+ * -EBUSY: too many groups are not durable yet.  -EOPNOTSUPP: content is
+ * encrypted, and a block that is sent whole may hold bytes of several groups.
  */
 int netfs_core_barrier(struct netfs_core *core);
 /* Before the mount is closed: makes durable what a barrier would, so that every
@@ -158,6 +163,12 @@ void netfs_inode_invalidate(struct netfs_inode *inode, uint64_t start, uint64_t 
 void netfs_inode_lock(struct netfs_inode *inode, struct netfs_completion *done);
 void netfs_inode_lock_cancel(struct netfs_inode *inode, struct netfs_completion *done);
 void netfs_inode_unlock(struct netfs_inode *inode);
+/* Under the lock, before the server is asked for a new size: what has to be
+ * sent, or known, because the last block of an encrypted file depends on its
+ * length.  After netfs_inode_resized() the holder flushes.  Others complete at
+ * once. */
+void netfs_inode_prepare_resize(struct netfs_inode *inode, uint64_t size,
+				struct netfs_completion *done);
 /* Under the lock: the server's file now has this size. */
 void netfs_inode_resized(struct netfs_inode *inode, uint64_t size);
 /* Under the lock: forget all data of the range, dirty too. */

@@ -24,6 +24,7 @@ struct netfs_core {
 	struct netfs_budget *budget; /* I */
 	struct netfs_be *be; /* I */
 	struct netfs_stats *stats; /* I */
+	const struct netfs_crypt *crypt; /* I: or NULL */
 	uint64_t dirty_age_ns; /* I */
 	uint32_t rasize; /* I */
 	uint32_t rsize; /* I: largest slices */
@@ -40,6 +41,7 @@ struct netfs_core {
 	_Atomic uint64_t requests; /* a: living ones */
 	_Atomic uint64_t cached; /* a: bytes in folios */
 	_Atomic uint64_t copying; /* a: bytes on their way to a cache alone */
+	_Atomic uint64_t ciphertext; /* a: bytes of uploads, encrypted and not let go */
 	_Atomic uint32_t next_id; /* a: of requests */
 
 	struct netfs_mutex wb_mutex;
@@ -173,8 +175,8 @@ enum netfs_want {
 
 /* Makes requests for what of the range is neither here nor on its way, widened
  * to the granule; fills in known zeroes.  The requests go to news->issue.  Moves
- * range->from to where it came.  Fails where nothing could be done at the old
- * range->from. */
+ * range->from to where it came.  opener NULL: an upload waits for it.  Fails
+ * where nothing could be done at the old range->from. */
 int netfs_read_want(struct netfs_inode *inode, struct netfs_opener *opener,
 		    struct netfs_range *range, enum netfs_want how, struct netfs_news *news);
 /* Makes what is known without asking valid at pos, at most up to end.  -EAGAIN
@@ -196,6 +198,15 @@ void netfs_write_drop_stale(struct netfs_folio *folio);
 /* Everything of the request is over: what was never sent is given up. */
 void netfs_read_finish(struct netfs_request *req, struct netfs_news *news);
 void netfs_write_finish(struct netfs_request *req, struct netfs_news *news);
+/* [from, to) of a download is here, or will not come (err). */
+void netfs_read_settle(struct netfs_request *req, uint64_t from, uint64_t to, int err);
+/* Nobody waits for [from, to) of folio any more. */
+void netfs_read_forsake(struct netfs_folio *folio, uint64_t from, uint64_t to);
+/* A buffered read, io being set up. */
+void netfs_read_start(struct netfs_io *io);
+/* Dirty bytes cannot be sent: remembers why, and tells those who wait. */
+void netfs_write_stuck(struct netfs_inode *inode, const struct netfs_range *range, int err,
+		       struct netfs_news *news);
 /* Readers whose wait may be over go to news. */
 void netfs_read_wake(struct netfs_inode *inode, struct netfs_news *news);
 /* The bytes of [start, end) need not arrive any more; then wake. */
@@ -239,8 +250,9 @@ void netfs_core_kick_all(struct netfs_budget *budget);
 
 /* What of the request's segments the cache gets; sets its stream up. */
 void netfs_cache_plan(struct netfs_request *req, struct netfs_stream *stream);
-/* Gives the cache what sub brought up to got, where there is room. */
-void netfs_cache_copy(struct netfs_subrequest *sub, uint64_t got, struct netfs_news *news);
+/* Gives the cache what req brought of [from, to), where there is room. */
+void netfs_cache_copy(struct netfs_request *req, uint64_t from, uint64_t to,
+		      struct netfs_news *news);
 /* The head of a cache stream ended. */
 void netfs_cache_collect(struct netfs_subrequest *sub);
 void netfs_cache_copied(struct netfs_request *req);

@@ -9,6 +9,7 @@
  * others go on writing.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/trace.h>
 #include <base/assert.h>
@@ -31,8 +32,13 @@ static int add_dirty(struct netfs_inode *inode, struct netfs_completion *done,
 
 	while (folio && folio->start < clip->to) {
 		for (uint32_t i = 0; i < folio->dirty.count; i++) {
-			const struct netfs_range *range = netfs_ranges_at(&folio->dirty, i);
-			int err = add_clipped(done, range->from, range->to, clip);
+			struct netfs_range range = *netfs_ranges_at(&folio->dirty, i);
+			int err;
+
+			if (range.to <= clip->from || range.from >= clip->to)
+				continue;
+			netfs_crypt_whole(inode, &range);
+			err = add_clipped(done, range.from, range.to, clip);
 
 			if (err)
 				return err;
@@ -73,6 +79,8 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 		       struct netfs_completion *done, struct netfs_news *news)
 {
 	struct netfs_range clip = {start, end};
+
+	netfs_crypt_whole(inode, &clip);
 
 	done->inode = inode;
 	done->seq = inode->seq;

@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-static struct netfs_block *block_new(struct netfs_inode *inode, uint32_t size, bool must)
+struct netfs_block *netfs_block_new(struct netfs_inode *inode, uint32_t size, bool must)
 {
 	struct netfs_budget *budget = inode->core->budget;
 	struct netfs_block *block;
@@ -73,10 +73,10 @@ struct netfs_folio *netfs_folio_make(struct netfs_inode *inode, uint64_t pos, ui
 	if (folio)
 		return folio;
 	size = fitting_size(inode, pos, wanted);
-	block = block_new(inode, size, must);
+	block = netfs_block_new(inode, size, must);
 	if (!block && size > NETFS_PAGE_SIZE) {
 		size = NETFS_PAGE_SIZE;
-		block = block_new(inode, size, must);
+		block = netfs_block_new(inode, size, must);
 	}
 	if (!block)
 		return NULL;
@@ -138,7 +138,7 @@ void netfs_folio_remove(struct netfs_folio *folio)
 /* A block of the folio's own with the valid bytes copied over. */
 static int copy_block(struct netfs_folio *folio)
 {
-	struct netfs_block *block = block_new(folio->inode, folio->size, true);
+	struct netfs_block *block = netfs_block_new(folio->inode, folio->size, true);
 
 	if (!block)
 		return -ENOMEM;

@@ -84,6 +84,9 @@ static inline struct netfs_block *netfs_block_get(struct netfs_block *block)
 	return block;
 }
 
+/* Memory that is charged to the inode's budget; under the inode's mutex.  must:
+ * go over the budget rather than fail.  size is a power of two. */
+struct netfs_block *netfs_block_new(struct netfs_inode *inode, uint32_t size, bool must);
 /* Any thread.  Release pairs with the acquire in netfs_block_alone(). */
 void netfs_block_put(struct netfs_block *block);
 

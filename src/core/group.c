@@ -181,6 +181,9 @@ int netfs_core_barrier(struct netfs_core *core)
 {
 	int err = 0;
 
+	/* A block holds bytes of several groups and can be sent only whole. */
+	if (core->crypt)
+		return -EOPNOTSUPP;
 	netfs_mutex_lock(&core->group_mutex);
 	if (atomic_load(&core->group) - atomic_load(&core->group_open) >= NETFS_GROUPS_MAX - 1)
 		err = -EBUSY;

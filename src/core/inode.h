@@ -18,6 +18,7 @@
 
 struct netfs_cookie;
 struct netfs_core;
+struct netfs_crypt;
 struct netfs_handle;
 struct netfs_inode;
 
@@ -78,6 +79,11 @@ struct netfs_inode {
 	struct netfs_ranges zero; /* f: nothing but zeroes at the server */
 	struct netfs_folio_index folios; /* f */
 	struct netfs_cookie *cookie; /* f: the disk cache's; NULL: none */
+	const struct netfs_crypt *crypt; /* I: content is encrypted; NULL: it is not */
+	uint64_t crypt_tweak; /* I: of this file alone, where the server has such a thing */
+	struct netfs_crypt_resize *crypt_resize; /* f: waits for a download */
+	uint64_t crypt_tail; /* f: a block up to here is sent anew before what follows */
+	bool crypt_waits; /* f: so does an upload */
 	struct netfs_gate gate; /* f */
 
 	struct netfs_list handles; /* f: struct netfs_file_ref */

@@ -15,6 +15,7 @@
  * stalled; netfs_core_ready() comes back to it.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/io.h>
 #include <core/trace.h>
@@ -88,6 +89,14 @@ static bool add_piece(struct netfs_subrequest *sub, void *base, size_t len)
 	return true;
 }
 
+/* Where what is moved at position pos of the file is, or goes. */
+static uint8_t *bytes_at(const struct netfs_seg *seg, uint64_t pos)
+{
+	if (seg->cipher)
+		return seg->cipher->data + (pos - seg->cipher_at);
+	return seg->block->data + (pos & (seg->block->size - 1));
+}
+
 static void fill_from_segs(struct netfs_subrequest *sub, uint64_t pos, size_t len)
 {
 	struct netfs_request *req = sub->req;
@@ -103,7 +112,7 @@ static void fill_from_segs(struct netfs_subrequest *sub, uint64_t pos, size_t le
 		if (netfs_seg_from(seg, nr) > pos)
 			break;
 		n = to - pos < len ? to - pos : len;
-		if (!add_piece(sub, seg->block->data + (pos & (seg->block->size - 1)), n))
+		if (!add_piece(sub, bytes_at(seg, pos), n))
 			break;
 		pos += n;
 		len -= n;
@@ -294,7 +303,7 @@ static bool send(struct netfs_subrequest *sub, bool first)
 static size_t next_run(struct netfs_request *req, struct netfs_stream *stream)
 {
 	enum netfs_stream_nr nr = stream - req->stream;
-	const struct netfs_seg *seg, *last = req->segs + req->nsegs;
+	const struct netfs_seg *seg, *last = req->segs + netfs_crypt_ready(req);
 	uint64_t pos = stream->issued_to, end;
 
 	if (req->io)
@@ -307,7 +316,8 @@ static size_t next_run(struct netfs_request *req, struct netfs_stream *stream)
 		seg++;
 	stream->issue_seg = seg - req->segs;
 	if (seg == last) {
-		stream->issued_to = stream->end;
+		if (last == req->segs + req->nsegs)
+			stream->issued_to = stream->end;
 		return 0;
 	}
 	if (netfs_seg_from(seg, nr) > pos)
@@ -361,6 +371,11 @@ static void retry_later(struct netfs_request *req, uint64_t delay_ns)
 	netfs_timer_start(&req->timer, delay_ns);
 }
 
+void netfs_request_later(struct netfs_request *req)
+{
+	retry_later(req, NO_MEMORY_DELAY_NS);
+}
+
 /* Sends again what waits for it, and sees to it that what must wait longer is
  * looked at in time.  False: the back end has no room. */
 static bool resend(struct netfs_request *req, struct netfs_stream *stream)
@@ -406,9 +421,9 @@ static void send_new(struct netfs_request *req, struct netfs_stream *stream)
 		if (!netfs_request_writes(req))
 			cache = choose_place(req, stream->issued_to, &len);
 		most = slice_max(req, cache);
-		sub = sub_new(req, stream, len < most ? len : most);
+		sub = sub_new(req, stream, netfs_crypt_trim(req, stream->issued_to, len, most));
 		if (!sub) {
-			retry_later(req, NO_MEMORY_DELAY_NS);
+			netfs_request_later(req);
 			return;
 		}
 		sub->cache = cache;
@@ -426,6 +441,7 @@ static void pass(struct netfs_request *req)
 		if (req->stream[i].active && resend(req, &req->stream[i]))
 			send_new(req, &req->stream[i]);
 	}
+	netfs_crypt_prepare(req);
 	req->issuing = false;
 }
 

@@ -16,6 +16,7 @@
  * short for the pieces, the bytes are gathered in one block of memory instead.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/io.h>
 #include <core/trace.h>
@@ -308,10 +309,18 @@ static void admitted(struct netfs_gate_wait *wait)
 	run(netfs_io_of(state));
 }
 
-void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io)
+void netfs_read_start(struct netfs_io *io)
 {
 	struct netfs_io_state *state = netfs_io_state(io);
 
+	state->resume = run;
+	state->gate.admitted = admitted;
+	if (netfs_io_enter(io, NETFS_GATE_BUFFERED))
+		run_locked(io);
+}
+
+void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io)
+{
 	netfs_count(inode->core->stats, read_calls);
 	netfs_io_begin(io, inode, opener);
 	if (io->start > INT64_MAX || io->len > INT64_MAX - io->start ||
@@ -320,11 +329,11 @@ void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, str
 		return;
 	}
 	if ((opener->flags & NETFS_OPENER_UNBUFFERED) || (io->flags & NETFS_IO_DIRECT)) {
-		netfs_direct_read(io);
+		if (inode->crypt)
+			netfs_crypt_direct_read(io);
+		else
+			netfs_direct_read(io);
 		return;
 	}
-	state->resume = run;
-	state->gate.admitted = admitted;
-	if (netfs_io_enter(io, NETFS_GATE_BUFFERED))
-		run_locked(io);
+	netfs_read_start(io);
 }

@@ -8,6 +8,7 @@
  * gave the folio another block, the bytes are copied over.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/io.h>
 #include <core/trace.h>
@@ -15,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-static void stop_waiting_for(struct netfs_folio *folio, uint64_t from, uint64_t to)
+void netfs_read_forsake(struct netfs_folio *folio, uint64_t from, uint64_t to)
 {
 	if (netfs_ranges_remove(&folio->pending, from, to) == 0)
 		return;
@@ -30,12 +31,12 @@ static void make_valid(struct netfs_seg *seg, uint64_t from, uint64_t to)
 	struct netfs_range range;
 
 	while (netfs_ranges_next(&folio->pending, from, to, &range)) {
-		size_t offset = range.from - folio->start;
+		size_t offset = range.from & (seg->block->size - 1);
 
 		if (folio->block != seg->block)
-			memcpy(folio->block->data + offset, seg->block->data + offset,
+			memcpy(netfs_folio_at(folio, range.from), seg->block->data + offset,
 			       range.to - range.from);
-		stop_waiting_for(folio, range.from, range.to);
+		netfs_read_forsake(folio, range.from, range.to);
 		/* Where this fails the bytes are merely read again. */
 		netfs_ranges_add(&folio->valid, range.from, range.to);
 		netfs_trace_folio(folio_valid, folio, range.from, range.to, 0);
@@ -56,8 +57,7 @@ static void fail_readers(struct netfs_inode *inode, uint64_t from, uint64_t to, 
 	}
 }
 
-/* Settles [from, to) of the request: arrived, or not to be had. */
-static void settle(struct netfs_request *req, uint64_t from, uint64_t to, int err)
+void netfs_read_settle(struct netfs_request *req, uint64_t from, uint64_t to, int err)
 {
 	if (from == to)
 		return;
@@ -72,7 +72,7 @@ static void settle(struct netfs_request *req, uint64_t from, uint64_t to, int er
 			continue;
 		if (err) {
 			netfs_trace_folio(folio_abandon, seg->folio, a, b, 0);
-			stop_waiting_for(seg->folio, a, b);
+			netfs_read_forsake(seg->folio, a, b);
 		} else {
 			make_valid(seg, a, b);
 		}
@@ -85,10 +85,14 @@ void netfs_read_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 {
 	uint64_t got = sub->start + sub->transferred;
 
-	settle(sub->req, sub->start, got, 0);
+	if (sub->req->inode->crypt) {
+		netfs_crypt_read_collect(sub, news);
+		return;
+	}
+	netfs_read_settle(sub->req, sub->start, got, 0);
 	if (!sub->cache)
-		netfs_cache_copy(sub, got, news);
-	settle(sub->req, got, sub->start + sub->len, sub->error);
+		netfs_cache_copy(sub->req, sub->start, got, news);
+	netfs_read_settle(sub->req, got, sub->start + sub->len, sub->error);
 	netfs_read_wake(sub->req->inode, news);
 }
 
@@ -96,8 +100,10 @@ void netfs_read_finish(struct netfs_request *req, struct netfs_news *news)
 {
 	struct netfs_stream *stream = &req->stream[NETFS_STREAM_SERVER];
 
-	if (stream->issued_to < req->end)
-		settle(req, stream->issued_to, req->end, stream->error);
+	if (req->inode->crypt)
+		netfs_crypt_read_finish(req, news);
+	else if (stream->issued_to < req->end)
+		netfs_read_settle(req, stream->issued_to, req->end, stream->error);
 	netfs_read_wake(req->inode, news);
 }
 

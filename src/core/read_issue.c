@@ -11,6 +11,7 @@
  * handed to the issuer once it is dropped.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/io.h>
 #include <core/trace.h>
@@ -46,7 +47,7 @@ static int open_request(struct walk *walk, uint64_t pos)
 	enum netfs_origin origin = walk->readahead ? NETFS_ORIGIN_READAHEAD : NETFS_ORIGIN_READ;
 	struct netfs_handle *handle;
 
-	if (walk->opener->handle->readable)
+	if (walk->opener && walk->opener->handle->readable)
 		handle = netfs_handle_get(walk->opener->handle);
 	else
 		handle = netfs_inode_handle(walk->inode, false);
@@ -58,24 +59,28 @@ static int open_request(struct walk *walk, uint64_t pos)
 		netfs_handle_put(handle);
 		return -ENOMEM;
 	}
+	walk->req->for_upload = !walk->opener;
 	walk->first = pos;
 	walk->last = pos;
 	return 0;
 }
 
-/* Puts [from, to) of folio on its way. */
-static int request_range(struct walk *walk, struct netfs_folio *folio, uint64_t from, uint64_t to)
+/* A request that has room for what begins at from. */
+static int have_request(struct walk *walk, uint64_t from)
 {
-	int err;
-
 	if (walk->req && (walk->req->nsegs >= NETFS_REQUEST_SEGS_MAX ||
 			  walk->last - walk->first >= NETFS_REQUEST_BYTES_MAX))
 		close_request(walk);
-	if (!walk->req) {
-		err = open_request(walk, from);
-		if (err)
-			return err;
-	}
+	return walk->req ? 0 : open_request(walk, from);
+}
+
+/* Puts [from, to) of folio on its way. */
+static int request_range(struct walk *walk, struct netfs_folio *folio, uint64_t from, uint64_t to)
+{
+	int err = have_request(walk, from);
+
+	if (err)
+		return err;
 	err = netfs_ranges_add(&folio->pending, from, to);
 	if (err)
 		return err;
@@ -105,6 +110,27 @@ static int fill_zeroes(struct walk *walk, struct netfs_folio *folio, uint64_t fr
 	return 0;
 }
 
+/* What lies at pos of an encrypted file, by whole blocks. */
+static int crypt_step(struct walk *walk, struct netfs_folio *folio, const struct netfs_range *range,
+		      uint64_t *ret_next)
+{
+	struct netfs_crypt_piece piece;
+	int err = netfs_crypt_look(walk->inode, folio, range, &piece);
+
+	*ret_next = piece.next;
+	if (err || piece.from == piece.to)
+		return err;
+	err = have_request(walk, piece.from);
+	if (!err)
+		err = netfs_crypt_request(walk->req, folio, &piece);
+	if (err)
+		return err;
+	walk->last = piece.to;
+	if (walk->readahead)
+		netfs_count_n(walk->inode->core->stats, readahead_bytes, piece.to - piece.from);
+	return 0;
+}
+
 /* Deals with what lies at pos; *ret_next is where to go on. */
 static int step(struct walk *walk, uint64_t pos, uint64_t end, uint64_t *ret_next)
 {
@@ -116,6 +142,8 @@ static int step(struct walk *walk, uint64_t pos, uint64_t end, uint64_t *ret_nex
 		return -ENOMEM;
 	if (end > netfs_folio_end(folio))
 		end = netfs_folio_end(folio);
+	if (inode->crypt)
+		return crypt_step(walk, folio, &(struct netfs_range){pos, end}, ret_next);
 	if (!netfs_ranges_next_gap(&folio->valid, pos, end, &gap)) {
 		*ret_next = end;
 		return 0;
@@ -264,8 +292,8 @@ int netfs_read_known(struct netfs_inode *inode, uint64_t pos, uint64_t end)
 	struct netfs_range range;
 	uint64_t next;
 
-	if (!netfs_ranges_next(&inode->zero, pos, end, &range) || range.from != pos ||
-	    netfs_read_blocked(inode, pos, pos + 1))
+	if (inode->crypt || !netfs_ranges_next(&inode->zero, pos, end, &range) ||
+	    range.from != pos || netfs_read_blocked(inode, pos, pos + 1))
 		return -EAGAIN;
 	/* The known stretch is no longer than to the end of the folio, or to what
 	 * is on its way. */

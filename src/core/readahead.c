@@ -357,7 +357,8 @@ void netfs_readahead(struct netfs_inode *inode, struct netfs_opener *opener,
 {
 	struct ahead a = {.inode = inode, .opener = opener, .news = news};
 
-	if (read->to <= read->from || inode->core->rasize == 0 || opener->ra.mode == NETFS_RA_OFF)
+	if (read->to <= read->from || inode->core->rasize == 0 || opener->ra.mode == NETFS_RA_OFF ||
+	    (opener->flags & NETFS_OPENER_UNBUFFERED))
 		return;
 	a.stream = note(&opener->ra, read, missed);
 	if (!a.stream)

@@ -11,6 +11,7 @@
  */
 #include <core/request.h>
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/trace.h>
 #include <base/assert.h>
@@ -83,6 +84,7 @@ struct netfs_request *netfs_request_new(struct netfs_inode *inode, enum netfs_or
 	netfs_list_init(&req->stall);
 	for (unsigned i = 0; i < NETFS_STREAMS; i++)
 		netfs_list_init(&req->stream[i].subs);
+	netfs_crypt_request_init(req);
 	netfs_task_init(&req->retry_task, retry_now);
 	netfs_timer_init(&req->timer, &req->retry_task);
 	netfs_list_push_back(&inode->requests, &req->link);
@@ -117,6 +119,7 @@ int netfs_request_add(struct netfs_request *req, struct netfs_folio *folio, uint
 	seg->block = netfs_block_get(folio->block);
 	seg->from = from;
 	seg->to = to;
+	seg->cipher = NULL;
 	seg->cache_from = to;
 	seg->cache_to = to;
 	seg->gen = folio->gen;
@@ -164,6 +167,7 @@ void netfs_request_seal(struct netfs_request *req, uint64_t start, uint64_t end)
 	server->active = req->origin != NETFS_ORIGIN_COPY;
 	server->issued_to = server->collected_to = start;
 	server->end = end;
+	req->arrived_to = req->clear_to = start;
 	if (req->origin == NETFS_ORIGIN_WRITEBACK || req->origin == NETFS_ORIGIN_COPY)
 		netfs_cache_plan(req, cache);
 	note_sealed(req);
@@ -230,6 +234,7 @@ void netfs_request_drop_seg(struct netfs_request *req)
 	struct netfs_seg *seg = &req->segs[req->collect_seg++];
 
 	netfs_stats_sub(req->inode->core->stats, NETFS_STAT_segments_living, 1);
+	netfs_crypt_drop_seg(req, seg);
 	netfs_block_put(seg->block);
 	netfs_folio_put(seg->folio);
 }
@@ -238,6 +243,7 @@ void netfs_request_free(struct netfs_request *req)
 {
 	if (req->handle)
 		netfs_handle_put(req->handle);
+	netfs_ranges_done(&req->fresh);
 	netfs_free(req->segs);
 	netfs_free(req);
 }

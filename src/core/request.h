@@ -24,6 +24,7 @@
 #include <unetfs/backend.h>
 #include <unetfs/cache.h>
 #include <base/list.h>
+#include <base/ranges.h>
 #include <env/executor.h>
 #include <env/timer.h>
 
@@ -55,6 +56,8 @@ enum netfs_origin {
 struct netfs_seg {
 	struct netfs_folio *folio;
 	struct netfs_block *block; /* where the bytes are or go */
+	struct netfs_block *cipher; /* an upload: what is sent instead; NULL: block */
+	uint64_t cipher_at; /* the file position of its first byte */
 	uint64_t from;
 	uint64_t to;
 	uint64_t cache_from; /* what of the block the cache gets; empty: nothing */
@@ -126,6 +129,7 @@ enum netfs_stream_nr {
 	X(COLLECTOR, "collector", "has answers the collector has not seen")                        \
 	X(STALLED, "stalled", "the back end had no room")                                          \
 	X(TIMER, "timer", "an armed timer, or its task")                                           \
+	X(CRYPT, "crypt", "its bytes are being encrypted or decrypted")                            \
 	X(CANCELLER, "canceller", "somebody calls it off")
 
 enum netfs_ref {
@@ -174,6 +178,17 @@ struct netfs_request {
 	struct netfs_stream stream[NETFS_STREAMS];
 	struct netfs_timer timer;
 	struct netfs_task retry_task;
+
+	/* Of an encrypted file; see crypt_stage.h. */
+	bool crypt_busy; /* crypt_task is queued or runs, with a reference */
+	bool for_upload; /* a download that an upload waits for */
+	unsigned crypt_seg; /* an upload: segments before are encrypted */
+	uint64_t arrived_to; /* a download: ciphertext before is here */
+	uint64_t clear_to; /* a download: before it is decrypted and valid */
+	uint64_t bad_from; /* a download: from here on nothing will come */
+	uint64_t eof_at; /* a download: the server's file ended here */
+	struct netfs_ranges fresh; /* a download: what came from the server */
+	struct netfs_task crypt_task;
 };
 
 static inline bool netfs_request_writes(const struct netfs_request *req)
@@ -229,6 +244,10 @@ void netfs_request_cancel(struct netfs_request *req, int err);
 /* Looks at what was answered and settles it; sets reissue where something is to
  * be sent.  Under the inode's mutex. */
 void netfs_request_collect(struct netfs_request *req, struct netfs_news *news);
+/* Lets go of the segments that all streams have passed. */
+void netfs_request_advance(struct netfs_request *req);
+/* Offers what is not sent yet after a while, as memory was short. */
+void netfs_request_later(struct netfs_request *req);
 /* Puts what has an answer before the collector.  Under the inode's mutex. */
 void netfs_request_post(struct netfs_request *req);
 /* Aborts where the watermarks or states do not fit. */

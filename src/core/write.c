@@ -189,6 +189,21 @@ static void durable_synced(struct netfs_op *op, int err)
 	durable_end(netfs_container_of(op, struct durable, op), err);
 }
 
+/* Past the cache: it is at the server at the end, and not kept here. */
+static bool must_arrive(struct netfs_io *io)
+{
+	const struct netfs_io_state *state = netfs_io_state(io);
+
+	return state->inode->crypt &&
+	       ((io->flags & NETFS_IO_DIRECT) || (state->opener->flags & NETFS_OPENER_UNBUFFERED));
+}
+
+static bool must_be_durable(struct netfs_io *io)
+{
+	return (io->flags & NETFS_IO_DSYNC) ||
+	       (netfs_io_state(io)->opener->flags & NETFS_OPENER_DSYNC);
+}
+
 static void durable_flushed(struct netfs_completion *done, int err)
 {
 	struct durable *durable = netfs_container_of(done, struct durable, flushed);
@@ -198,16 +213,10 @@ static void durable_flushed(struct netfs_completion *done, int err)
 	netfs_mutex_lock(&inode->mutex);
 	netfs_io_state(durable->io)->flush = NULL;
 	netfs_mutex_unlock(&inode->mutex);
-	if (err || (be->caps & NETFS_BE_STABLE_WRITES))
+	if (err || (be->caps & NETFS_BE_STABLE_WRITES) || !must_be_durable(durable->io))
 		durable_end(durable, err);
 	else
 		be->ops->fsync(durable->handle, true, &durable->op);
-}
-
-static bool must_be_durable(struct netfs_io *io)
-{
-	return (io->flags & NETFS_IO_DSYNC) ||
-	       (netfs_io_state(io)->opener->flags & NETFS_OPENER_DSYNC);
 }
 
 void netfs_write_finish_io(struct netfs_io *io, ssize_t result)
@@ -217,7 +226,7 @@ void netfs_write_finish_io(struct netfs_io *io, ssize_t result)
 
 	if (result > 0)
 		netfs_count_n(state->inode->core->stats, write_bytes, result);
-	if (result <= 0 || !must_be_durable(io)) {
+	if (result <= 0 || !(must_be_durable(io) || must_arrive(io))) {
 		netfs_io_complete(io, result);
 		return;
 	}
@@ -324,11 +333,12 @@ void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener, st
 		netfs_io_complete(io, 0);
 		return;
 	}
-	if ((io->flags & NETFS_IO_NOWAIT) && must_be_durable(io)) {
+	if ((io->flags & NETFS_IO_NOWAIT) && (must_be_durable(io) || must_arrive(io))) {
 		netfs_io_complete(io, -EAGAIN);
 		return;
 	}
-	if ((opener->flags & NETFS_OPENER_UNBUFFERED) || (io->flags & NETFS_IO_DIRECT)) {
+	if (!inode->crypt &&
+	    ((opener->flags & NETFS_OPENER_UNBUFFERED) || (io->flags & NETFS_IO_DIRECT))) {
 		netfs_direct_write(io);
 		return;
 	}

@@ -9,6 +9,7 @@
  * server says that the file is gone (-ESTALE) they are let go, with the error.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/trace.h>
 #include <base/assert.h>
@@ -168,6 +169,14 @@ static void latch(struct netfs_inode *inode, int err)
 		    .error = err);
 }
 
+void netfs_write_stuck(struct netfs_inode *inode, const struct netfs_range *range, int err,
+		       struct netfs_news *news)
+{
+	latch(inode, err);
+	fail_flushers(inode, range->from, range->to, err);
+	netfs_flush_wake(inode, news);
+}
+
 /* The cache must not keep what the server does not have. */
 static void refused(struct netfs_request *req, uint64_t from, uint64_t to)
 {
@@ -185,6 +194,7 @@ void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 	if (got < end) {
 		refused(req, got, end);
 		settle(req, got, end, sub->error == -ESTALE ? DROPPED : RETURNED);
+		netfs_crypt_torn(req->inode, got);
 		if (sub->error != -EINTR)
 			latch(req->inode, sub->error);
 		fail_flushers(req->inode, got, end, sub->error);
@@ -210,6 +220,7 @@ void netfs_write_finish(struct netfs_request *req, struct netfs_news *news)
 		refused(req, stream->issued_to, req->end);
 		settle(req, stream->issued_to, req->end,
 		       stream->error == -ESTALE ? DROPPED : RETURNED);
+		netfs_crypt_torn(inode, stream->issued_to);
 		if (inode->stuck)
 			stick(inode);
 		fail_flushers(inode, stream->issued_to, req->end, stream->error);

@@ -15,6 +15,7 @@
  * for a flush by its holder.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/io.h>
 #include <core/trace.h>
@@ -30,6 +31,8 @@
 struct build {
 	struct netfs_inode *inode;
 	struct netfs_request *req;
+	struct netfs_news *news;
+	uint64_t limit; /* nothing from here on yet */
 	uint64_t first;
 	uint64_t last;
 };
@@ -47,16 +50,16 @@ static bool sendable(const struct netfs_inode *inode, const struct netfs_folio *
 	return !(folio->start < inode->write_pos && inode->write_pos < netfs_folio_end(folio));
 }
 
-/* Moves the first dirty range of folio into the request.  -ENOMEM. */
-static int move_range(struct build *build, struct netfs_folio *folio)
+/* Moves a dirty range of folio, or the beginning of one, into the request.
+ * -ENOMEM. */
+static int move_range(struct build *build, struct netfs_folio *folio, struct netfs_range range)
 {
 	struct netfs_inode *inode = build->inode;
-	struct netfs_range range = *netfs_ranges_at(&folio->dirty, 0);
 	int err = netfs_request_add(build->req, folio, range.from, range.to);
 
 	if (err)
 		return err;
-	/* Removing a whole range needs no memory. */
+	/* Removing from the front of a range needs no memory. */
 	netfs_ranges_remove(&folio->dirty, range.from, range.to);
 	folio->writeback++;
 	netfs_trace_folio(folio_store, folio, range.from, range.to, 0);
@@ -80,6 +83,16 @@ static bool full(const struct build *build)
 	       build->last - build->first >= NETFS_REQUEST_BYTES_MAX;
 }
 
+/* The first dirty range of folio from *pos on that can be sent, which is moved
+ * behind it. */
+static bool next_range(struct build *build, struct netfs_folio *folio, uint64_t *pos,
+		       struct netfs_range *ret_range)
+{
+	if (build->inode->crypt)
+		return netfs_crypt_next(folio, pos, build->limit, ret_range, build->news);
+	return netfs_ranges_next(&folio->dirty, *pos, netfs_folio_end(folio), ret_range);
+}
+
 /* Fills the request from position pos on.  True: it is full. */
 static bool gather(struct build *build, uint64_t pos)
 {
@@ -88,8 +101,11 @@ static bool gather(struct build *build, uint64_t pos)
 	while (folio) {
 		if (sendable(build->inode, folio) &&
 		    (build->req->nsegs == 0 || build->req->group == folio->group)) {
-			while (folio->dirty.count) {
-				if (move_range(build, folio) || full(build))
+			struct netfs_range range;
+			uint64_t at = folio->start;
+
+			while (next_range(build, folio, &at, &range)) {
+				if (move_range(build, folio, range) || full(build))
 					return true;
 			}
 		}
@@ -129,7 +145,7 @@ static void fail_blocked(struct netfs_inode *inode, struct netfs_news *news)
  * way to. */
 static bool build_request(struct netfs_inode *inode, struct netfs_news *news)
 {
-	struct build build = {.inode = inode};
+	struct build build = {.inode = inode, .news = news, .limit = UINT64_MAX};
 	struct netfs_handle *handle = netfs_inode_handle(inode, true);
 
 	if (!handle) {
@@ -141,6 +157,8 @@ static bool build_request(struct netfs_inode *inode, struct netfs_news *news)
 		netfs_handle_put(handle); /* the inode's list holds it too */
 		return false;
 	}
+	if (inode->crypt)
+		build.limit = netfs_crypt_limit(inode, news);
 	if (!fill(&build)) {
 		netfs_request_abandon(build.req, news);
 		return false;

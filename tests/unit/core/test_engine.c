@@ -30,6 +30,7 @@
 #include <env/sim/sim.h>
 #include <env/timer.h>
 #include <cache_script.h>
+#include "crypt_script.h"
 
 #define FILE_MAX (400u << 10)
 #define SLOTS	 12
@@ -58,6 +59,7 @@ struct server {
 	unsigned error_pct; /* of answers that fail but heal */
 	unsigned slice_max;
 	int refuse_writes; /* errno for all writes, for good */
+	bool crypt; /* must never see plain text */
 	unsigned reads, writes;
 	bool refused_some;
 };
@@ -102,6 +104,8 @@ static size_t serve_write(struct server *server, struct netfs_slice *slice, size
 			n = most - done;
 		assert_true(at + n <= FILE_MAX);
 		memcpy(server->data + at, slice->iov[i].iov_base, n);
+		if (server->crypt)
+			crypt_script_no_plain(server->data + at, at, n);
 		done += n;
 		if (at + n > server->size)
 			server->size = at + n;
@@ -229,6 +233,7 @@ struct world {
 	struct server server;
 	struct cache_script cache;
 	bool cached; /* it is in use */
+	struct netfs_crypt *crypt; /* NULL: plain */
 	struct netfs_stats stats;
 	struct netfs_budget *budget;
 	struct netfs_core *core;
@@ -266,7 +271,27 @@ static void world_add_cache(struct world *world)
 	netfs_inode_set_cookie(&world->inode, &world->cache.cookie);
 }
 
-static void world_start(struct world *world, uint64_t seed)
+/* New content for the model and the server, of world->size bytes. */
+static void world_fill(struct world *world)
+{
+	crypt_script_fill(world->model, 0, world->size);
+	if (world->crypt)
+		crypt_script_encrypt(world->crypt, world->model, world->server.data, world->size);
+	else
+		memcpy(world->server.data, world->model, world->size);
+}
+
+/* The server must have exactly the model. */
+static void world_compare(struct world *world)
+{
+	assert_int_equal(world->server.size, world->size);
+	if (world->crypt)
+		crypt_script_check(world->crypt, world->server.data, world->model, world->size);
+	else
+		assert_memory_equal(world->server.data, world->model, world->size);
+}
+
+static void world_start_as(struct world *world, uint64_t seed, bool crypt)
 {
 	struct netfs_core_config config = {.dirty_age_ms = 500, .hard = true};
 
@@ -278,23 +303,51 @@ static void world_start(struct world *world, uint64_t seed)
 					  chance(50) ? 64 << 10 : 1 << 20, &world->budget),
 			 0);
 	config.budget = world->budget;
+	world->crypt = crypt ? crypt_script_key() : NULL;
+	world->server.crypt = crypt;
+	config.crypt = world->crypt;
 	config.be = &world->server.be;
 	config.stats = &world->stats;
 	config.rasize = chance(50) ? 0 : 256 << 10;
 	assert_int_equal(netfs_core_new(&config, &world->core), 0);
 	world->server.core = world->core;
 	world->server.size = world->size = netfs_random_below(FILE_MAX / 2);
-	for (uint64_t i = 0; i < world->size; i++)
-		world->server.data[i] = world->model[i] = netfs_random_u64();
+	world_fill(world);
 	netfs_inode_init(&world->inode, world->core, &inode_ops, world->size, false);
 	assert_int_equal(netfs_inode_attach_handle(&world->inode, &world->server.handle), 0);
 	netfs_opener_init(&world->opener[0], &world->server.handle, 0);
 	netfs_opener_init(&world->opener[1], &world->server.handle, NETFS_OPENER_UNBUFFERED);
 }
 
+static void world_start(struct world *world, uint64_t seed)
+{
+	world_start_as(world, seed, false);
+}
+
 static bool is_idle(void *user)
 {
 	return ((struct world *)user)->refs == 0;
+}
+
+/* The cache has the server's ciphertext, or holes of its own. */
+static void check_cached_blocks(struct world *world)
+{
+	const struct cache_script *cache = &world->cache;
+
+	for (uint64_t pos = 0; pos < world->size; pos += NETFS_CRYPT_BLOCK) {
+		uint64_t end = pos + NETFS_CRYPT_BLOCK;
+		uint8_t plain[2][NETFS_CRYPT_BLOCK];
+
+		if (end > world->size)
+			end = world->size;
+		if (!netfs_ranges_covers(&cache->there, pos, end))
+			continue;
+		crypt_script_no_plain(cache->data + pos, pos, end - pos);
+		netfs_crypt_decrypt(world->crypt, 0, pos, cache->data + pos, plain[0], end - pos);
+		netfs_crypt_decrypt(world->crypt, 0, pos, world->server.data + pos, plain[1],
+				    end - pos);
+		assert_memory_equal(plain[0], plain[1], end - pos);
+	}
 }
 
 static void world_stop(struct world *world)
@@ -305,7 +358,10 @@ static void world_stop(struct world *world)
 	assert_int_equal(netfs_core_stuck(world->core), 0);
 	assert_int_equal(netfs_core_requests(world->core), 0);
 	if (world->cached) {
-		cache_script_check(&world->cache, world->server.data, world->server.size);
+		if (world->crypt)
+			check_cached_blocks(world);
+		else
+			cache_script_check(&world->cache, world->server.data, world->server.size);
 		netfs_inode_set_cookie(&world->inode, NULL);
 		cache_script_done(&world->cache);
 	}
@@ -313,6 +369,7 @@ static void world_stop(struct world *world)
 	assert_int_equal(netfs_budget_used(world->budget), 0);
 	netfs_core_free(world->core);
 	netfs_budget_free(world->budget);
+	netfs_crypt_free(world->crypt);
 	assert_int_equal(world->server.handle.refs, 1);
 	netfs_sim_stop();
 }
@@ -403,8 +460,7 @@ static void start_io(struct world *world, struct step *step)
 	if (chance(10))
 		step->io.flags |= NETFS_IO_NOWAIT;
 	if (step->write) {
-		for (size_t i = 0; i < step->len; i++)
-			step->buf[i] = netfs_random_u64();
+		crypt_script_fill(step->buf, step->start, step->len);
 		netfs_core_write(&world->inode, &world->opener[direct], &step->io);
 	} else {
 		memset(step->buf, 0xa5, step->len);
@@ -497,16 +553,32 @@ static void run_batch(struct world *world)
 	}
 }
 
+static uint64_t the_size;
+
+static void prepare_resize(struct netfs_inode *inode, struct netfs_completion *done)
+{
+	netfs_inode_prepare_resize(inode, the_size, done);
+}
+
+static void flush_locked(struct netfs_inode *inode, struct netfs_completion *done)
+{
+	netfs_inode_flush_locked(inode, 0, UINT64_MAX, done);
+}
+
 static void run_truncate(struct world *world)
 {
 	uint64_t size = netfs_random_below(FILE_MAX);
 	struct server *server = &world->server;
 
 	assert_int_equal(run_completion(world, netfs_inode_lock), 0);
+	the_size = size;
+	assert_int_equal(run_completion(world, prepare_resize), 0);
 	if (size < server->size)
 		memset(server->data + size, 0, server->size - size);
 	server->size = size;
 	netfs_inode_resized(&world->inode, size);
+	if (world->crypt)
+		assert_int_equal(run_completion(world, flush_locked), 0);
 	netfs_inode_unlock(&world->inode);
 	if (size < world->size)
 		memset(world->model + size, 0, world->size - size);
@@ -522,6 +594,14 @@ static void run_punch(struct world *world)
 	if (range.start >= world->size)
 		return;
 	end = range.start + range.len < world->size ? range.start + range.len : world->size;
+	if (world->crypt) {
+		/* The layer above rounds, and sends what is dirty first. */
+		range.start = netfs_crypt_down(range.start);
+		end = end < world->size ? netfs_crypt_up(end) : end;
+		if (end > world->size)
+			end = world->size;
+		assert_int_equal(run_completion(world, flush_all), 0);
+	}
 	assert_int_equal(run_completion(world, netfs_inode_lock), 0);
 	memset(world->server.data + range.start, 0, end - range.start);
 	netfs_inode_discard(&world->inode, range.start, end);
@@ -547,10 +627,9 @@ static void run_remote_change(struct world *world)
 	netfs_inode_view(&world->inode, &view);
 	assert_false(view.dirty);
 	memset(world->server.data, 0, FILE_MAX);
-	for (uint64_t i = 0; i < size; i++)
-		world->server.data[i] = netfs_random_u64();
+	memset(world->model, 0, FILE_MAX);
 	world->server.size = world->size = size;
-	memcpy(world->model, world->server.data, FILE_MAX);
+	world_fill(world);
 	assert_true(netfs_inode_remote_update(&world->inode, size, view.seq, true));
 }
 
@@ -566,11 +645,17 @@ static void run_advice(struct world *world)
 		0);
 }
 
-static void run_seed(uint64_t seed, unsigned rounds)
+static void run_flush(struct world *world)
+{
+	assert_int_equal(run_completion(world, flush_all), 0);
+	world_compare(world);
+}
+
+static void run_seed(uint64_t seed, unsigned rounds, bool crypt)
 {
 	struct world *world = malloc(sizeof(*world));
 
-	world_start(world, seed);
+	world_start_as(world, seed, crypt);
 	if (chance(50))
 		world_add_cache(world);
 	for (unsigned i = 0; i < rounds; i++) {
@@ -589,16 +674,15 @@ static void run_seed(uint64_t seed, unsigned rounds)
 		else if (what < 97)
 			netfs_inode_invalidate(&world->inode, 0, netfs_random_below(FILE_MAX));
 		else
-			assert_int_equal(run_completion(world, flush_all), 0);
+			run_flush(world);
 	}
 	assert_int_equal(run_completion(world, flush_all), 0);
-	assert_int_equal(world->server.size, world->size);
-	assert_memory_equal(world->server.data, world->model, world->size);
+	world_compare(world);
 	world_stop(world);
 	free(world);
 }
 
-static void random_mix_matches_the_array(void **state)
+static void run_seeds(bool crypt)
 {
 	const char *one = getenv("UNETFS_TEST_SEED");
 	const char *many = getenv("UNETFS_TEST_RUNS");
@@ -608,8 +692,18 @@ static void random_mix_matches_the_array(void **state)
 	for (uint64_t seed = first; seed < first + runs; seed++) {
 		if (seed == first || seed % 50 == 0)
 			fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
-		run_seed(seed, 120);
+		run_seed(seed, 120, crypt);
 	}
+}
+
+static void random_mix_matches_the_array(void **state)
+{
+	run_seeds(false);
+}
+
+static void encrypted_random_mix_matches_the_array(void **state)
+{
+	run_seeds(true);
 }
 
 /* --------------------------------------------------- single behaviours */
@@ -872,6 +966,7 @@ int main(void)
 		cmocka_unit_test(flush_does_not_wait_for_discarded_data),
 		cmocka_unit_test(abort_ends_everything),
 		cmocka_unit_test(random_mix_matches_the_array),
+		cmocka_unit_test(encrypted_random_mix_matches_the_array),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
