@@ -232,11 +232,13 @@ static void give_up(struct netfs_request *req, uint64_t from, uint64_t to, int e
 	netfs_read_settle(req, from, to, err);
 }
 
+/* The cache gets what the server has.  What follows its end is zero here, but a
+ * last block that was made longer by that would not be the server's. */
 static void copy_fresh(struct netfs_request *req, const struct netfs_range *range,
 		       struct netfs_news *news)
 {
-	uint64_t size = req->inode->size, end = range->to < size ? range->to : size;
-	uint64_t pos = range->from;
+	uint64_t size = req->inode->size < req->eof_at ? req->inode->size : req->eof_at;
+	uint64_t end = range->to < size ? range->to : size, pos = range->from;
 	struct netfs_range part;
 
 	while (netfs_ranges_next(&req->fresh, pos, end, &part)) {

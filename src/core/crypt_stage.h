@@ -68,6 +68,9 @@ bool netfs_crypt_next(struct netfs_folio *folio, uint64_t *pos, uint64_t limit,
 		      struct netfs_range *ret_range, struct netfs_news *news);
 /* A block that is half at the server is lost: a flush waits for all of it. */
 void netfs_crypt_whole(const struct netfs_inode *inode, struct netfs_range *range);
+/* The same for what arrived of folio and is not dirty there: cuts off what shares
+ * a block with dirty bytes, perhaps all. */
+void netfs_crypt_whole_clean(const struct netfs_folio *folio, struct netfs_range *range);
 /* Adds [from, to), which is valid, to what is dirty.  -ENOMEM. */
 int netfs_crypt_dirty(struct netfs_folio *folio, uint64_t from, uint64_t to);
 /* An upload ended in failure at pos: the block there is dirty from its start. */

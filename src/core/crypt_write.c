@@ -31,8 +31,7 @@ int netfs_crypt_dirty(struct netfs_folio *folio, uint64_t from, uint64_t to)
 	if (err)
 		return err;
 	netfs_ranges_add(&folio->dirty, from, to);
-	netfs_inode_dirtied(folio->inode, folio->group,
-			    netfs_ranges_bytes(&folio->dirty) - before);
+	netfs_inode_dirtied(folio->inode, folio->group, netfs_ranges_bytes(&folio->dirty) - before);
 	return 0;
 }
 
@@ -44,6 +43,23 @@ void netfs_crypt_whole(const struct netfs_inode *inode, struct netfs_range *rang
 	range->to = netfs_crypt_up(range->to);
 	if (range->to > inode->size)
 		range->to = inode->size;
+}
+
+static bool block_dirty(const struct netfs_folio *folio, uint64_t block)
+{
+	return netfs_ranges_overlaps(&folio->dirty, block, block + NETFS_CRYPT_BLOCK);
+}
+
+void netfs_crypt_whole_clean(const struct netfs_folio *folio, struct netfs_range *range)
+{
+	uint64_t first = netfs_crypt_down(range->from), last = netfs_crypt_down(range->to - 1);
+
+	if (!folio->inode->crypt)
+		return;
+	if (block_dirty(folio, first))
+		range->from = first + NETFS_CRYPT_BLOCK;
+	if (block_dirty(folio, last))
+		range->to = last;
 }
 
 /* Sees to it that [from, to) of folio is here; false: not yet. */

@@ -150,8 +150,19 @@ static int copy_block(struct netfs_folio *folio)
 	}
 	netfs_block_put(folio->block);
 	folio->block = block;
+	folio->exposed = false;
 	netfs_count(folio->inode->core->stats, write_copied);
 	netfs_trace_folio(folio_own, folio, folio->start, netfs_folio_end(folio), 0);
+	return 0;
+}
+
+int netfs_folio_renew(struct netfs_folio *folio)
+{
+	if (!folio->exposed)
+		return 0;
+	if (!netfs_block_alone(folio->block))
+		return copy_block(folio);
+	folio->exposed = false;
 	return 0;
 }
 
@@ -159,7 +170,7 @@ int netfs_folio_own(struct netfs_folio *folio, uint64_t from, uint64_t to)
 {
 	if (netfs_block_alone(folio->block))
 		return 0;
-	if (!netfs_ranges_overlaps(&folio->valid, from, to) &&
+	if (!folio->exposed && !netfs_ranges_overlaps(&folio->valid, from, to) &&
 	    !netfs_ranges_overlaps(&folio->pending, from, to))
 		return 0;
 	return copy_block(folio);
@@ -182,6 +193,8 @@ static bool invalidate(struct netfs_folio *folio, uint64_t from, uint64_t to)
 {
 	uint64_t start = folio->start, end = netfs_folio_end(folio);
 
+	if (folio->valid.count && !netfs_block_alone(folio->block))
+		folio->exposed = true;
 	if (netfs_ranges_remove(&folio->valid, from, to) == 0)
 		return true;
 	if (!netfs_ranges_overlaps(&folio->dirty, to, end))

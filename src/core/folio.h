@@ -14,7 +14,8 @@
  * readers share by reference.  Whoever wants to change bytes that somebody
  * else may look at copies the block first, so nobody ever waits for an upload
  * and what was lent stays as it was.  Bytes that are neither valid nor pending
- * may be written in a shared block, because nobody else looks at them.
+ * may be written in a shared block, because nobody else looks at them; but for
+ * those that were valid when the block was shared (exposed).
  */
 #ifndef CORE_FOLIO_H
 #define CORE_FOLIO_H
@@ -59,6 +60,7 @@ struct netfs_folio {
 	uint32_t gen; /* f: grows when pending data became worthless */
 	bool indexed; /* f: in the inode's index */
 	bool stale; /* f: forget it when its upload is over */
+	bool exposed; /* f: others may look at bytes that are not valid any more */
 	_Atomic bool visited; /* a: used since the hand passed */
 	struct netfs_block *block; /* f */
 	struct netfs_ranges valid; /* f: file positions, as the next two */
@@ -108,6 +110,8 @@ void netfs_folio_put(struct netfs_folio *folio);
 void netfs_folio_remove(struct netfs_folio *folio);
 /* Makes [from, to) safe to write for the holder of the mutex.  -ENOMEM. */
 int netfs_folio_own(struct netfs_folio *folio, uint64_t from, uint64_t to);
+/* Makes what is neither valid nor pending safe to fill.  -ENOMEM. */
+int netfs_folio_renew(struct netfs_folio *folio);
 /* Forgets [from, to): not valid, not dirty, not pending.  Returns how many
  * bytes were dirty.  Downloads under way into the folio lose their worth. */
 uint64_t netfs_folio_forget(struct netfs_folio *folio, uint64_t from, uint64_t to);

@@ -138,7 +138,7 @@ static int step(struct walk *walk, uint64_t pos, uint64_t end, uint64_t *ret_nex
 	struct netfs_folio *folio = netfs_folio_make(inode, pos, walk->wanted, walk->must);
 	struct netfs_range gap, other;
 
-	if (!folio)
+	if (!folio || netfs_folio_renew(folio))
 		return -ENOMEM;
 	if (end > netfs_folio_end(folio))
 		end = netfs_folio_end(folio);

@@ -49,9 +49,10 @@ static void advance_flushers(struct netfs_request *req, struct netfs_folio *foli
 			continue;
 		}
 		while (netfs_group_next_newest(req, folio, &(struct netfs_range){pos, to}, &gap)) {
-			if (netfs_ranges_remove(&done->todo, gap.from, gap.to))
-				done->err = -ENOMEM;
 			pos = gap.to;
+			netfs_crypt_whole_clean(folio, &gap);
+			if (gap.from < gap.to && netfs_ranges_remove(&done->todo, gap.from, gap.to))
+				done->err = -ENOMEM;
 		}
 	}
 }
