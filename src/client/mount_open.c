@@ -17,6 +17,7 @@
 #include <base/list.h>
 #include <client/client.h>
 #include <client/client_private.h>
+#include <client/crypt_share.h>
 #include <client/options.h>
 #include <client/source.h>
 #include <env/alloc.h>
@@ -35,11 +36,17 @@ struct opening {
 	struct netfs_mount_options options;
 	struct netfs_source_parts source;
 	struct netfs_be_config config;
+	struct netfs_job job; /* reads the secret, which may block */
+	const struct netfs_be_ops *ops;
+	struct netfs_crypt_share share;
+	struct netfs_node *root; /* while the share's key is looked at */
+	struct netfs_attr root_attr;
 	int err; /* why it is taken down */
 };
 
 static void opening_free(struct opening *opening)
 {
+	netfs_crypt_share_done(&opening->share);
 	netfs_options_done(&opening->options);
 	netfs_source_done(&opening->source);
 	netfs_free(opening);
@@ -67,25 +74,58 @@ static void disconnected(struct netfs_op *op, int err)
 	opening_fail(opening, opening->err);
 }
 
+static bool encrypted(const struct opening *opening)
+{
+	return opening->options.encrypt || opening->options.encryptcmd;
+}
+
+static void opening_finish(struct opening *opening, int err);
+
+static void share_opened(struct netfs_crypt_share *share, int err)
+{
+	opening_finish(netfs_container_of(share, struct opening, share), err);
+}
+
 static void connected(struct netfs_op *op, int err)
 {
 	struct opening *opening = netfs_container_of(op, struct opening, op);
 	struct netfs_call *call = opening->call;
-	struct netfs_be *be = op->be;
 
 	if (err) {
 		opening_fail(opening, err > 0 ? -EIO : err);
 		return;
 	}
-	err = netfs_mount_start(opening->mount, be, op->node, &op->attr);
+	call->message[0] = 0;
+	opening->share.be = op->be;
+	opening->share.root = opening->root = op->node;
+	opening->root_attr = op->attr;
+	if (encrypted(opening)) {
+		opening->share.done = share_opened;
+		netfs_crypt_share_open(&opening->share);
+	} else {
+		opening_finish(opening, 0);
+	}
+}
+
+/* The connection stands, and the key is right or err says what is wrong. */
+static void opening_finish(struct opening *opening, int err)
+{
+	struct netfs_be *be = opening->share.be;
+	struct netfs_call *call = opening->call;
+
+	if (!err) {
+		netfs_mount_set_crypt(opening->mount, netfs_take(opening->share.crypt));
+		err = netfs_mount_start(opening->mount, be, opening->root, &opening->root_attr);
+		if (err)
+			snprintf(call->message, sizeof(call->message), "%s",
+				 err == -ENOTDIR ? "the source is not a directory" : "");
+	}
 	if (err) {
-		snprintf(call->message, sizeof(call->message), "%s",
-			 err == -ENOTDIR ? "the source is not a directory" : "");
-		netfs_node_put(op->node);
+		netfs_node_put(opening->root);
 		opening->err = err;
-		memset(op, 0, sizeof(*op));
-		op->done = disconnected;
-		be->ops->disconnect(be, op);
+		memset(&opening->op, 0, sizeof(opening->op));
+		opening->op.done = disconnected;
+		be->ops->disconnect(be, &opening->op);
 		return;
 	}
 	call->mount = opening->mount;
@@ -164,6 +204,27 @@ static int make_mount(struct opening *opening, const char *source)
 	return netfs_mount_new(&config, &opening->mount);
 }
 
+static void read_secret(struct netfs_job *job)
+{
+	struct opening *opening = netfs_container_of(job, struct opening, job);
+	const struct netfs_mount_options *options = &opening->options;
+	struct netfs_crypt_share *share = &opening->share;
+	int err;
+
+	share->init = options->encrypt_init;
+	share->force = options->encrypt_init && *options->encrypt_init;
+	share->read_only = options->read_only;
+	share->cred = opening->call->cred;
+	share->message = opening->call->message;
+	share->message_size = sizeof(opening->call->message);
+	err = netfs_crypt_share_secret(share, options->encrypt, options->encryptcmd);
+	if (err)
+		opening_fail(opening, err);
+	else
+		opening->ops->connect(&opening->config, netfs_mount_host(opening->mount),
+				      &opening->op);
+}
+
 static void opening_start(struct opening *opening, const struct netfs_be_ops *ops,
 			  const char *source)
 {
@@ -185,6 +246,12 @@ static void opening_start(struct opening *opening, const struct netfs_be_ops *op
 	opening->op.cred = call->cred;
 	opening->op.buf = call->message;
 	opening->op.buf_size = sizeof(call->message);
+	opening->ops = ops;
+	if (encrypted(opening)) {
+		opening->job.fn = read_secret;
+		netfs_job_post(&opening->job);
+		return;
+	}
 	ops->connect(&opening->config, netfs_mount_host(opening->mount), &opening->op);
 }
 

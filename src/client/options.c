@@ -47,6 +47,8 @@ enum kind {
 	KIND_CACHE,
 	KIND_LOCKS,
 	KIND_NOAC,
+	KIND_TEXT, /* must have a value */
+	KIND_INIT,
 };
 
 struct word {
@@ -93,6 +95,12 @@ static const struct word words[] = {
 	{"async", "writes are collected (default, unless cache=none)", KIND_OFF, FIELD(sync)},
 	{"dirtyage", "seconds after which written data is sent at the latest (default 5)",
 	 KIND_SECONDS, FIELD(dirtyage)},
+	{"encrypt", "file with the key that content is encrypted with", KIND_TEXT, FIELD(encrypt)},
+	{"encryptcmd", "as encrypt, with a command that prints the key", KIND_TEXT,
+	 FIELD(encryptcmd)},
+	{"encrypt_init",
+	 "begins encryption of an empty share; encrypt_init=force: of one with files", KIND_INIT,
+	 FIELD(encrypt_init)},
 	{"defaults", NULL, KIND_IGNORED, 0},
 	{"auto", NULL, KIND_IGNORED, 0},
 	{"noauto", NULL, KIND_IGNORED, 0},
@@ -238,6 +246,12 @@ static bool set_word(struct netfs_mount_options *options, const struct word *wor
 		options->actimeo = 0;
 		options->negtimeo = 0;
 		return !*value;
+	case KIND_TEXT:
+		*(const char **)field = value;
+		return *value;
+	case KIND_INIT:
+		*(const char **)field = value;
+		return !*value || !strcmp(value, "force");
 	}
 	return false;
 }
@@ -363,6 +377,19 @@ static void set_defaults(struct netfs_mount_options *options, const struct netfs
 	parse_cache(strcmp(ops->scheme, "9p") ? "strict" : "none", options);
 }
 
+static int check_encryption(const struct netfs_mount_options *options, char *message, size_t size)
+{
+	if (options->encrypt && options->encryptcmd)
+		return refuse(message, size, "encrypt and encryptcmd exclude each other");
+	/* A daemon has left the folder it was started in. */
+	if (options->encrypt && options->encrypt[0] != '/')
+		return refuse(message, size, "encrypt wants the whole path of the key file");
+	if (options->encrypt_init && !options->encrypt && !options->encryptcmd)
+		return refuse(message, size,
+			      "encrypt_init needs encrypt=FILE or encryptcmd=COMMAND");
+	return 0;
+}
+
 int netfs_options_parse(const char *text, const struct netfs_be_ops *ops,
 			struct netfs_mount_options *ret_options, char *message, size_t message_size)
 {
@@ -388,6 +415,11 @@ int netfs_options_parse(const char *text, const struct netfs_be_ops *ops,
 	}
 	if (options.mode->read_only)
 		options.read_only = true;
+	err = check_encryption(&options, message, message_size);
+	if (err) {
+		netfs_options_done(&options);
+		return err;
+	}
 	*ret_options = options;
 	return 0;
 }

@@ -45,6 +45,10 @@ struct netfs_mount_options {
 	uint64_t rasize;
 	uint64_t timeo; /* tenths of a second; likewise */
 	uint64_t retrans;
+	/* In text; NULL where not given. */
+	const char *encrypt;
+	const char *encryptcmd;
+	const char *encrypt_init;
 
 	struct netfs_option *backend; /* owned: what the back end lists */
 	unsigned nbackend;

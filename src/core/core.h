@@ -169,6 +169,9 @@ void netfs_inode_unlock(struct netfs_inode *inode);
  * once. */
 void netfs_inode_prepare_resize(struct netfs_inode *inode, uint64_t size,
 				struct netfs_completion *done);
+/* Under the lock: zeroes for [start, end), which lies inside a page and below
+ * the end of the file; they are dirty.  -ENOMEM. */
+int netfs_inode_write_zeroes(struct netfs_inode *inode, uint64_t start, uint64_t end);
 /* Under the lock: the server's file now has this size. */
 void netfs_inode_resized(struct netfs_inode *inode, uint64_t size);
 /* Under the lock: forget all data of the range, dirty too. */

@@ -52,10 +52,9 @@ static void grown_flushed(struct netfs_completion *flush, int err)
 	netfs_news_unlock(&news, inode);
 }
 
-/* The block is longer by zeroes, here; the server is next. */
-static int lengthen(struct netfs_folio *folio, uint64_t from, uint64_t to)
+/* [from, to) becomes zeroes that the server does not have. */
+static int write_zeroes(struct netfs_folio *folio, uint64_t from, uint64_t to)
 {
-	struct netfs_inode *inode = folio->inode;
 	int err = netfs_ranges_reserve(&folio->valid, 1);
 
 	if (!err)
@@ -66,9 +65,38 @@ static int lengthen(struct netfs_folio *folio, uint64_t from, uint64_t to)
 		return err;
 	netfs_ranges_add(&folio->valid, from, to);
 	memset(netfs_folio_at(folio, from), 0, to - from);
-	inode->size = to;
-	inode->seq++;
+	folio->inode->seq++;
 	return 0;
+}
+
+/* The block is longer by zeroes, here; the server is next. */
+static int lengthen(struct netfs_folio *folio, uint64_t from, uint64_t to)
+{
+	int err = write_zeroes(folio, from, to);
+
+	if (!err)
+		folio->inode->size = to;
+	return err;
+}
+
+int netfs_inode_write_zeroes(struct netfs_inode *inode, uint64_t start, uint64_t end)
+{
+	struct netfs_folio *folio;
+	struct netfs_news news;
+	int err = -ENOMEM;
+
+	if (start >= end)
+		return 0;
+	netfs_news_init(&news);
+	netfs_mutex_lock(&inode->mutex);
+	netfs_assert(end <= inode->size);
+	folio = netfs_folio_make(inode, start, NETFS_PAGE_SIZE, true);
+	if (folio)
+		err = write_zeroes(folio, start, end);
+	netfs_upload_consider(inode, &news);
+	netfs_inode_settle(inode, &news);
+	netfs_news_unlock(&news, inode);
+	return err;
 }
 
 /* The block that changes its length is here. */

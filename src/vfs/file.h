@@ -52,7 +52,9 @@ void netfs_batch_free(struct netfs_batch *batch);
 
 /* -ENAMETOOLONG, -EINVAL, or 0 for a name that a server may be asked for. */
 int netfs_name_check(const char *name);
-/* For calls that change something in dir: also -EROFS, -ENOTDIR. */
+/* Is it the file that says which key the content is encrypted with? */
+bool netfs_name_of_key(const struct netfs_vnode *dir, const char *name, size_t len);
+/* For calls that change something in dir: also -EROFS, -ENOTDIR, -EPERM. */
 int netfs_name_check_change(struct netfs_vnode *dir, const char *name);
 /* Forgets (dir, name), because we changed it or tried to. */
 void netfs_name_changed(struct netfs_vnode *dir, const char *name);

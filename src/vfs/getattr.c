@@ -131,6 +131,12 @@ static void setattr_flushed(struct netfs_vcall *v, int err)
 		setattr_ask(v, setattr_answered);
 }
 
+static void resize_sent(struct netfs_vcall *v, int err)
+{
+	netfs_vcall_ungate(v);
+	netfs_vcall_return(v, err);
+}
+
 static void resize_answered(struct netfs_vcall *v, int err)
 {
 	if (!err) {
@@ -139,8 +145,28 @@ static void resize_answered(struct netfs_vcall *v, int err)
 	} else {
 		netfs_attr_expire(v->vnode);
 	}
-	netfs_vcall_ungate(v);
-	netfs_vcall_return(v, err);
+	if (!err && v->mount->config.crypt) {
+		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, resize_sent);
+		return;
+	}
+	resize_sent(v, err);
+}
+
+static void resize_prepared(struct netfs_vcall *v, int err)
+{
+	if (err)
+		resize_sent(v, err);
+	else
+		setattr_ask(v, resize_answered);
+}
+
+/* The last block of an encrypted file depends on the size. */
+static void resize_prepare(struct netfs_vcall *v)
+{
+	if (v->mount->config.crypt)
+		netfs_vcall_prepare_resize(v, v->set.size, resize_prepared);
+	else
+		setattr_ask(v, resize_answered);
 }
 
 static void resize_flushed(struct netfs_vcall *v, int err)
@@ -150,7 +176,7 @@ static void resize_flushed(struct netfs_vcall *v, int err)
 		netfs_vcall_return(v, err);
 		return;
 	}
-	setattr_ask(v, resize_answered);
+	resize_prepare(v);
 }
 
 static void resize_locked(struct netfs_vcall *v, int err)
@@ -160,7 +186,7 @@ static void resize_locked(struct netfs_vcall *v, int err)
 	else if (v->set.valid != NETFS_SET_SIZE)
 		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, resize_flushed);
 	else
-		setattr_ask(v, resize_answered);
+		resize_prepare(v);
 }
 
 void netfs_vcall_resize(struct netfs_vcall *v)

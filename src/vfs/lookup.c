@@ -31,6 +31,12 @@ int netfs_name_check(const char *name)
 	return 0;
 }
 
+bool netfs_name_of_key(const struct netfs_vnode *dir, const char *name, size_t len)
+{
+	return dir->mount->config.crypt && dir == dir->mount->root &&
+	       len == strlen(NETFS_CRYPT_NAME) && !memcmp(name, NETFS_CRYPT_NAME, len);
+}
+
 int netfs_name_check_change(struct netfs_vnode *dir, const char *name)
 {
 	int err;
@@ -40,6 +46,8 @@ int netfs_name_check_change(struct netfs_vnode *dir, const char *name)
 	err = netfs_name_check(name);
 	if (err)
 		return err;
+	if (netfs_name_of_key(dir, name, strlen(name)))
+		return -EPERM;
 	return dir->mount->config.read_only ? -EROFS : 0;
 }
 

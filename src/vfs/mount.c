@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <base/assert.h>
+#include <crypt/crypt.h>
 #include <env/alloc.h>
 #include <env/clock.h>
 #include <env/random.h>
@@ -64,6 +65,11 @@ static void host_state(struct netfs_be_host *host, bool connected, const char *t
 	mount->config.log(mount->config.user, connected ? NETFS_LOG_INFO : NETFS_LOG_WARN, line);
 }
 
+void netfs_mount_set_crypt(struct netfs_mount *mount, struct netfs_crypt *crypt)
+{
+	mount->config.crypt = crypt;
+}
+
 struct netfs_be_host *netfs_mount_host(struct netfs_mount *mount)
 {
 	return &mount->host;
@@ -110,6 +116,7 @@ void netfs_mount_free(struct netfs_mount *mount)
 	netfs_names_done(&mount->names);
 	netfs_hash_done(&mount->vnodes);
 	netfs_mutex_done(&mount->mutex);
+	netfs_crypt_free(mount->config.crypt);
 	netfs_free(mount->source);
 	netfs_free(mount);
 }
@@ -127,6 +134,7 @@ int netfs_mount_start(struct netfs_mount *mount, struct netfs_be *be, struct net
 		.wsize = mount->config.wsize,
 		.hard = mount->config.hard,
 		.retry_ms = mount->config.retry_ms,
+		.crypt = mount->config.crypt,
 	};
 	struct netfs_asked asked;
 	int err;

@@ -158,6 +158,12 @@ static void open_answered(struct netfs_vcall *v, int err)
 	}
 }
 
+/* Will a writer's file be read through it, for others or for whole blocks? */
+static bool wants_to_read(const struct netfs_mount *mount)
+{
+	return !mount->config.unbuffered || mount->config.crypt;
+}
+
 /* The access to ask the server for. */
 static uint32_t access_wanted(const struct netfs_vcall *v)
 {
@@ -201,7 +207,7 @@ static void open_start(struct netfs_vcall *v, int err)
 		netfs_vcall_finish(v, err);
 		return;
 	}
-	v->upgraded = !v->mount->config.unbuffered;
+	v->upgraded = wants_to_read(v->mount);
 	open_ask(v, 0);
 }
 
@@ -286,7 +292,7 @@ static void create_start(struct netfs_vcall *v, int err)
 		netfs_vcall_finish(v, err);
 		return;
 	}
-	v->upgraded = !v->mount->config.unbuffered;
+	v->upgraded = wants_to_read(v->mount);
 	create_ask(v, 0);
 }
 

@@ -21,6 +21,7 @@
 #include <linux/falloc.h>
 #include <stdio.h>
 #include <base/checked_math.h>
+#include <crypt/crypt.h>
 #include <env/alloc.h>
 #include <vfs/file.h>
 #include <vfs/vcall.h>
@@ -106,16 +107,73 @@ static void fallocate_answered(struct netfs_vcall *v, int err)
 	if (v->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		range_changed(v->vnode, v->start, end, err == 0);
 	if (!err && !(v->mode & FALLOC_FL_KEEP_SIZE))
-		grow_to(v->vnode, end);
+		grow_to(v->vnode, v->start_to);
 	range_end(v, err);
 }
 
+static void fallocate_prepared(struct netfs_vcall *v, int err);
+
+/*
+ * The server must not move ciphertext, which depends on its place.  It can make
+ * holes of whole blocks: the others get zeroes from here, and the call goes on
+ * with what lies between.
+ */
+static int crypt_edges(struct netfs_vcall *v)
+{
+	struct netfs_inode *inode = &v->vnode->inode;
+	uint64_t size = size_of(v->vnode), end = v->start + v->len;
+	uint64_t first = netfs_crypt_up(v->start), last = end < size ? netfs_crypt_down(end) : end;
+	uint64_t head = end < first ? end : first;
+	int err = 0;
+
+	if (v->start < size)
+		err = netfs_inode_write_zeroes(inode, v->start, head < size ? head : size);
+	if (!err && last >= first && last < end)
+		err = netfs_inode_write_zeroes(inode, last, end);
+	/* What makes the file longer is asked for as it is. */
+	if (last <= first && end > size && !(v->mode & FALLOC_FL_KEEP_SIZE))
+		return err;
+	v->start = first;
+	v->len = last > first ? last - first : 0;
+	return err;
+}
+
+/* Its last block, if the file grows, and what of the range is no whole block. */
+static void crypt_lengthened(struct netfs_vcall *v, int err)
+{
+	if (!err && (v->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
+		err = crypt_edges(v);
+	if (err)
+		range_end(v, err);
+	else
+		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, fallocate_prepared);
+}
+
 static void fallocate_flushed(struct netfs_vcall *v, int err)
+{
+	const uint32_t known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+
+	v->start_to = v->start + v->len;
+	if (!err && v->mount->config.crypt && (v->mode & ~known))
+		err = -EOPNOTSUPP;
+	if (err || !v->mount->config.crypt)
+		fallocate_prepared(v, err);
+	else if (!(v->mode & FALLOC_FL_KEEP_SIZE) && v->start_to > size_of(v->vnode))
+		netfs_vcall_prepare_resize(v, v->start_to, crypt_lengthened);
+	else
+		crypt_lengthened(v, 0);
+}
+
+static void fallocate_prepared(struct netfs_vcall *v, int err)
 {
 	struct netfs_ask *ask;
 
 	if (err) {
 		range_end(v, err);
+		return;
+	}
+	if (v->len == 0) {
+		fallocate_answered(v, 0);
 		return;
 	}
 	ask = netfs_vcall_prepare(v, NETFS_ASK_FALLOCATE);
@@ -272,7 +330,8 @@ static int copy_check(const struct netfs_vcall *v)
 	    v->start_to < v->start + v->len)
 		return -EINVAL;
 	/* The server may not let these handles do what their users may. */
-	if (!v->mount->be->ops->copy_range || !from->handle->readable || !to->handle->writable)
+	if (!v->mount->be->ops->copy_range || v->mount->config.crypt || !from->handle->readable ||
+	    !to->handle->writable)
 		return -EOPNOTSUPP;
 	return 0;
 }

@@ -43,6 +43,8 @@ bool netfs_silly_hidden(struct netfs_vnode *dir, const char *name, size_t len)
 	struct netfs_list *link;
 	bool hidden = false;
 
+	if (netfs_name_of_key(dir, name, len))
+		return true;
 	if (len != SILLY_SIZE - 1 || memcmp(name, SILLY_PREFIX, sizeof(SILLY_PREFIX) - 1))
 		return false;
 	netfs_mutex_lock(&mount->mutex);

@@ -447,6 +447,18 @@ void netfs_vcall_ungate(struct netfs_vcall *v)
 	netfs_inode_unlock(&v->gate_vnode->inode);
 }
 
+static void resize_prepared(struct netfs_completion *done, int err)
+{
+	netfs_vcall_resume(netfs_container_of(done, struct netfs_vcall, resize), err);
+}
+
+void netfs_vcall_prepare_resize(struct netfs_vcall *v, uint64_t size, netfs_step_fn next)
+{
+	v->resize.fn = resize_prepared;
+	netfs_vcall_await(v, next, NULL);
+	netfs_inode_prepare_resize(&v->gate_vnode->inode, size, &v->resize);
+}
+
 static void sleep_interrupt(struct netfs_vcall *v)
 {
 	if (netfs_timer_stop(&v->timer))

@@ -54,6 +54,7 @@ struct netfs_vcall {
 	struct netfs_flush_wait *flush; /* c */
 	struct netfs_completion gate; /* the lock of an inode */
 	bool gated; /* it is held */
+	struct netfs_completion resize; /* netfs_inode_prepare_resize() */
 	struct netfs_vnode *gate_vnode; /* whose, until the end; a reference */
 	struct netfs_timer timer;
 	struct netfs_task timer_task;
@@ -127,6 +128,9 @@ void netfs_vcall_flush(struct netfs_vcall *v, struct netfs_vnode *vnode, uint64_
 /* From a step: takes the lock of vnode's inode; one per call at a time. */
 void netfs_vcall_gate(struct netfs_vcall *v, struct netfs_vnode *vnode, netfs_step_fn next);
 void netfs_vcall_ungate(struct netfs_vcall *v);
+/* From a step that holds the lock: makes ready for a new size, where content is
+ * encrypted. */
+void netfs_vcall_prepare_resize(struct netfs_vcall *v, uint64_t size, netfs_step_fn next);
 /* From a step: waits. */
 void netfs_vcall_sleep(struct netfs_vcall *v, uint32_t delay_ms, netfs_step_fn next);
 /* From a step: what comes next will be resumed by somebody; interrupt (may be

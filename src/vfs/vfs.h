@@ -13,6 +13,7 @@
 #include <unetfs/unetfs.h>
 
 struct netfs_budget;
+struct netfs_crypt;
 
 /* A time to live that never ends. */
 #define NETFS_TTL_FOREVER UINT32_MAX
@@ -42,6 +43,7 @@ struct netfs_vfs_config {
 	uint32_t wsize;
 	bool hard;
 	uint32_t retry_ms;
+	struct netfs_crypt *crypt; /* NULL: content is not encrypted */
 
 	/* One line for people; may be NULL. */
 	void (*log)(void *user, int level, const char *line);
@@ -54,6 +56,11 @@ struct netfs_vfs_config {
 int netfs_mount_new(const struct netfs_vfs_config *config, struct netfs_mount **ret_mount);
 /* For a mount that was never started. */
 void netfs_mount_free(struct netfs_mount *mount);
+/* Content is encrypted with that key, which is the mount's from now on.  Before
+ * it is started. */
+void netfs_mount_set_crypt(struct netfs_mount *mount, struct netfs_crypt *crypt);
+/* The name of the file in the root that says which key it is: nobody sees it. */
+#define NETFS_CRYPT_NAME ".unetfs-crypt"
 /* What the back end is told at connect. */
 struct netfs_be_host *netfs_mount_host(struct netfs_mount *mount);
 /* The connection stands: be, the root's node and attributes are its results.
