@@ -21,7 +21,8 @@ lengths='0 1 15 16 17 100 4095 4096 4097 4111 4112 8192 10000 1048577'
 # refused WHAT PATTERN SOURCE OPTIONS
 refused() {
 	local status
-	timeout "$patience" "$unetfs" mount -o "$4" "$3" "$tmp/no" >"$tmp/out" 2>"$tmp/err" </dev/null
+	timeout "$patience" "$unetfs" mount -o "$4" "$3" "$tmp/no" \
+		>"$tmp/out" 2>"$tmp/err" </dev/null
 	status=$?
 	if [ $status = 0 ] || [ "$(wc -l <"$tmp/err")" != 1 ] || ! grep -q -- "$2" "$tmp/err" ||
 		is_mounted "$tmp/no"; then
@@ -45,7 +46,8 @@ fill() {
 	done
 	for n in "$m" "$tmp/plain"; do
 		(
-			cd "$n" && printf XYZ | dd of=f10000 bs=1 seek=5000 conv=notrunc status=none &&
+			cd "$n" &&
+				printf XYZ | dd of=f10000 bs=1 seek=5000 conv=notrunc status=none &&
 				printf more >>f4095 && printf more >>f15 && truncate -s 100 f4112 &&
 				truncate -s 70000 f17 && truncate -s 5000 f1048577 &&
 				truncate -s 9001 f8192 && echo end >>f8192 &&
@@ -107,7 +109,8 @@ chmod 644 "$tmp/careless"
 refused "a key file that others can read" careless "$dir" "encrypt=$tmp/careless,encrypt_init"
 : >"$tmp/full/file"
 refused "a share with files in it" force "dir:$tmp/full" "encrypt=$tmp/key,encrypt_init"
-check "none of these left anything on the share" test -z "$(ls -A "$tmp/e2" "$tmp/full" | grep crypt)"
+check "none of these left anything on the share" \
+	test -z "$(ls -A "$tmp/e2" "$tmp/full" | grep crypt)"
 
 mount_dir() {
 	mount_unetfs "$dir" "$tmp/dir" "encrypt=$tmp/key,encrypt_init"

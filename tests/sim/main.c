@@ -28,6 +28,7 @@ enum long_option {
 	OPT_FSX,
 	OPT_SEEDS,
 	OPT_TRACE,
+	OPT_ENCRYPT,
 	OPT_QUICK,
 	OPT_CALM,
 	OPT_KEEP_GOING,
@@ -45,6 +46,7 @@ static const char usage[] =
 	"  --seed N        the first seed (default 1)\n"
 	"  --runs N        how many seeds from there (default 1)\n"
 	"  --fsx N         N operations of the file exerciser instead of the workload\n"
+	"  --encrypt       with --fsx: the mount encrypts content\n"
 	"  --seeds FILE    runs the seeds listed in FILE first: SEED [quick] [calm]\n"
 	"                  [fsx=N] a line\n"
 	"  --quick         shorter runs\n"
@@ -138,7 +140,8 @@ static void print_failed(const struct child *child, const char *why, int value)
 	fprintf(stderr, "FAILED: seed %" PRIu64 ": %s %d; unetfs-sim --seed %" PRIu64, world->seed,
 		why, value, world->seed);
 	if (world->fsx)
-		fprintf(stderr, " --fsx %" PRIu64, world->fsx);
+		fprintf(stderr, " --fsx %" PRIu64 "%s", world->fsx,
+			world->encrypt ? " --encrypt" : "");
 	fprintf(stderr, "%s%s --trace\n", world->quick ? " --quick" : "",
 		world->calm ? " --calm" : "");
 }
@@ -330,6 +333,9 @@ static void parse_one(struct options *opts, int letter)
 	case OPT_TRACE:
 		opts->world.trace = true;
 		break;
+	case OPT_ENCRYPT:
+		opts->world.encrypt = true;
+		break;
 	case OPT_QUICK:
 		opts->world.quick = true;
 		break;
@@ -368,6 +374,7 @@ static void parse(struct options *opts, int argc, char **argv)
 		{"fsx", required_argument, NULL, OPT_FSX},
 		{"seeds", required_argument, NULL, OPT_SEEDS},
 		{"trace", no_argument, NULL, OPT_TRACE},
+		{"encrypt", no_argument, NULL, OPT_ENCRYPT},
 		{"quick", no_argument, NULL, OPT_QUICK},
 		{"calm", no_argument, NULL, OPT_CALM},
 		{"keep-going", no_argument, NULL, OPT_KEEP_GOING},

@@ -140,6 +140,7 @@ struct world_options {
 	uint64_t seed;
 	bool trace;
 	bool quick;
+	bool encrypt; /* the mount encrypts content; for fsx alone */
 	bool calm; /* no faults */
 	uint32_t without; /* a bit for each enum fault_switch that is off */
 	uint64_t salt; /* another order of events, the same operations */
