@@ -74,3 +74,20 @@ void crypt_script_check(const struct netfs_crypt *crypt, const uint8_t *cipher,
 				 (unsigned long long)pos, (unsigned long long)size);
 	}
 }
+
+void crypt_script_check_cache(const struct netfs_crypt *crypt, const struct cache_script *cache,
+			      const uint8_t *cipher, uint64_t size)
+{
+	uint8_t cached[NETFS_CRYPT_BLOCK], want[NETFS_CRYPT_BLOCK];
+
+	for (uint64_t pos = 0; pos < size; pos += NETFS_CRYPT_BLOCK) {
+		size_t n = block_at(pos, size);
+
+		if (!netfs_ranges_covers(&cache->there, pos, pos + n))
+			continue;
+		crypt_script_no_plain(cache->data + pos, pos, n);
+		netfs_crypt_decrypt(crypt, 0, pos, cache->data + pos, cached, n);
+		netfs_crypt_decrypt(crypt, 0, pos, cipher + pos, want, n);
+		assert_memory_equal(cached, want, n);
+	}
+}

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <crypt/crypt.h>
+#include <cache_script.h>
 
 struct netfs_crypt *crypt_script_key(void);
 /* Plain text for [start, start + len) of a file. */
@@ -22,5 +23,8 @@ void crypt_script_encrypt(const struct netfs_crypt *crypt, const uint8_t *plain,
  * by block, or a hole where plain has zeroes. */
 void crypt_script_check(const struct netfs_crypt *crypt, const uint8_t *cipher,
 			const uint8_t *plain, uint64_t size);
+/* The cache must have the server's ciphertext, or holes of its own. */
+void crypt_script_check_cache(const struct netfs_crypt *crypt, const struct cache_script *cache,
+			      const uint8_t *cipher, uint64_t size);
 
 #endif
