@@ -193,8 +193,8 @@ void netfs_crypt_prepare(struct netfs_request *req)
 {
 	struct netfs_core *core = req->inode->core;
 
-	if (!encrypts(req) || req->crypt_busy || req->timer_armed || req->crypt_seg == req->nsegs ||
-	    netfs_request_failed(req))
+	if (!encrypts(req) || req->crypt_busy || req->crypt_seg == req->nsegs ||
+	    netfs_request_failed(req) || (req->crypt_short && req->timer_armed))
 		return;
 	if (atomic_load_explicit(&core->ciphertext, memory_order_relaxed) >= CIPHERTEXT_MAX &&
 	    req->collect_seg < req->crypt_seg)
@@ -288,7 +288,8 @@ void netfs_crypt_encrypt_some(struct netfs_request *req)
 		netfs_crypt_drop_seg(req, &req->segs[i]);
 	req->crypt_seg = done;
 	req->crypt_busy = false;
-	if (done == from)
+	req->crypt_short = done == from;
+	if (req->crypt_short)
 		netfs_request_later(req);
 	netfs_mutex_unlock(&inode->mutex);
 	netfs_request_issue(req, NETFS_REF_CRYPT);

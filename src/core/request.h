@@ -181,6 +181,7 @@ struct netfs_request {
 
 	/* Of an encrypted file; see crypt_stage.h. */
 	bool crypt_busy; /* crypt_task is queued or runs, with a reference */
+	bool crypt_short; /* memory was: the timer comes back to it */
 	bool for_upload; /* a download that an upload waits for */
 	unsigned crypt_seg; /* an upload: segments before are encrypted */
 	uint64_t arrived_to; /* a download: ciphertext before is here */

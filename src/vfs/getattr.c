@@ -11,6 +11,7 @@
  * Locks: the core's lock of the inode, for sizes.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <env/alloc.h>
@@ -131,10 +132,18 @@ static void setattr_flushed(struct netfs_vcall *v, int err)
 		setattr_ask(v, setattr_answered);
 }
 
+static void resize_over(struct netfs_vcall *v, int err)
+{
+	if (v->attached)
+		netfs_inode_detach_handle(&v->vnode->inode, v->handle);
+	v->attached = false;
+	netfs_vcall_return(v, err);
+}
+
 static void resize_sent(struct netfs_vcall *v, int err)
 {
 	netfs_vcall_ungate(v);
-	netfs_vcall_return(v, err);
+	resize_over(v, err);
 }
 
 static void resize_answered(struct netfs_vcall *v, int err)
@@ -172,8 +181,7 @@ static void resize_prepare(struct netfs_vcall *v)
 static void resize_flushed(struct netfs_vcall *v, int err)
 {
 	if (err == -EINTR) {
-		netfs_vcall_ungate(v);
-		netfs_vcall_return(v, err);
+		resize_sent(v, err);
 		return;
 	}
 	resize_prepare(v);
@@ -182,7 +190,7 @@ static void resize_flushed(struct netfs_vcall *v, int err)
 static void resize_locked(struct netfs_vcall *v, int err)
 {
 	if (err)
-		netfs_vcall_return(v, err);
+		resize_over(v, err);
 	else if (v->set.valid != NETFS_SET_SIZE)
 		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, resize_flushed);
 	else
@@ -192,6 +200,29 @@ static void resize_locked(struct netfs_vcall *v, int err)
 void netfs_vcall_resize(struct netfs_vcall *v)
 {
 	netfs_vcall_gate(v, v->vnode, resize_locked);
+}
+
+static void resize_opened(struct netfs_vcall *v, int err)
+{
+	if (!err) {
+		v->handle = netfs_take(v->ask.op.handle);
+		err = netfs_inode_attach_handle(&v->vnode->inode, v->handle);
+		v->attached = !err;
+	}
+	if (err)
+		netfs_vcall_finish(v, err);
+	else
+		netfs_vcall_resize(v);
+}
+
+/* A file that nobody has open: its last block may have to be read and written. */
+static void resize_open(struct netfs_vcall *v)
+{
+	struct netfs_ask *ask = netfs_vcall_prepare(v, NETFS_ASK_OPEN);
+
+	ask->node = netfs_vnode_node(v->vnode);
+	ask->flags = O_RDWR;
+	netfs_vcall_ask(v, resize_opened);
 }
 
 static int setattr_check(const struct netfs_vcall *v)
@@ -214,7 +245,10 @@ static void setattr_start(struct netfs_vcall *v, int err)
 		netfs_vcall_finish(v, err);
 	} else if (v->set.valid & NETFS_SET_SIZE) {
 		v->then = shown;
-		netfs_vcall_resize(v);
+		if (v->mount->config.crypt && !v->handle && v->set.size)
+			resize_open(v);
+		else
+			netfs_vcall_resize(v);
 	} else {
 		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, setattr_flushed);
 	}

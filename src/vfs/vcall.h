@@ -54,6 +54,7 @@ struct netfs_vcall {
 	struct netfs_flush_wait *flush; /* c */
 	struct netfs_completion gate; /* the lock of an inode */
 	bool gated; /* it is held */
+	bool attached; /* handle was opened for this call, and the inode uses it */
 	struct netfs_completion resize; /* netfs_inode_prepare_resize() */
 	struct netfs_vnode *gate_vnode; /* whose, until the end; a reference */
 	struct netfs_timer timer;

@@ -39,6 +39,11 @@ text() {
 	yes 'plain text, for all to see' | head -c "$1"
 }
 
+# truncate(2) by path, of a file nobody has open.
+by_path() {
+	python3 -c 'import os, sys; os.truncate(sys.argv[2], int(sys.argv[1]))' "$@"
+}
+
 fill() {
 	local m=$1 n
 	for n in $lengths; do
@@ -50,6 +55,7 @@ fill() {
 				printf XYZ | dd of=f10000 bs=1 seek=5000 conv=notrunc status=none &&
 				printf more >>f4095 && printf more >>f15 && truncate -s 100 f4112 &&
 				truncate -s 70000 f17 && truncate -s 5000 f1048577 &&
+				by_path 20000 f100 && by_path 3000 f4097 &&
 				truncate -s 9001 f8192 && echo end >>f8192 &&
 				dd if=f100 of=far bs=1 seek=123457 status=none
 		) || return 1
