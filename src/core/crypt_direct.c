@@ -2,8 +2,8 @@
 /*
  * Reads past the cache of encrypted files.  Folios serve as bounce buffers: what
  * is here of the range is sent, then forgotten, and then the read is like any
- * other.  Writes past the cache are buffered writes that end with a flush of
- * their range (write.c).
+ * other.  Writes past the cache are buffered writes that forget what is clean in
+ * their blocks first and end with a flush of their range (write.c).
  *
  * Locks: the inode's mutex.
  */
@@ -64,4 +64,20 @@ void netfs_crypt_direct_read(struct netfs_io *io)
 	state->flush = &flush->done;
 	netfs_mutex_unlock(&state->inode->mutex);
 	netfs_inode_flush(state->inode, io->start, io->start + io->len, &flush->done);
+}
+
+void netfs_crypt_direct_write(struct netfs_io *io)
+{
+	struct netfs_io_state *state = netfs_io_state(io);
+	struct netfs_inode_view view;
+	uint64_t start = io->start, first;
+
+	netfs_count(state->inode->core->stats, direct_writes);
+	netfs_inode_view(state->inode, &view);
+	if ((io->flags & NETFS_IO_APPEND) || (state->opener->flags & NETFS_OPENER_APPEND))
+		start = view.size;
+	/* The last block changes with its length. */
+	first = start < view.size ? start : view.size;
+	netfs_inode_invalidate(state->inode, netfs_crypt_down(first),
+			       netfs_crypt_up(start + io->len));
 }

@@ -98,5 +98,8 @@ void netfs_crypt_resize_again(struct netfs_inode *inode, int err, struct netfs_n
 /* A read past the cache: what is here of the range is sent and forgotten
  * first.  No lock held; crypt_direct.c. */
 void netfs_crypt_direct_read(struct netfs_io *io);
+/* Before a write past the cache: the rest of its blocks is read anew, because
+ * others may have changed it.  No lock held. */
+void netfs_crypt_direct_write(struct netfs_io *io);
 
 #endif

@@ -16,6 +16,7 @@
  * back.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/io.h>
 #include <core/trace.h>
@@ -342,6 +343,8 @@ void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener, st
 		netfs_direct_write(io);
 		return;
 	}
+	if (must_arrive(io))
+		netfs_crypt_direct_write(io);
 	state->resume = start;
 	state->gate.admitted = admitted;
 	start(io);
