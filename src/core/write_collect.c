@@ -144,8 +144,12 @@ static void settle(struct netfs_request *req, uint64_t from, uint64_t to, enum o
  * of it is stuck: also what was never offered. */
 static void stick(struct netfs_inode *inode)
 {
-	uint64_t bytes = inode->dirty - inode->stuck;
+	uint64_t bytes;
 
+	/* An upload that is being built may have taken some already. */
+	if (inode->stuck >= inode->dirty)
+		return;
+	bytes = inode->dirty - inode->stuck;
 	inode->stuck += bytes;
 	atomic_fetch_add_explicit(&inode->core->stuck, bytes, memory_order_relaxed);
 	netfs_budget_stuck(inode->core->budget, bytes, 0);

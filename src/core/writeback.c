@@ -200,10 +200,13 @@ void netfs_upload_some(struct netfs_inode *inode, struct netfs_news *news)
 		return;
 	/* What was refused is tried once more. */
 	netfs_inode_unstick(inode, 0);
-	while (inode->dirty && inode->uploading < core->upload_window) {
+	while (inode->dirty && !inode->stuck && inode->uploading < core->upload_window) {
 		if (!build_request(inode, news))
 			break;
 	}
+	/* A block of which the rest could not be had is stuck, not what was sent
+	 * beside it. */
+	netfs_inode_unstick(inode, inode->dirty);
 	if (inode->dirty == 0)
 		inode->upload_all = false;
 	fail_blocked(inode, news);
