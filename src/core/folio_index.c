@@ -3,15 +3,23 @@
  * The radix tree of a file's folios.
  *
  * A slot holds nothing, a node of the next lower level, or a folio (bit 0 of
- * the pointer set).  A slot at level n covers 64^n pages; a folio stands at the
- * highest level where it covers whole slots, once in each of them:
+ * the pointer set).  A slot at level n covers 64^n pages.  A folio's own level
+ * is the highest where it covers whole slots, and it stands once in each of
+ * them.  As long as nobody else has anything under a slot of a higher level, it
+ * stands in that one alone, and no node is made for it:
  *
- *	level 1   | node | folio 512K  folio  | ... |      one slot: 256 KiB
+ *	level 2   | node |  -  | folio 4K, alone in 16 MiB |     one slot: 16 MiB
  *	             |
- *	level 0   | 4K | 8K 8K | - | 16K 16K 16K 16K | ..  one slot: 4 KiB
+ *	level 1   | node | folio 512K  folio  | ... |            one slot: 256 KiB
+ *	             |
+ *	level 0   | 4K | 8K 8K | - | 16K 16K 16K 16K | ..        one slot: 4 KiB
+ *
+ * So files of one folio have no node, and what is spread thinly over a large
+ * file needs neither the lower levels nor the steps through them.  The root is
+ * a slot too, of the level that is the tree's height.
  *
  * Nodes that become empty are freed at once, so a free stretch of the file
- * always has free slots at the level a folio there wants.
+ * never has more than a lone folio of somebody else in its way, which moves down.
  */
 #include <core/folio_index.h>
 #include <core/folio.h>
@@ -65,38 +73,38 @@ void netfs_folio_index_init(struct netfs_folio_index *index)
 struct netfs_folio *netfs_folio_index_find(const struct netfs_folio_index *index, uint64_t pos)
 {
 	uint64_t page = pos >> NETFS_PAGE_SHIFT;
-	struct netfs_index_node *node = index->root;
+	void *entry = index->root;
+	unsigned level = index->height;
+	struct netfs_folio *folio;
 
-	if (!node || !reaches(index->height, page))
+	if (!reaches(level, page))
 		return NULL;
-	for (unsigned level = index->height; level-- > 0;) {
-		void *entry = node->slot[slot_of(page, level)];
-
-		if (!entry)
-			return NULL;
-		if ((uintptr_t)entry & 1)
-			return as_folio(entry);
-		node = entry;
-	}
-	return NULL;
+	while (entry && !((uintptr_t)entry & 1))
+		entry = ((struct netfs_index_node *)entry)->slot[slot_of(page, --level)];
+	folio = as_folio(entry);
+	/* It may stand for more than it is. */
+	return folio && pos - folio->start < folio->size ? folio : NULL;
 }
 
-/* The first folio at or after page under node, whose first page is base. */
-static struct netfs_folio *next_under(struct netfs_index_node *node, unsigned level, uint64_t page)
+static uint64_t end_page(const struct netfs_folio *folio)
 {
-	uint64_t span = UINT64_C(1) << (level * SLOT_BITS);
+	return (folio->start >> NETFS_PAGE_SHIFT) + (folio->size >> NETFS_PAGE_SHIFT);
+}
 
+/* The first folio that ends behind page, under an entry of a slot at level. */
+static struct netfs_folio *next_under(void *entry, unsigned level, uint64_t page)
+{
+	struct netfs_folio *folio = as_folio(entry);
+	uint64_t span;
+
+	if (!entry || folio)
+		return folio && end_page(folio) > page ? folio : NULL;
+	level--;
+	span = UINT64_C(1) << (level * SLOT_BITS);
 	for (unsigned i = slot_of(page, level); i < SLOTS; i++) {
-		void *entry = node->slot[i];
-		struct netfs_folio *folio;
-
-		if (entry) {
-			folio = as_folio(entry);
-			if (!folio)
-				folio = next_under(entry, level - 1, page);
-			if (folio)
-				return folio;
-		}
+		folio = next_under(((struct netfs_index_node *)entry)->slot[i], level, page);
+		if (folio)
+			return folio;
 		page = (page | (span - 1)) + 1;
 	}
 	return NULL;
@@ -106,118 +114,108 @@ struct netfs_folio *netfs_folio_index_next(const struct netfs_folio_index *index
 {
 	uint64_t page = pos >> NETFS_PAGE_SHIFT;
 
-	if (!index->root || !reaches(index->height, page))
-		return NULL;
-	return next_under(index->root, index->height - 1, page);
+	return reaches(index->height, page) ? next_under(index->root, index->height, page) : NULL;
 }
 
-/* Adds levels on top until page is within reach at level.  A tree that has a
- * root has something in it, so a fresh one starts at its final height. */
-static int grow(struct netfs_folio_index *index, uint64_t page, unsigned level)
+/* Puts a folio into node, whose slots are of this level. */
+static void place(struct netfs_index_node *node, unsigned level, struct netfs_folio *folio)
 {
-	if (!index->root)
-		index->height = 0;
-	while (index->height <= level || !reaches(index->height, page)) {
-		struct netfs_index_node *node;
+	unsigned first = slot_of(folio->start >> NETFS_PAGE_SHIFT, level);
+	unsigned n = level > level_of(folio) ? 1 : slots_of(folio);
 
-		index->height++;
-		if (!index->root)
-			continue;
-		node = netfs_zalloc(sizeof(*node));
-		if (!node) {
-			index->height--;
-			return -ENOMEM;
-		}
-		node->slot[0] = index->root;
-		node->used = 1;
-		index->root = node;
-	}
-	netfs_assert(index->height <= HEIGHT_MAX);
-	if (!index->root) {
-		index->root = netfs_zalloc(sizeof(*index->root));
-		if (!index->root)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Frees empty nodes on the way down to page, and empty levels on top. */
-static void prune(struct netfs_folio_index *index, uint64_t page)
-{
-	struct netfs_index_node *path[HEIGHT_MAX];
-	struct netfs_index_node *node = index->root;
-	unsigned level = index->height, lowest = level;
-
-	while (node && level-- > 0) {
-		void *entry = node->slot[slot_of(page, level)];
-
-		path[level] = node;
-		lowest = level;
-		node = (uintptr_t)entry & 1 ? NULL : entry;
-	}
-	for (level = lowest; level < index->height && path[level]->used == 0; level++) {
-		netfs_free(path[level]);
-		if (level + 1 < index->height) {
-			path[level + 1]->slot[slot_of(page, level + 1)] = NULL;
-			path[level + 1]->used--;
-		} else {
-			index->root = NULL;
-			index->height = 0;
-		}
-	}
-}
-
-int netfs_folio_index_insert(struct netfs_folio_index *index, struct netfs_folio *folio)
-{
-	uint64_t page = folio->start >> NETFS_PAGE_SHIFT;
-	unsigned target = level_of(folio), n = slots_of(folio), first;
-	struct netfs_index_node *node;
-	int err = grow(index, page, target);
-
-	if (err)
-		goto fail;
-	node = index->root;
-	for (unsigned level = index->height - 1; level > target; level--) {
-		void **slot = &node->slot[slot_of(page, level)];
-
-		netfs_assert(!((uintptr_t)*slot & 1));
-		if (!*slot) {
-			*slot = netfs_zalloc(sizeof(*node));
-			if (!*slot) {
-				err = -ENOMEM;
-				goto fail;
-			}
-			node->used++;
-		}
-		node = *slot;
-	}
-	first = slot_of(page, target);
 	for (unsigned i = first; i < first + n; i++) {
 		netfs_assert(!node->slot[i]);
 		node->slot[i] = (void *)((uintptr_t)folio | 1);
 	}
 	node->used += n;
+}
+
+/* Puts a node into the slot of this level, above the folio that is alone there. */
+static int push_down(void **slot, unsigned level)
+{
+	struct netfs_index_node *node = netfs_zalloc(sizeof(*node));
+
+	if (!node)
+		return -ENOMEM;
+	place(node, level - 1, as_folio(*slot));
+	*slot = node;
+	return 0;
+}
+
+/* Makes the root a slot above level that has the page within reach. */
+static int grow(struct netfs_folio_index *index, uint64_t page, unsigned level)
+{
+	while (index->height <= level || !reaches(index->height, page)) {
+		struct netfs_index_node *node;
+
+		/* One that is alone stands under any number of levels. */
+		if (index->root && !as_folio(index->root)) {
+			node = netfs_zalloc(sizeof(*node));
+			if (!node)
+				return -ENOMEM;
+			node->slot[0] = index->root;
+			node->used = 1;
+			index->root = node;
+		}
+		index->height++;
+	}
+	netfs_assert(index->height <= HEIGHT_MAX);
+	return 0;
+}
+
+int netfs_folio_index_insert(struct netfs_folio_index *index, struct netfs_folio *folio)
+{
+	uint64_t page = folio->start >> NETFS_PAGE_SHIFT;
+	unsigned target = level_of(folio), level;
+	struct netfs_index_node *node = NULL;
+	void **slot = &index->root;
+	int err = grow(index, page, target);
+
+	if (err)
+		return err;
+	for (level = index->height; *slot && level > target; level--) {
+		/* What this leaves where it fails is a tree as good as before. */
+		if (as_folio(*slot) && push_down(slot, level))
+			return -ENOMEM;
+		node = *slot;
+		slot = &node->slot[slot_of(page, level - 1)];
+	}
+	if (node)
+		place(node, level, folio);
+	else
+		*slot = (void *)((uintptr_t)folio | 1);
 	index->count++;
 	return 0;
-fail:
-	prune(index, page);
-	return err;
 }
 
 void netfs_folio_index_remove(struct netfs_folio_index *index, struct netfs_folio *folio)
 {
 	uint64_t page = folio->start >> NETFS_PAGE_SHIFT;
-	unsigned target = level_of(folio), n = slots_of(folio);
-	struct netfs_index_node *node = index->root;
-	unsigned first = slot_of(page, target);
+	struct netfs_index_node *path[HEIGHT_MAX + 1];
+	unsigned level = index->height, n;
+	void *entry = index->root;
 
-	for (unsigned level = index->height - 1; level > target; level--)
-		node = node->slot[slot_of(page, level)];
-	for (unsigned i = first; i < first + n; i++) {
-		netfs_assert(as_folio(node->slot[i]) == folio);
-		node->slot[i] = NULL;
+	while (!as_folio(entry)) {
+		path[level] = entry;
+		entry = path[level]->slot[slot_of(page, level - 1)];
+		level--;
 	}
-	node->used -= n;
+	netfs_assert(as_folio(entry) == folio);
 	index->count--;
-	prune(index, page);
+	/* The slots of a node stand one level below the slot that holds it. */
+	n = level > level_of(folio) ? 1 : slots_of(folio);
+	while (level < index->height) {
+		struct netfs_index_node *node = path[level + 1];
+		unsigned first = slot_of(page, level);
+
+		for (unsigned i = first; i < first + n; i++)
+			node->slot[i] = NULL;
+		node->used -= n;
+		if (node->used)
+			return;
+		netfs_free(node);
+		n = 1;
+		level++;
+	}
+	netfs_folio_index_init(index);
 }

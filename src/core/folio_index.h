@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Offset to folio: a radix tree of 64-way nodes over 4 KiB pages, in which a
- * folio of any size from 4 KiB to 2 MiB stands once per slot it covers, at the
- * level where it covers whole slots.
+ * folio of any size from 4 KiB to 2 MiB stands once per slot it covers, or once
+ * in a larger slot where nobody else is.
  *
  * Not locked: the inode's mutex guards it.
  */
@@ -12,15 +12,14 @@
 #include <stdint.h>
 
 struct netfs_folio;
-struct netfs_index_node;
 
 #define NETFS_PAGE_SHIFT 12
 #define NETFS_PAGE_SIZE	 (UINT64_C(1) << NETFS_PAGE_SHIFT)
 #define NETFS_FOLIO_MAX	 (UINT64_C(2) << 20)
 
 struct netfs_folio_index {
-	struct netfs_index_node *root;
-	unsigned height; /* levels below and with the root; 0: empty */
+	void *root; /* a node, or the only folio with bit 0 set; NULL: empty */
+	unsigned height; /* levels of nodes it stands for; 0: empty */
 	uint32_t count; /* folios in it */
 };
 

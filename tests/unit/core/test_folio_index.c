@@ -97,10 +97,11 @@ static void matches_a_flat_table(void **state)
 	}
 }
 
-/* No memory at any step of an insert leaves the index as it was. */
+/* No memory at any step of an insert: the index holds what it held. */
 static void failed_insert_changes_nothing(void **state)
 {
 	struct netfs_folio near = {.start = 0, .size = NETFS_PAGE_SIZE};
+	struct netfs_folio beside = {.start = NETFS_PAGE_SIZE, .size = NETFS_PAGE_SIZE};
 	struct netfs_folio far = {.start = UINT64_C(1) << 40, .size = NETFS_PAGE_SIZE};
 	struct netfs_folio_index index;
 	unsigned failures = 0;
@@ -108,18 +109,54 @@ static void failed_insert_changes_nothing(void **state)
 	netfs_sim_start(30);
 	netfs_folio_index_init(&index);
 	assert_int_equal(netfs_folio_index_insert(&index, &near), 0);
+	assert_int_equal(netfs_folio_index_insert(&index, &far), 0);
 	for (unsigned n = 1;; n++) {
 		netfs_sim_fail_alloc(n);
-		if (netfs_folio_index_insert(&index, &far) == 0)
+		if (netfs_folio_index_insert(&index, &beside) == 0)
 			break;
 		failures++;
-		assert_null(netfs_folio_index_find(&index, far.start));
+		assert_int_equal(index.count, 2);
+		assert_null(netfs_folio_index_find(&index, beside.start));
+		assert_ptr_equal(netfs_folio_index_next(&index, beside.start), &far);
 		assert_ptr_equal(netfs_folio_index_find(&index, 0), &near);
+		/* Else the next attempt would go on where this one stopped. */
+		netfs_sim_fail_alloc(0);
+		netfs_folio_index_remove(&index, &near);
+		assert_int_equal(netfs_folio_index_insert(&index, &near), 0);
 	}
 	netfs_sim_fail_alloc(0);
 	assert_true(failures > 2);
+	netfs_folio_index_remove(&index, &beside);
 	netfs_folio_index_remove(&index, &far);
 	netfs_folio_index_remove(&index, &near);
+	assert_null(index.root);
+	assert_int_equal(netfs_sim_allocs(), 0);
+	netfs_sim_stop();
+}
+
+/* One folio needs no node wherever it is, and two far apart need one; what is
+ * beside a lone folio is not taken for it. */
+static void lone_folios_need_no_levels(void **state)
+{
+	struct netfs_folio here = {.start = UINT64_C(5) << 40, .size = NETFS_FOLIO_MAX};
+	struct netfs_folio there = {.start = UINT64_C(9) << 40, .size = NETFS_PAGE_SIZE};
+	struct netfs_folio_index index;
+
+	netfs_sim_start(31);
+	netfs_folio_index_init(&index);
+	assert_int_equal(netfs_folio_index_insert(&index, &here), 0);
+	assert_int_equal(netfs_sim_allocs(), 0);
+	assert_null(netfs_folio_index_find(&index, here.start - 1));
+	assert_null(netfs_folio_index_find(&index, here.start + NETFS_FOLIO_MAX));
+	assert_null(netfs_folio_index_next(&index, here.start + NETFS_FOLIO_MAX));
+	assert_ptr_equal(netfs_folio_index_find(&index, here.start + NETFS_FOLIO_MAX - 1), &here);
+	assert_int_equal(netfs_folio_index_insert(&index, &there), 0);
+	assert_int_equal(netfs_sim_allocs(), 1);
+	assert_ptr_equal(netfs_folio_index_next(&index, here.start + NETFS_FOLIO_MAX), &there);
+	assert_null(netfs_folio_index_find(&index, there.start + NETFS_PAGE_SIZE));
+	netfs_folio_index_remove(&index, &here);
+	assert_ptr_equal(netfs_folio_index_next(&index, 0), &there);
+	netfs_folio_index_remove(&index, &there);
 	assert_int_equal(netfs_sim_allocs(), 0);
 	netfs_sim_stop();
 }
@@ -129,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(matches_a_flat_table),
 		cmocka_unit_test(failed_insert_changes_nothing),
+		cmocka_unit_test(lone_folios_need_no_levels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
