@@ -13,30 +13,23 @@
  *
  * A change replaces a run of neighbouring ranges by at most two new ones, in
  * place.  The only step that can fail, growing the array, comes first.
- * Memory is kept until the set is cleared: dirty ranges come and go.
+ * An array is kept until the set is cleared: dirty ranges come and go.
  */
 #include <errno.h>
 #include <string.h>
 #include <base/mem.h>
 #include <base/ranges.h>
 
-#define RANGES_ROOM_MIN 2
-
-static struct netfs_range *slots(struct netfs_ranges *set)
-{
-	return set->room ? set->heap : set->in;
-}
-
 /* Index of the first range that ends behind pos, count where there is none. */
 static uint32_t first_ending_after(const struct netfs_ranges *set, uint64_t pos)
 {
 	uint32_t low = 0;
-	uint32_t high = set->count;
+	uint32_t high = netfs_ranges_count(set);
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (netfs_ranges_at(set, middle)->to > pos)
+		if (netfs_ranges_at(set, middle).to > pos)
 			high = middle;
 		else
 			low = middle + 1;
@@ -56,55 +49,65 @@ void netfs_ranges_done(struct netfs_ranges *set)
 
 void netfs_ranges_clear(struct netfs_ranges *set)
 {
-	if (set->room)
-		netfs_mem_free(set->heap);
+	if (set->from == NETFS_RANGES_MANY)
+		netfs_mem_free(set->array);
 	netfs_ranges_init(set);
 }
 
-/* Makes the array hold at least count ranges. */
+/* Makes the set hold at least count ranges. */
 static int make_room(struct netfs_ranges *set, uint64_t count)
 {
-	uint64_t room = set->room ? set->room : NETFS_RANGES_INLINE;
-	struct netfs_range *heap;
+	struct netfs_range_array *array = set->from == NETFS_RANGES_MANY ? set->array : NULL;
+	uint64_t room = array ? array->room : 1;
+	struct netfs_range one = {set->from, set->to};
 
 	if (count <= room)
 		return 0;
 	room *= 2;
-	if (room < RANGES_ROOM_MIN)
-		room = RANGES_ROOM_MIN;
 	if (room < count)
 		room = count;
 	if (room > UINT32_MAX)
 		return -ENOMEM;
-	heap = netfs_mem_realloc(set->room ? set->heap : NULL, room * sizeof(*heap));
-	if (!heap)
+	array = netfs_mem_realloc(array, sizeof(*array) + room * sizeof(array->at[0]));
+	if (!array)
 		return -ENOMEM;
-	if (!set->room)
-		memcpy(heap, set->in, set->count * sizeof(*heap));
-	set->heap = heap;
-	set->room = (uint32_t)room;
+	if (set->from != NETFS_RANGES_MANY) {
+		array->count = netfs_ranges_count(set);
+		array->at[0] = one;
+	}
+	array->room = (uint32_t)room;
+	set->from = NETFS_RANGES_MANY;
+	set->array = array;
 	return 0;
 }
 
 int netfs_ranges_reserve(struct netfs_ranges *set, uint32_t n)
 {
-	return make_room(set, (uint64_t)set->count + n);
+	return make_room(set, (uint64_t)netfs_ranges_count(set) + n);
 }
 
 /* Puts the n ranges at with in the place of those in [first, end). */
 static int replace(struct netfs_ranges *set, uint32_t first, uint32_t end,
 		   const struct netfs_range *with, uint32_t n)
 {
-	uint64_t count = (uint64_t)set->count - (end - first) + n;
-	struct netfs_range *all;
+	uint32_t before = netfs_ranges_count(set);
+	uint64_t count = (uint64_t)before - (end - first) + n;
 	int err = make_room(set, count);
 
 	if (err)
 		return err;
-	all = slots(set);
-	memmove(all + first + n, all + end, (set->count - end) * sizeof(*all));
-	memcpy(all + first, with, n * sizeof(*all));
-	set->count = (uint32_t)count;
+	if (set->from == NETFS_RANGES_MANY) {
+		struct netfs_range *all = set->array->at;
+
+		memmove(all + first + n, all + end, (before - end) * sizeof(*all));
+		memcpy(all + first, with, n * sizeof(*all));
+		set->array->count = (uint32_t)count;
+	} else if (n) {
+		set->from = with->from;
+		set->to = with->to;
+	} else if (count == 0) {
+		netfs_ranges_init(set);
+	}
 	return 0;
 }
 
@@ -122,13 +125,13 @@ int netfs_ranges_add(struct netfs_ranges *set, uint64_t from, uint64_t to)
 	/* The last to join starts at to or before it; the one that ends behind
 	 * to is the only candidate that may start behind it. */
 	end = first_ending_after(set, to);
-	if (end < set->count && netfs_ranges_at(set, end)->from <= to)
+	if (end < netfs_ranges_count(set) && netfs_ranges_at(set, end).from <= to)
 		end++;
 	if (first < end) {
-		if (netfs_ranges_at(set, first)->from < from)
-			joined.from = netfs_ranges_at(set, first)->from;
-		if (netfs_ranges_at(set, end - 1)->to > to)
-			joined.to = netfs_ranges_at(set, end - 1)->to;
+		if (netfs_ranges_at(set, first).from < from)
+			joined.from = netfs_ranges_at(set, first).from;
+		if (netfs_ranges_at(set, end - 1).to > to)
+			joined.to = netfs_ranges_at(set, end - 1).to;
 	}
 	return replace(set, first, end, &joined, 1);
 }
@@ -144,14 +147,14 @@ int netfs_ranges_remove(struct netfs_ranges *set, uint64_t from, uint64_t to)
 		return 0;
 	first = first_ending_after(set, from);
 	end = first_ending_after(set, to);
-	if (end < set->count && netfs_ranges_at(set, end)->from < to)
+	if (end < netfs_ranges_count(set) && netfs_ranges_at(set, end).from < to)
 		end++;
 	if (first == end)
 		return 0;
-	if (netfs_ranges_at(set, first)->from < from)
-		left[n++] = (struct netfs_range){netfs_ranges_at(set, first)->from, from};
-	if (netfs_ranges_at(set, end - 1)->to > to)
-		left[n++] = (struct netfs_range){to, netfs_ranges_at(set, end - 1)->to};
+	if (netfs_ranges_at(set, first).from < from)
+		left[n++] = (struct netfs_range){netfs_ranges_at(set, first).from, from};
+	if (netfs_ranges_at(set, end - 1).to > to)
+		left[n++] = (struct netfs_range){to, netfs_ranges_at(set, end - 1).to};
 	return replace(set, first, end, left, n);
 }
 
@@ -159,9 +162,9 @@ int netfs_ranges_add_all(struct netfs_ranges *set, const struct netfs_ranges *ot
 {
 	if (set == other)
 		return 0;
-	for (uint32_t i = 0; i < other->count; i++) {
-		const struct netfs_range *range = netfs_ranges_at(other, i);
-		int err = netfs_ranges_add(set, range->from, range->to);
+	for (uint32_t i = 0; i < netfs_ranges_count(other); i++) {
+		const struct netfs_range range = netfs_ranges_at(other, i);
+		int err = netfs_ranges_add(set, range.from, range.to);
 
 		if (err)
 			return err;
@@ -176,8 +179,8 @@ bool netfs_ranges_covers(const struct netfs_ranges *set, uint64_t from, uint64_t
 	if (from >= to)
 		return true;
 	i = first_ending_after(set, from);
-	return i < set->count && netfs_ranges_at(set, i)->from <= from &&
-	       netfs_ranges_at(set, i)->to >= to;
+	return i < netfs_ranges_count(set) && netfs_ranges_at(set, i).from <= from &&
+	       netfs_ranges_at(set, i).to >= to;
 }
 
 bool netfs_ranges_overlaps(const struct netfs_ranges *set, uint64_t from, uint64_t to)
@@ -190,19 +193,19 @@ bool netfs_ranges_overlaps(const struct netfs_ranges *set, uint64_t from, uint64
 bool netfs_ranges_next(const struct netfs_ranges *set, uint64_t from, uint64_t to,
 		       struct netfs_range *ret_range)
 {
-	const struct netfs_range *range;
+	struct netfs_range range;
 	uint32_t i;
 
 	if (from >= to)
 		return false;
 	i = first_ending_after(set, from);
-	if (i == set->count)
+	if (i == netfs_ranges_count(set))
 		return false;
 	range = netfs_ranges_at(set, i);
-	if (range->from >= to)
+	if (range.from >= to)
 		return false;
-	ret_range->from = range->from > from ? range->from : from;
-	ret_range->to = range->to < to ? range->to : to;
+	ret_range->from = range.from > from ? range.from : from;
+	ret_range->to = range.to < to ? range.to : to;
 	return true;
 }
 
@@ -216,12 +219,12 @@ bool netfs_ranges_next_gap(const struct netfs_ranges *set, uint64_t from, uint64
 		return false;
 	i = first_ending_after(set, from);
 	/* Ranges do not touch, so the byte behind one is in no other. */
-	if (i < set->count && netfs_ranges_at(set, i)->from <= from)
-		from = netfs_ranges_at(set, i++)->to;
+	if (i < netfs_ranges_count(set) && netfs_ranges_at(set, i).from <= from)
+		from = netfs_ranges_at(set, i++).to;
 	if (from >= to)
 		return false;
-	if (i < set->count && netfs_ranges_at(set, i)->from < to)
-		end = netfs_ranges_at(set, i)->from;
+	if (i < netfs_ranges_count(set) && netfs_ranges_at(set, i).from < to)
+		end = netfs_ranges_at(set, i).from;
 	*ret_range = (struct netfs_range){from, end};
 	return true;
 }
@@ -230,7 +233,7 @@ uint64_t netfs_ranges_bytes(const struct netfs_ranges *set)
 {
 	uint64_t bytes = 0;
 
-	for (uint32_t i = 0; i < set->count; i++)
-		bytes += netfs_ranges_at(set, i)->to - netfs_ranges_at(set, i)->from;
+	for (uint32_t i = 0; i < netfs_ranges_count(set); i++)
+		bytes += netfs_ranges_at(set, i).to - netfs_ranges_at(set, i).from;
 	return bytes;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A set of byte positions, kept as sorted, disjoint, non-touching half-open
- * ranges [from, to).  Small sets live inside the struct.
+ * ranges [from, to).  Sets of one range live inside the struct.
  *
  * Not locked: the owner guards it.  Growing may need memory; the functions
  * that can fail return -ENOMEM and leave the set as it was.
@@ -18,16 +18,28 @@ struct netfs_range {
 	uint64_t to;
 };
 
-/* Nearly all sets are empty or one range, and there are three in each folio. */
-#define NETFS_RANGES_INLINE 1
+struct netfs_range_array;
 
+/* More than one range; from is above every range's, so the two cannot be mixed up. */
+#define NETFS_RANGES_MANY UINT64_MAX
+
+/*
+ * Nearly all sets are empty or one range, and there are three in each folio: so
+ * one range is all that is inside.
+ */
 struct netfs_ranges {
-	uint32_t count;
-	uint32_t room; /* slots in heap, 0 while the inline ones do */
+	uint64_t from; /* of the only range; both 0: empty; NETFS_RANGES_MANY: */
 	union {
-		struct netfs_range in[NETFS_RANGES_INLINE];
-		struct netfs_range *heap;
+		uint64_t to;
+		struct netfs_range_array *array; /* the set's own */
 	};
+};
+
+/* The ranges of a set that has, or had, more than one. */
+struct netfs_range_array {
+	uint32_t count;
+	uint32_t room;
+	struct netfs_range at[];
 };
 
 void netfs_ranges_init(struct netfs_ranges *set);
@@ -35,9 +47,22 @@ void netfs_ranges_done(struct netfs_ranges *set);
 /* Makes it empty; keeps no memory. */
 void netfs_ranges_clear(struct netfs_ranges *set);
 
-static inline const struct netfs_range *netfs_ranges_at(const struct netfs_ranges *set, uint32_t i)
+/* How many ranges there are. */
+static inline uint32_t netfs_ranges_count(const struct netfs_ranges *set)
 {
-	return set->room ? &set->heap[i] : &set->in[i];
+	return set->from == NETFS_RANGES_MANY ? set->array->count : set->to != 0;
+}
+
+static inline bool netfs_ranges_empty(const struct netfs_ranges *set)
+{
+	return netfs_ranges_count(set) == 0;
+}
+
+/* The i-th of them, as a value: they move when the set changes. */
+static inline struct netfs_range netfs_ranges_at(const struct netfs_ranges *set, uint32_t i)
+{
+	return set->from == NETFS_RANGES_MANY ? set->array->at[i]
+					      : (struct netfs_range){set->from, set->to};
 }
 
 /* Adds or removes [from, to); an empty range does nothing.  -ENOMEM. */

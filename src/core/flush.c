@@ -31,8 +31,8 @@ static int add_dirty(struct netfs_inode *inode, struct netfs_completion *done,
 	struct netfs_folio *folio = netfs_folio_index_next(&inode->folios, clip->from);
 
 	while (folio && folio->start < clip->to) {
-		for (uint32_t i = 0; i < folio->dirty.count; i++) {
-			struct netfs_range range = *netfs_ranges_at(&folio->dirty, i);
+		for (uint32_t i = 0; i < netfs_ranges_count(&folio->dirty); i++) {
+			struct netfs_range range = netfs_ranges_at(&folio->dirty, i);
 			int err;
 
 			if (range.to <= clip->from || range.from >= clip->to)
@@ -92,12 +92,12 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 		done->err = netfs_frozen_each(inode, &clip, add_clipped, done);
 	if (!done->err && inode->uploading)
 		done->err = add_uploading(inode, done, &clip);
-	if (done->err || done->todo.count == 0) {
+	if (done->err || netfs_ranges_empty(&done->todo)) {
 		netfs_list_push_back(&news->done, &done->link);
 		return;
 	}
 	netfs_count(inode->core->stats, flush_calls);
-	netfs_trace_file(flush_begin, inode, start, end, done->todo.count);
+	netfs_trace_file(flush_begin, inode, start, end, netfs_ranges_count(&done->todo));
 	netfs_list_push_back(&inode->flushers, &done->link);
 	inode->upload_all = true;
 	if (done->locked)
@@ -177,7 +177,7 @@ void netfs_flush_wake(struct netfs_inode *inode, struct netfs_news *news)
 		struct netfs_completion *done =
 			netfs_container_of(link, struct netfs_completion, link);
 
-		if (!done->err && done->todo.count)
+		if (!done->err && !netfs_ranges_empty(&done->todo))
 			continue;
 		/* Whoever holds the lock goes on to change the file, so
 		 * nothing may be on its way any more. */

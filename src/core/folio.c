@@ -142,11 +142,11 @@ static int copy_block(struct netfs_folio *folio)
 
 	if (!block)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < folio->valid.count; i++) {
-		const struct netfs_range *range = netfs_ranges_at(&folio->valid, i);
-		uint64_t offset = range->from - folio->start;
+	for (uint32_t i = 0; i < netfs_ranges_count(&folio->valid); i++) {
+		const struct netfs_range range = netfs_ranges_at(&folio->valid, i);
+		uint64_t offset = range.from - folio->start;
 
-		memcpy(block->data + offset, folio->block->data + offset, range->to - range->from);
+		memcpy(block->data + offset, folio->block->data + offset, range.to - range.from);
 	}
 	netfs_block_put(folio->block);
 	folio->block = block;
@@ -180,7 +180,7 @@ int netfs_folio_own(struct netfs_folio *folio, uint64_t from, uint64_t to)
  * block they know, so the folio gets another one. */
 static void abandon_pending(struct netfs_folio *folio)
 {
-	if (folio->pending.count == 0 || copy_block(folio))
+	if (netfs_ranges_empty(&folio->pending) || copy_block(folio))
 		return;
 	netfs_ranges_clear(&folio->pending);
 	folio->gen++;
@@ -230,7 +230,7 @@ bool netfs_folio_forget_clean(struct netfs_folio *folio, uint64_t from, uint64_t
 
 	netfs_trace_folio(folio_forget_clean, folio, from, to, 0);
 	abandon_pending(folio);
-	all = folio->pending.count == 0;
+	all = netfs_ranges_empty(&folio->pending);
 	while (netfs_ranges_next_gap(&folio->dirty, from, to, &gap)) {
 		all &= invalidate(folio, gap.from, gap.to);
 		from = gap.to;
@@ -240,8 +240,8 @@ bool netfs_folio_forget_clean(struct netfs_folio *folio, uint64_t from, uint64_t
 
 bool netfs_folio_idle(const struct netfs_folio *folio)
 {
-	return folio->refs == 1 && folio->dirty.count == 0 && folio->writeback == 0 &&
-	       folio->pending.count == 0 && netfs_block_alone(folio->block);
+	return folio->refs == 1 && netfs_ranges_empty(&folio->dirty) && folio->writeback == 0 &&
+	       netfs_ranges_empty(&folio->pending) && netfs_block_alone(folio->block);
 }
 
 void netfs_folio_check(const struct netfs_folio *folio)
@@ -250,15 +250,15 @@ void netfs_folio_check(const struct netfs_folio *folio)
 
 	netfs_assert(folio->block->size == folio->size);
 	netfs_assert((folio->start & (folio->size - 1)) == 0);
-	for (uint32_t i = 0; i < folio->valid.count; i++) {
-		const struct netfs_range *range = netfs_ranges_at(&folio->valid, i);
+	for (uint32_t i = 0; i < netfs_ranges_count(&folio->valid); i++) {
+		const struct netfs_range range = netfs_ranges_at(&folio->valid, i);
 
-		netfs_assert(range->from >= folio->start && range->to <= end);
-		netfs_assert(!netfs_ranges_overlaps(&folio->pending, range->from, range->to));
+		netfs_assert(range.from >= folio->start && range.to <= end);
+		netfs_assert(!netfs_ranges_overlaps(&folio->pending, range.from, range.to));
 	}
-	for (uint32_t i = 0; i < folio->dirty.count; i++) {
-		const struct netfs_range *range = netfs_ranges_at(&folio->dirty, i);
+	for (uint32_t i = 0; i < netfs_ranges_count(&folio->dirty); i++) {
+		const struct netfs_range range = netfs_ranges_at(&folio->dirty, i);
 
-		netfs_assert(netfs_ranges_covers(&folio->valid, range->from, range->to));
+		netfs_assert(netfs_ranges_covers(&folio->valid, range.from, range.to));
 	}
 }

@@ -293,7 +293,7 @@ int netfs_group_write(struct netfs_folio *folio)
 	uint32_t group = atomic_load_explicit(&inode->core->group, memory_order_acquire);
 	struct netfs_frozen *frozen;
 
-	if (folio->dirty.count && folio->group != group) {
+	if (!netfs_ranges_empty(&folio->dirty) && folio->group != group) {
 		frozen = frozen_new(folio, folio->block, folio->group);
 		if (!frozen)
 			return -ENOMEM;
@@ -314,7 +314,7 @@ bool netfs_group_return(struct netfs_request *req, struct netfs_seg *seg, uint64
 
 	if (req->frozen)
 		return true;
-	if (req->group == seg->folio->group || seg->folio->dirty.count == 0) {
+	if (req->group == seg->folio->group || netfs_ranges_empty(&seg->folio->dirty)) {
 		seg->folio->group = req->group;
 		return false;
 	}
@@ -349,7 +349,7 @@ uint64_t netfs_frozen_forget(struct netfs_inode *inode, uint64_t from, uint64_t 
 		less = before - netfs_ranges_bytes(&frozen->dirty);
 		netfs_inode_cleaned(inode, frozen->group, less);
 		bytes += less;
-		if (frozen->dirty.count == 0)
+		if (netfs_ranges_empty(&frozen->dirty))
 			frozen_free(inode, frozen);
 	}
 	return bytes;
@@ -365,9 +365,10 @@ int netfs_frozen_each(struct netfs_inode *inode, const struct netfs_range *clip,
 	netfs_list_for_each (link, &inode->frozen) {
 		struct netfs_frozen *frozen = netfs_container_of(link, struct netfs_frozen, link);
 
-		for (uint32_t i = 0; i < frozen->dirty.count && !frozen->taken; i++) {
-			const struct netfs_range *range = netfs_ranges_at(&frozen->dirty, i);
-			int err = fn(done, range->from, range->to, clip);
+		for (uint32_t i = 0; i < netfs_ranges_count(&frozen->dirty) && !frozen->taken;
+		     i++) {
+			const struct netfs_range range = netfs_ranges_at(&frozen->dirty, i);
+			int err = fn(done, range.from, range.to, clip);
 
 			if (err)
 				return err;
@@ -432,17 +433,17 @@ bool netfs_frozen_take(struct netfs_request *req, struct netfs_range *ret_range)
 
 	if (!frozen)
 		return false;
-	for (uint32_t i = 0; i < frozen->dirty.count; i++) {
-		const struct netfs_range *range = netfs_ranges_at(&frozen->dirty, i);
+	for (uint32_t i = 0; i < netfs_ranges_count(&frozen->dirty); i++) {
+		const struct netfs_range range = netfs_ranges_at(&frozen->dirty, i);
 
-		if (netfs_request_add(req, frozen->folio, range->from, range->to))
+		if (netfs_request_add(req, frozen->folio, range.from, range.to))
 			break;
 		netfs_block_put(req->segs[i].block);
 		req->segs[i].block = netfs_block_get(frozen->block);
 		frozen->folio->writeback++;
-		inode->dirty -= range->to - range->from;
-		inode->uploading += range->to - range->from;
-		ret_range->to = range->to;
+		inode->dirty -= range.to - range.from;
+		inode->uploading += range.to - range.from;
+		ret_range->to = range.to;
 	}
 	if (req->nsegs == 0)
 		return false;
@@ -463,6 +464,6 @@ void netfs_frozen_finish(struct netfs_request *req)
 		return;
 	req->frozen = NULL;
 	frozen->taken = false;
-	if (frozen->dirty.count == 0)
+	if (netfs_ranges_empty(&frozen->dirty))
 		frozen_free(req->inode, frozen);
 }

@@ -299,13 +299,13 @@ void netfs_inode_set_cookie(struct netfs_inode *inode, struct netfs_cookie *cook
 static unsigned list_dirty(const struct netfs_folio *folio, struct netfs_range *ranges,
 			   unsigned count, unsigned max)
 {
-	for (uint32_t i = 0; i < folio->dirty.count; i++) {
-		const struct netfs_range *range = netfs_ranges_at(&folio->dirty, i);
+	for (uint32_t i = 0; i < netfs_ranges_count(&folio->dirty); i++) {
+		const struct netfs_range range = netfs_ranges_at(&folio->dirty, i);
 
-		if (count && ranges[count - 1].to == range->from)
-			ranges[count - 1].to = range->to;
+		if (count && ranges[count - 1].to == range.from)
+			ranges[count - 1].to = range.to;
 		else if (count < max)
-			ranges[count++] = *range;
+			ranges[count++] = range;
 	}
 	return count;
 }

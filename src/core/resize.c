@@ -102,8 +102,8 @@ static void forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
 					  end < next ? end : next);
 		netfs_inode_cleaned(inode, folio->group, less);
 		dirty += less;
-		if (folio->valid.count == 0 && folio->pending.count == 0 && folio->writeback == 0 &&
-		    folio->frozen == 0)
+		if (netfs_ranges_empty(&folio->valid) && netfs_ranges_empty(&folio->pending) &&
+		    folio->writeback == 0 && folio->frozen == 0)
 			netfs_folio_remove(folio);
 		folio = netfs_folio_index_next(&inode->folios, next);
 	}
@@ -136,7 +136,8 @@ static void forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end
 		/* One that holds nothing of ours goes as a whole rather than
 		 * keep a byte that is wrong. */
 		if (folio->writeback == 0 && folio->frozen == 0 &&
-		    (folio->valid.count == 0 || (!all && folio->dirty.count == 0)))
+		    (netfs_ranges_empty(&folio->valid) ||
+		     (!all && netfs_ranges_empty(&folio->dirty))))
 			netfs_folio_remove(folio);
 		folio = netfs_folio_index_next(&inode->folios, next);
 	}

@@ -76,8 +76,9 @@ static void trace_decision(const struct netfs_inode *inode, const struct netfs_f
 		netfs_trace_folio(folio_mod_whole, folio, from, to, 0);
 	else if (netfs_ranges_covers(&folio->valid, folio->start, netfs_folio_end(folio)))
 		netfs_trace_folio(folio_mod_uptodate, folio, from, to, 0);
-	else if (folio->dirty.count)
-		netfs_trace_folio(folio_mod_stream_more, folio, from, to, folio->dirty.count);
+	else if (!netfs_ranges_empty(&folio->dirty))
+		netfs_trace_folio(folio_mod_stream_more, folio, from, to,
+				  netfs_ranges_count(&folio->dirty));
 	else if (from >= inode->size)
 		netfs_trace_folio(folio_mod_zero, folio, from, to, 0);
 	else

@@ -112,6 +112,14 @@ static void dropped(struct netfs_request *req, struct netfs_seg *seg, uint64_t f
 	netfs_inode_cleaned(req->inode, req->group, to - from);
 }
 
+/* A segment is not under upload any more.  Room for what could have come back
+ * goes with the last one. */
+static void upload_over(struct netfs_folio *folio)
+{
+	if (--folio->writeback == 0 && folio->frozen == 0 && netfs_ranges_empty(&folio->dirty))
+		netfs_ranges_clear(&folio->dirty);
+}
+
 enum outcome {
 	ARRIVED,
 	RETURNED,
@@ -136,7 +144,7 @@ static void settle(struct netfs_request *req, uint64_t from, uint64_t to, enum o
 		else
 			dropped(req, seg, a, b);
 		if (b == seg->to)
-			seg->folio->writeback--;
+			upload_over(seg->folio);
 	}
 }
 

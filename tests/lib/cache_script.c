@@ -265,12 +265,12 @@ void cache_script_done(struct cache_script *cache)
 
 void cache_script_check(const struct cache_script *cache, const uint8_t *file, uint64_t size)
 {
-	for (uint32_t i = 0; i < cache->there.count; i++) {
-		const struct netfs_range *range = netfs_ranges_at(&cache->there, i);
+	for (uint32_t i = 0; i < netfs_ranges_count(&cache->there); i++) {
+		const struct netfs_range range = netfs_ranges_at(&cache->there, i);
 
-		netfs_assert(range->to <= size);
-		netfs_assert(memcmp(cache->data + range->from, file + range->from,
-				    range->to - range->from) == 0);
+		netfs_assert(range.to <= size);
+		netfs_assert(memcmp(cache->data + range.from, file + range.from,
+				    range.to - range.from) == 0);
 	}
 }
 

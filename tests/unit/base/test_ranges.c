@@ -57,11 +57,10 @@ static unsigned mask(unsigned from, unsigned to)
 
 static void check_shape(const struct netfs_ranges *set)
 {
-	for (uint32_t i = 0; i < set->count; i++) {
-		assert_true(netfs_ranges_at(set, i)->from < netfs_ranges_at(set, i)->to);
+	for (uint32_t i = 0; i < netfs_ranges_count(set); i++) {
+		assert_true(netfs_ranges_at(set, i).from < netfs_ranges_at(set, i).to);
 		if (i)
-			assert_true(netfs_ranges_at(set, i - 1)->to <
-				    netfs_ranges_at(set, i)->from);
+			assert_true(netfs_ranges_at(set, i - 1).to < netfs_ranges_at(set, i).from);
 	}
 }
 
@@ -69,9 +68,9 @@ static unsigned bits_of(const struct netfs_ranges *set)
 {
 	unsigned bits = 0;
 
-	for (uint32_t i = 0; i < set->count; i++)
-		bits |= mask((unsigned)netfs_ranges_at(set, i)->from,
-			     (unsigned)netfs_ranges_at(set, i)->to);
+	for (uint32_t i = 0; i < netfs_ranges_count(set); i++)
+		bits |= mask((unsigned)netfs_ranges_at(set, i).from,
+			     (unsigned)netfs_ranges_at(set, i).to);
 	return bits;
 }
 
@@ -213,14 +212,14 @@ static void the_last_positions_work_too(void **state)
 	assert_int_equal(netfs_ranges_add(&set, 0, 10), 0);
 	assert_int_equal(netfs_ranges_add(&set, end - 20, end - 10), 0);
 	check_shape(&set);
-	assert_int_equal(set.count, 2);
+	assert_int_equal(netfs_ranges_count(&set), 2);
 	assert_true(netfs_ranges_covers(&set, end - 20, end));
 	assert_true(netfs_ranges_next_gap(&set, 0, end, &range));
 	assert_true(range.from == 10 && range.to == end - 20);
 	assert_int_equal(netfs_ranges_remove(&set, 5, end - 1), 0);
 	assert_int_equal(netfs_ranges_bytes(&set), 6);
 	assert_int_equal(netfs_ranges_add(&set, 0, end), 0);
-	assert_int_equal(set.count, 1);
+	assert_int_equal(netfs_ranges_count(&set), 1);
 	netfs_ranges_done(&set);
 }
 
@@ -238,7 +237,7 @@ static void adding_a_set_adds_all_of_it(void **state)
 		check_shape(&set);
 		assert_int_equal(bits_of(&set), i | bits);
 		netfs_ranges_clear(&other);
-		assert_int_equal(other.count, 0);
+		assert_int_equal(netfs_ranges_count(&other), 0);
 		netfs_ranges_done(&other);
 		netfs_ranges_done(&set);
 	}
