@@ -104,6 +104,7 @@ struct netfs_inode {
 	uint64_t upload_from; /* f: where the issuer goes on */
 	uint64_t keep_from; /* f: while a reader asks for this range, what is */
 	uint64_t keep_to; /* f: in it is not evicted to make room for its rest */
+	uint64_t write_from; /* f: where the run of writes began that ended at write_pos */
 	uint64_t write_pos; /* f: where the last write ended */
 	bool sync_waits; /* f: has a place in core->group_syncs, or its turn */
 	bool upload_all; /* f: send what is dirty, however little */

@@ -98,12 +98,14 @@ static void mark_dirty(struct netfs_inode *inode, struct netfs_folio *folio, uin
 }
 
 /* A new folio is as large as the write, larger where a file is being written
- * in order. */
+ * in order: a quarter of the run so far, or of the file where it grows. */
 static uint32_t wanted_size(const struct netfs_inode *inode, uint64_t pos, size_t len)
 {
-	uint64_t aim = len;
+	uint64_t aim = len, run = pos - inode->write_from;
 	uint32_t size = NETFS_PAGE_SIZE;
 
+	if (aim < run / 4)
+		aim = run / 4;
 	if (pos == inode->write_pos && pos >= inode->size && aim < pos / 4)
 		aim = pos / 4;
 	while (size < aim && size < NETFS_FOLIO_MAX / 2)
@@ -154,6 +156,8 @@ static ssize_t write_locked(struct netfs_io *io)
 		return -EFBIG;
 	pos = io->start;
 	end = pos + io->len;
+	if (pos != inode->write_pos)
+		inode->write_from = pos;
 	while (pos < end && (n = write_folio(io, pos, end - pos)) > 0)
 		pos += n;
 	if (pos == io->start)

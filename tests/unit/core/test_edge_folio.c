@@ -368,6 +368,26 @@ static void sending_needs_no_memory_that_is_not_there(void **unused)
 	rig_stop(&rig);
 }
 
+/* A run of small writes over old data gets larger folios as it goes on, as one
+ * that makes a new file does; the same writes out of order get small ones. */
+static void a_run_of_writes_makes_large_folios(void **unused)
+{
+	static struct rig rig;
+
+	rig_start(&rig, RIG_ROOM, NULL);
+	for (unsigned i = 0; i < RIG_ROOM / PAGE; i++)
+		rig_write(&rig, i * PAGE, PAGE);
+	assert_true(rig_count(&rig, folio_made) < RIG_ROOM / PAGE / 2);
+	assert_int_equal(rig_flush(&rig), 0);
+	rig_check(&rig);
+	rig_stop(&rig);
+	rig_start(&rig, RIG_ROOM, NULL);
+	for (unsigned i = 0; i < RIG_ROOM / PAGE; i++)
+		rig_write(&rig, i * 5 % (RIG_ROOM / PAGE) * PAGE, PAGE);
+	assert_int_equal(rig_count(&rig, folio_made), RIG_ROOM / PAGE);
+	rig_stop(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +406,7 @@ int main(void)
 		cmocka_unit_test(many_pieces_of_a_page_are_kept),
 		cmocka_unit_test(sent_bytes_that_left_memory_are_read),
 		cmocka_unit_test(sending_needs_no_memory_that_is_not_there),
+		cmocka_unit_test(a_run_of_writes_makes_large_folios),
 	};
 
 	return t_run(tests, NULL, NULL);
