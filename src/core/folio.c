@@ -193,7 +193,7 @@ static bool invalidate(struct netfs_folio *folio, uint64_t from, uint64_t to)
 {
 	uint64_t start = folio->start, end = netfs_folio_end(folio);
 
-	if (folio->valid.count && !netfs_block_alone(folio->block))
+	if (!netfs_ranges_empty(&folio->valid) && !netfs_block_alone(folio->block))
 		folio->exposed = true;
 	if (netfs_ranges_remove(&folio->valid, from, to) == 0)
 		return true;
