@@ -184,7 +184,8 @@ struct p9_handle {
 	int err; /* c it could not be opened again: for good */
 	struct p9_held *held; /* c locks to set again */
 	unsigned nheld, held_room; /* c */
-	bool held_lost; /* c held is not all: memory was short */
+	unsigned lock_calls; /* c in flight: there is room for two more for each */
+	bool held_lost; /* c held is too much: memory was short */
 	bool relock_again; /* held shrank while it is being set again */
 };
 
@@ -218,7 +219,7 @@ struct p9_call {
 	p9_step_fn *body; /* I */
 	p9_step_fn *next; /* p after the reply */
 	p9_step_fn *after; /* p after a walk by one name */
-	p9_step_fn *end; /* I told the result in err, for calls without op; or NULL */
+	p9_step_fn *end; /* I told the result in err, before op; or NULL */
 	bool try; /* p next also sees a refusal, in err */
 	bool changing; /* p the request in flight changes something */
 	bool changed; /* p the change was made: do not ask for it again */

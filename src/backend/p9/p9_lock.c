@@ -50,20 +50,33 @@ static struct p9_held held_of(const struct netfs_lock *lock)
 				.write = lock->type == NETFS_LOCK_WRITE};
 }
 
-/* Is there room for two more? */
-static bool make_room_locked(struct p9_handle *handle)
+/* Is there room for so many more, and for what the calls in flight may add? */
+static bool make_room_locked(struct p9_handle *handle, unsigned more)
 {
-	unsigned room = handle->held_room * 2 + 4;
+	unsigned wanted = handle->nheld + 2 * handle->lock_calls + more;
 	struct p9_held *grown;
 
-	if (handle->nheld + 2 <= handle->held_room)
+	if (wanted <= handle->held_room)
 		return true;
-	grown = netfs_realloc(handle->held, room * sizeof(*grown));
+	grown = netfs_realloc(handle->held, (wanted + 2) * 2 * sizeof(*grown));
 	if (!grown)
 		return false;
 	handle->held = grown;
-	handle->held_room = room;
+	handle->held_room = (wanted + 2) * 2;
 	return true;
+}
+
+/* Does giving up range leave two pieces of one lock? */
+static bool splits_locked(const struct p9_handle *handle, const struct p9_held *range)
+{
+	for (unsigned i = 0; i < handle->nheld; i++) {
+		const struct p9_held *held = &handle->held[i];
+
+		if (held->owner == range->owner && held->start < range->start &&
+		    held->end > range->end)
+			return true;
+	}
+	return false;
 }
 
 /* Removes what owner holds in [start, end).  At most one entry splits. */
@@ -94,20 +107,33 @@ static void forget_locked(struct p9_handle *handle, const struct p9_held *range)
 	handle->nheld = kept;
 }
 
+/* Gives up range; false where there is no room for the second piece of a lock
+ * of which the middle goes.  Nothing else needs memory. */
+static bool forget_held_locked(struct p9_handle *handle, const struct p9_held *range)
+{
+	if (splits_locked(handle, range) && !make_room_locked(handle, 1))
+		return false;
+	forget_locked(handle, range);
+	return true;
+}
+
 static void remember(struct p9_call *call)
 {
 	struct p9_handle *handle = call->handle;
 	struct p9_held held = held_of(call->lock);
 
 	netfs_mutex_lock(&call->conn->lock);
-	if (make_room_locked(handle)) {
+	if (call->lock->type != NETFS_LOCK_UNLOCK) {
+		/* The room was made before the server was asked. */
 		forget_locked(handle, &held);
-		if (call->lock->type != NETFS_LOCK_UNLOCK)
-			handle->held[handle->nheld++] = held;
-	} else {
+		handle->held[handle->nheld++] = held;
+	} else if (!forget_held_locked(handle, &held)) {
 		/* The server has it right; a re-opening could not. */
 		handle->held_lost = true;
 	}
+	/* Where nothing is held, nothing is held too much. */
+	if (handle->nheld == 0)
+		handle->held_lost = false;
 	netfs_mutex_unlock(&call->conn->lock);
 }
 
@@ -145,36 +171,63 @@ static void lock_body(struct p9_call *call)
 static void give_up(struct p9_conn *conn, struct p9_handle *handle, const struct p9_held *held)
 {
 	netfs_mutex_lock(&conn->lock);
-	if (make_room_locked(handle)) {
-		forget_locked(handle, held);
+	if (forget_held_locked(handle, held))
 		handle->relock_again = handle->reopening;
-	}
 	netfs_mutex_unlock(&conn->lock);
 }
 
-static void start(struct netfs_handle *handle, const struct netfs_lock *lock, struct netfs_op *op,
-		  p9_step_fn *body)
+static void lock_ended(struct p9_call *call)
+{
+	netfs_mutex_lock(&call->conn->lock);
+	call->handle->lock_calls--;
+	netfs_mutex_unlock(&call->conn->lock);
+}
+
+/* A lock that could not be remembered must not be asked for: it would be lost
+ * with the connection, and with it all that the handle is used for.  It may
+ * split one that its owner has, and is one more. */
+static bool promise_room(struct p9_call *call)
+{
+	struct p9_handle *handle = call->handle;
+	bool room;
+
+	netfs_mutex_lock(&call->conn->lock);
+	handle->lock_calls++;
+	room = make_room_locked(handle, 0);
+	netfs_mutex_unlock(&call->conn->lock);
+	call->end = lock_ended;
+	return room;
+}
+
+static struct p9_call *new_call(struct netfs_handle *handle, const struct netfs_lock *lock,
+				struct netfs_op *op, p9_step_fn *body)
 {
 	struct p9_call *call;
 
 	if (lock->start >= lock->end) {
 		op->done(op, -EINVAL);
-		return;
+		return NULL;
 	}
 	call = p9_call_on_handle(handle, op, body);
-	if (!call)
-		return;
-	call->lock = lock;
-	p9_call_start(call);
+	if (call)
+		call->lock = lock;
+	return call;
 }
 
 void p9_lock(struct netfs_handle *handle, const struct netfs_lock *lock, struct netfs_op *op)
 {
 	struct p9_held held = held_of(lock);
+	struct p9_call *call;
 
 	if (lock->type == NETFS_LOCK_UNLOCK && lock->start < lock->end)
 		give_up(p9_conn_of(handle->be), p9_handle_of(handle), &held);
-	start(handle, lock, op, lock_body);
+	call = new_call(handle, lock, op, lock_body);
+	if (!call)
+		return;
+	if (lock->type != NETFS_LOCK_UNLOCK && !promise_room(call))
+		p9_call_finish(call, -ENOMEM);
+	else
+		p9_call_start(call);
 }
 
 /* ------------------------------------------------------- getlock */
@@ -226,5 +279,8 @@ static void getlock_body(struct p9_call *call)
 
 void p9_getlock(struct netfs_handle *handle, const struct netfs_lock *lock, struct netfs_op *op)
 {
-	start(handle, lock, op, getlock_body);
+	struct p9_call *call = new_call(handle, lock, op, getlock_body);
+
+	if (call)
+		p9_call_start(call);
 }
