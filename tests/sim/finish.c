@@ -228,13 +228,12 @@ static void finish_truncate(struct slot *slot)
 
 static void finish_fsync(struct slot *slot)
 {
-	if (slot->err)
-		require_excuse(slot, slot->err);
-	slot->handles[slot->handle].errors_told = slot->errors_after;
 	if (slot->err) {
+		require_excuse(slot, slot->err);
 		step_retry(slot);
 		return;
 	}
+	slot->handles[slot->handle].errors_told = slot->errors_after;
 	check_file(slot, false);
 	check_file(slot, true);
 	slot->synced = true;
@@ -267,6 +266,13 @@ static void finish_close(struct slot *slot)
 	step_done(slot);
 }
 
+/* Errors after this one may reach a file that was opened just now: one that the
+ * server made is on its way to the client for as long as its reply is. */
+static uint64_t errors_under_way(const struct slot *slot)
+{
+	return slot->synced ? slot->errors_before : slot->errors_synced;
+}
+
 static void finish_open(struct slot *slot)
 {
 	bool empties = slot->flags & O_TRUNC;
@@ -286,7 +292,7 @@ static void finish_open(struct slot *slot)
 			continue;
 		slot->handles[i].file = slot->call.file;
 		slot->handles[i].flags = slot->flags;
-		slot->handles[i].errors_told = slot->errors_after;
+		slot->handles[i].errors_told = errors_under_way(slot);
 		break;
 	}
 	if (empties)
