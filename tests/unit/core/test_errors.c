@@ -9,6 +9,7 @@
  * tried again and nobody is told.  Direct I/O says how far it came.
  * Method: one file in the rig, whose server fails as each test wants it.
  */
+#include <core/core_internal.h>
 #include "rig.h"
 
 #define PAGE 4096
@@ -494,6 +495,46 @@ static void without_a_writable_handle_nothing_is_sent(void **unused)
 	rig_stop(&rig);
 }
 
+static struct netfs_handle *chosen(struct rig *rig, bool write)
+{
+	struct netfs_handle *handle;
+
+	netfs_mutex_lock(&rig->inode.mutex);
+	handle = netfs_inode_handle(&rig->inode, write);
+	netfs_mutex_unlock(&rig->inode.mutex);
+	if (handle)
+		netfs_handle_put(handle);
+	return handle;
+}
+
+/* A handle that lost its lock fails for ever: data goes through another one, and
+ * through it only to be told why not. */
+static void a_dead_handle_is_the_last_choice(void **unused)
+{
+	static struct rig rig;
+	struct netfs_handle dead;
+
+	rig_start(&rig, 20000, NULL);
+	dead = (struct netfs_handle){
+		.be = &rig.be, .readable = true, .writable = true, .dead = true};
+	atomic_init(&dead.refs, 1);
+	netfs_inode_detach_handle(&rig.inode, &rig.handle);
+	assert_int_equal(netfs_inode_attach_handle(&rig.inode, &dead), 0);
+	assert_ptr_equal(chosen(&rig, true), &dead);
+	assert_int_equal(netfs_inode_attach_handle(&rig.inode, &rig.handle), 0);
+	assert_ptr_equal(chosen(&rig, true), &rig.handle);
+	assert_ptr_equal(chosen(&rig, false), &rig.handle);
+	rig_write(&rig, 100, 500);
+	assert_int_equal(rig_flush(&rig), 0);
+	rig.handle.writable = false;
+	assert_ptr_equal(chosen(&rig, true), &dead);
+	rig.handle.writable = true;
+	netfs_inode_detach_handle(&rig.inode, &dead);
+	assert_int_equal(dead.refs, 1);
+	rig_check(&rig);
+	rig_stop(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,6 +557,7 @@ int main(void)
 		cmocka_unit_test(a_lock_in_the_queue_can_be_called_off),
 		cmocka_unit_test(a_forced_end_ends_everything),
 		cmocka_unit_test(without_a_writable_handle_nothing_is_sent),
+		cmocka_unit_test(a_dead_handle_is_the_last_choice),
 	};
 
 	return t_run(tests, NULL, NULL);

@@ -447,6 +447,7 @@ const struct netfs_be_ops double_ops = {
 	.lock = double_lock,
 	.fallocate = double_fallocate,
 	.copy_range = double_copy_range,
+	.seek = double_seek,
 };
 
 /* ------------------------------------------------------------- controls */

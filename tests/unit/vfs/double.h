@@ -52,7 +52,7 @@ void double_block_locks(unsigned n);
 void double_fail_writes(int err);
 /* Opens fail with err; 0: no more. */
 void double_fail_opens(int err);
-/* What fallocate and copy_range answer from now on; done: the server has done
+/* What fallocate, copy_range and seek answer from now on; done: the server has done
  * it all the same.  0: they work. */
 void double_fail_ranges(int err, bool done);
 /* A copy moves at most so many bytes; 0: all. */
@@ -66,6 +66,7 @@ void double_fallocate(struct netfs_handle *handle, uint32_t mode, uint64_t start
 		      struct netfs_op *op);
 void double_copy_range(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
 		       uint64_t to_start, uint64_t len, struct netfs_op *op);
+void double_seek(struct netfs_handle *handle, uint64_t start, int whence, struct netfs_op *op);
 /* Nodes and handles alive over all mounts. */
 int double_nodes(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What mem cannot do and the double can: fallocate in all its modes and copies
- * on the server, made of mem's own reads, writes and sizes.  Files are small:
+ * on the server and looking for holes, made of mem's own reads, writes and sizes.  Files are small:
  * a whole one is read, changed as an array and written back.
  *
  * Locks: none.  The double is for the simulator, which has one thread.
@@ -10,6 +10,7 @@
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <backend/backends.h>
 #include <t.h>
 #include "double.h"
@@ -182,4 +183,22 @@ void double_copy_range(struct netfs_handle *from, uint64_t from_start, struct ne
 		store(to, target);
 	op->count = len;
 	op->done(op, range_error);
+}
+
+/* Bytes that are not zero are data, down to a single one. */
+void double_seek(struct netfs_handle *handle, uint64_t start, int whence, struct netfs_op *op)
+{
+	struct content *content = load(handle);
+	int err = range_error;
+
+	double_note("seek");
+	if (!err && start >= content->size)
+		err = -ENXIO;
+	while (start < content->size && (content->bytes[start] != 0) != (whence == SEEK_DATA))
+		start++;
+	if (!err && whence == SEEK_DATA && start == content->size)
+		err = -ENXIO;
+	free(content);
+	op->offset = start;
+	op->done(op, err);
 }

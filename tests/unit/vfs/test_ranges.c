@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Goal: fallocate in all its modes, truncation and copies give the bytes that
- * they give on a local file, here and at the server, whatever is unsent when
+ * Goal: fallocate in all its modes, truncation, copies and looking for holes give
+ * what they give on a local file, here and at the server, whatever is unsent when
  * they start and however they end.
  * Method: mem behind the double, which can do these; a byte array says what
  * must be there; the server's bytes are read through a mount of their own.
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/falloc.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "double.h"
 #include "world.h"
 
@@ -513,6 +514,68 @@ static void wrong_copies_are_refused(void **unused)
 	world_stop(&world);
 }
 
+/* ------------------------------------------------------------------ holes */
+
+static int64_t seek(struct netfs_file *file, uint64_t start, int whence)
+{
+	struct netfs_call call;
+	int err;
+
+	netfs_call_init(&call, NULL);
+	netfs_seek(file, start, whence, &call);
+	err = netfs_call_wait(&call);
+	return err ? err : (int64_t)call.offset;
+}
+
+static void unsent_data_is_no_hole(void **unused)
+{
+	struct model model;
+
+	world_start(&world, &double_ops, "");
+	model_start(&model, "f");
+	assert_int_equal(resize(&model, 20000), 0);
+	model.size = 20000;
+	put(&model, 5000, 1000);
+	assert_int_equal(seek(model.file, 0, SEEK_DATA), 5000);
+	assert_int_equal(seek(model.file, 5500, SEEK_HOLE), 6000);
+	put(&model, 9000, 1);
+	assert_int_equal(seek(model.file, 6000, SEEK_DATA), 9000);
+	assert_int_equal(seek(model.file, 9001, SEEK_DATA), -ENXIO);
+	/* Data behind the end that the server knows. */
+	put(&model, 20000, 10);
+	assert_int_equal(seek(model.file, 19000, SEEK_DATA), 20000);
+	assert_int_equal(seek(model.file, 20010, SEEK_HOLE), -ENXIO);
+	check(&model);
+	model_stop(&model);
+	world_stop(&world);
+}
+
+/* Where nobody can tell holes, everything is data. */
+static void a_file_whose_holes_are_unknown_is_data(void **unused)
+{
+	struct model model;
+
+	world_start(&world, &double_ops, "");
+	model_start(&model, "f");
+	put(&model, 5000, 1000);
+	double_fail_writes(-EIO);
+	assert_int_equal(seek(model.file, 0, SEEK_DATA), 0);
+	assert_int_equal(seek(model.file, 0, SEEK_HOLE), 6000);
+	assert_int_equal(seek(model.file, 6000, SEEK_DATA), -ENXIO);
+	double_fail_writes(0);
+	double_fail_ranges(-EOPNOTSUPP, false);
+	assert_int_equal(seek(model.file, 100, SEEK_DATA), 100);
+	assert_int_equal(seek(model.file, 100, SEEK_HOLE), 6000);
+	double_fail_ranges(-EACCES, false);
+	assert_int_equal(seek(model.file, 100, SEEK_DATA), -EACCES);
+	double_fail_ranges(0, false);
+	assert_int_equal(seek(model.file, 0, SEEK_SET), -EINVAL);
+	assert_int_equal(seek(model.file, UINT64_MAX, SEEK_DATA), -ENXIO);
+	(void)sync_file(&model);
+	model_stop(&model);
+	world_stop(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -529,6 +592,8 @@ int main(void)
 		cmocka_unit_test(a_short_copy_says_how_short),
 		cmocka_unit_test(a_failed_copy_leaves_no_stale_bytes),
 		cmocka_unit_test(wrong_copies_are_refused),
+		cmocka_unit_test(unsent_data_is_no_hole),
+		cmocka_unit_test(a_file_whose_holes_are_unknown_is_data),
 	};
 
 	return t_run(tests, NULL, NULL);
