@@ -99,6 +99,7 @@ static void require_excuse(struct slot *slot, int err)
 
 static void check_read(struct slot *slot, const struct transfer *transfer)
 {
+	bool patient = !(transfer->flags & NETFS_IO_NOWAIT);
 	uint64_t want = transfer->len, at;
 
 	if (slot->lossy)
@@ -107,8 +108,8 @@ static void check_read(struct slot *slot, const struct transfer *transfer)
 		want = 0;
 	else if (want > slot->model.size - transfer->start)
 		want = slot->model.size - transfer->start;
-	if (transfer->result > (ssize_t)want ||
-	    (transfer->result < (ssize_t)want && !errors_since(slot) && !slot->cancelled))
+	if (transfer->result > (ssize_t)want || (transfer->result < (ssize_t)want && patient &&
+						 !errors_since(slot) && !slot->cancelled))
 		slot_fail(slot,
 			  "V11: read of 0x%zx at 0x%" PRIx64 " returned 0x%zx, must be 0x%" PRIx64
 			  ", size 0x%" PRIx64,
@@ -124,6 +125,10 @@ static void check_read(struct slot *slot, const struct transfer *transfer)
 /* True where the transfer did all it had to, or was a good read. */
 static bool transfer_whole(struct slot *slot, const struct transfer *transfer)
 {
+	bool patient = !(transfer->flags & NETFS_IO_NOWAIT);
+
+	if (transfer->result == -EAGAIN && !patient)
+		return !transfer->write;
 	if (transfer->result < 0) {
 		require_excuse(slot, transfer->result);
 		return false;
@@ -141,10 +146,31 @@ static bool transfer_whole(struct slot *slot, const struct transfer *transfer)
 				  transfer->io.start, transfer->start);
 		return true;
 	}
-	if (!errors_since(slot) && !slot->cancelled && !slot->lossy)
+	if (patient && !errors_since(slot) && !slot->cancelled && !slot->lossy)
 		slot_fail(slot, "V11: write of 0x%zx returned 0x%zx and nothing excuses it",
 			  transfer->len, transfer->result);
 	return false;
+}
+
+/* What is lent must still be what was read, although others of the batch may have
+ * written to the same memory. */
+static void take_lent(struct transfer *transfer)
+{
+	size_t at = 0;
+
+	if (!(transfer->flags & NETFS_IO_BORROW) || transfer->write || transfer->result <= 0)
+		return;
+	for (unsigned i = 0; i < transfer->io.niov; i++) {
+		const struct iovec *piece = &transfer->iov[i];
+
+		if (piece->iov_len > transfer->len - at)
+			slot_fail(transfer->slot, "V11: lent more than 0x%zx", transfer->len);
+		memcpy(transfer->buf + at, piece->iov_base, piece->iov_len);
+		at += piece->iov_len;
+	}
+	if (at != (size_t)transfer->result)
+		slot_fail(transfer->slot, "V11: lent 0x%zx, told 0x%zx", at, transfer->result);
+	netfs_io_end(&transfer->io);
 }
 
 static void apply_write(struct slot *slot, const struct transfer *transfer)
@@ -162,9 +188,9 @@ static void check_promise(struct slot *slot, const struct transfer *transfer)
 	for (unsigned i = 0; i < HANDLES_MAX; i++)
 		if (slot->handles[i].file == transfer->file)
 			flags = slot->handles[i].flags;
-	if (slot->world->sync || (flags & (O_DSYNC | O_SYNC)))
+	if (slot->world->sync || (flags & (O_DSYNC | O_SYNC)) || (transfer->flags & NETFS_IO_DSYNC))
 		check_range(slot, transfer->start, transfer->len, true);
-	else if (!slot->world->cached || (flags & O_DIRECT))
+	else if (!slot->world->cached || (flags & O_DIRECT) || (transfer->flags & NETFS_IO_DIRECT))
 		check_range(slot, transfer->start, transfer->len, false);
 }
 
@@ -172,6 +198,8 @@ static void finish_transfers(struct slot *slot)
 {
 	bool whole = true, wrote = false;
 
+	for (unsigned i = 0; i < slot->batch_count; i++)
+		take_lent(&slot->batch[i]);
 	for (unsigned i = 0; i < slot->batch_count; i++) {
 		whole &= transfer_whole(slot, &slot->batch[i]);
 		wrote |= slot->batch[i].write;
@@ -344,6 +372,13 @@ void step_finish(struct slot *slot)
 		break;
 	case STEP_OPEN:
 		finish_open(slot);
+		break;
+	case STEP_SEEK:
+	case STEP_ALLOCATE:
+	case STEP_COPY:
+	case STEP_ADVISE:
+	case STEP_BARRIER:
+		extras_finish(slot);
 		break;
 	default:
 		names_finish(slot);

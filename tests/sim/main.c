@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <time.h>
+#include "progress.h"
 #include "shrink.h"
 
 #define JOBS_MAX    64
@@ -36,6 +36,7 @@ enum long_option {
 	OPT_OPS_FILE,
 	OPT_WITHOUT,
 	OPT_DEFECT,
+	OPT_PROGRESS,
 	OPT_HELP,
 };
 
@@ -56,6 +57,8 @@ static const char usage[] =
 	"  --trace         every event on standard error\n"
 	"  --jobs N        as many seeds at a time (default: 1)\n"
 	"  --keep-going    do not stop at the first seed that fails\n"
+	"  --progress FILE tells now and then how far it is, keeps that in FILE, and\n"
+	"                  goes on from there when it is started again\n"
 	"  --no-shrink     do not cut the first failed run down to what it needs\n"
 	"  --ops-file FILE replays a run that was cut down\n"
 	"  --without KIND  one kind of fault less, as in such a file\n";
@@ -67,6 +70,7 @@ struct options {
 	bool keep_going;
 	bool no_shrink;
 	const char *seeds;
+	const char *progress;
 };
 
 #define SHRINK_SECONDS 60
@@ -78,13 +82,6 @@ struct child {
 	struct world_options world;
 	bool twice; /* is run again when it ends */
 	uint64_t digest; /* of the first time, where this is the second */
-};
-
-struct totals {
-	struct world_result sum;
-	uint64_t runs;
-	uint64_t failed;
-	struct world_options first_failed;
 };
 
 static struct child children[JOBS_MAX];
@@ -345,6 +342,9 @@ static void parse_one(struct options *opts, int letter)
 	case OPT_DEFECT:
 		opts->world.defect = parse_defect(optarg);
 		break;
+	case OPT_PROGRESS:
+		opts->progress = optarg;
+		break;
 	case OPT_NO_SHRINK:
 		opts->no_shrink = true;
 		break;
@@ -381,6 +381,7 @@ static void parse(struct options *opts, int argc, char **argv)
 		{"no-shrink", no_argument, NULL, OPT_NO_SHRINK},
 		{"ops-file", required_argument, NULL, OPT_OPS_FILE},
 		{"without", required_argument, NULL, OPT_WITHOUT},
+		{"progress", required_argument, NULL, OPT_PROGRESS},
 		{"defect", required_argument, NULL, OPT_DEFECT},
 		{"help", no_argument, NULL, OPT_HELP},
 		{0},
@@ -389,37 +390,56 @@ static void parse(struct options *opts, int argc, char **argv)
 
 	while ((letter = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		parse_one(opts, letter);
-	if (optind != argc || opts->jobs < 1 || opts->jobs > JOBS_MAX) {
+	if (optind != argc || opts->jobs < 1 || opts->jobs > JOBS_MAX ||
+	    (opts->seeds && opts->progress)) {
 		fputs(usage, stderr);
 		exit(2);
 	}
 }
 
-static double real_seconds(void)
+/* What was done so far, now and then. */
+static bool note_progress(const struct options *opts, struct totals *totals)
 {
-	struct timespec now;
+	bool good = true;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
+	while (running())
+		good &= reap(totals) || opts->keep_going;
+	if (good)
+		progress_write(opts->progress, opts->world.seed, totals);
+	progress_print(totals);
+	return good;
 }
 
-static void print_totals(const struct totals *totals, double seconds)
+/* All of the series, or what is left of it. */
+static bool run_series(const struct options *opts, struct totals *totals)
 {
-	double hours = totals->sum.virtual_ns / 3.6e12;
+	uint64_t at = 0;
+	bool good = true;
 
-	printf("%" PRIu64 " runs, %" PRIu64 " failed: %" PRIu64 " operations, %" PRIu64
-	       " requests, %" PRIu64 " faults, %.1f simulated hours, %.0f a minute\n",
-	       totals->runs, totals->failed, totals->sum.steps, totals->sum.requests,
-	       totals->sum.faults, hours, hours / seconds * 60);
+	if (opts->progress)
+		at = progress_read(opts->progress, opts->world.seed, totals);
+	for (; good && at < opts->runs; at++) {
+		struct world_options world = opts->world;
+
+		world.seed += at;
+		good = run_seed(opts, &world, totals);
+		if (good && opts->progress && (at + 1) % PROGRESS_EVERY == 0)
+			good = note_progress(opts, totals);
+	}
+	while (running())
+		good &= reap(totals) || opts->keep_going;
+	if (good && opts->progress)
+		progress_write(opts->progress, opts->world.seed, totals);
+	return good;
 }
 
 int main(int argc, char **argv)
 {
-	double began = real_seconds();
 	struct options opts = {.world = {.seed = 1}, .runs = 1, .jobs = 1};
 	struct totals totals = {0};
 	bool good = true;
 
+	progress_start();
 	/* Giving memory back to the system and taking it again would cost more
 	 * than all the rest. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 30);
@@ -427,15 +447,10 @@ int main(int argc, char **argv)
 	parse(&opts, argc, argv);
 	if (opts.seeds)
 		good = run_listed(&opts, &totals);
-	for (uint64_t i = 0; good && i < opts.runs; i++) {
-		struct world_options world = opts.world;
-
-		world.seed += i;
-		good = run_seed(&opts, &world, &totals);
-	}
+	good = good && run_series(&opts, &totals);
 	while (running())
 		reap(&totals);
-	print_totals(&totals, real_seconds() - began);
+	progress_print(&totals);
 	if (totals.failed && totals.first_failed.seed && !opts.no_shrink && !opts.world.fsx)
 		shrink(&totals.first_failed, SHRINK_SECONDS);
 	return totals.failed || !good ? 1 : 0;

@@ -13,6 +13,9 @@
 #include <string.h>
 #include "world.h"
 
+/* Memory that is lent is not there for others. */
+#define LENT_MAX 16384
+
 static const char *const names[STEP_KINDS] = {
 	[STEP_NONE] = "nothing",    [STEP_CREATE] = "create",	  [STEP_LOOKUP] = "lookup",
 	[STEP_GETATTR] = "getattr", [STEP_CHMOD] = "chmod",	  [STEP_OPEN] = "open",
@@ -20,7 +23,8 @@ static const char *const names[STEP_KINDS] = {
 	[STEP_APPEND] = "append",   [STEP_TRUNCATE] = "truncate", [STEP_FSYNC] = "fsync",
 	[STEP_CLOSE] = "close",	    [STEP_RENAME] = "rename",	  [STEP_REPLACE] = "replace",
 	[STEP_UNLINK] = "unlink",   [STEP_READDIR] = "readdir",	  [STEP_MKDIR] = "mkdir",
-	[STEP_RMDIR] = "rmdir",
+	[STEP_RMDIR] = "rmdir",	    [STEP_SEEK] = "seek",	  [STEP_ALLOCATE] = "allocate",
+	[STEP_COPY] = "copy",	    [STEP_ADVISE] = "hint",	  [STEP_BARRIER] = "barrier",
 };
 
 const char *step_name(enum step_kind kind)
@@ -51,6 +55,12 @@ static bool pick_handle(struct slot *slot, bool write)
 		return true;
 	}
 	return false;
+}
+
+/* Any that is open. */
+static bool pick_any(struct slot *slot)
+{
+	return pick_handle(slot, true) || pick_handle(slot, false);
 }
 
 static unsigned open_count(const struct slot *slot)
@@ -228,7 +238,7 @@ static void draw_open(struct slot *slot)
 static void draw_data(struct slot *slot)
 {
 	struct world *world = slot->world;
-	uint64_t draw = rng_below(&slot->rng, 10);
+	uint64_t draw = rng_below(&slot->rng, 11);
 
 	if (draw < 4 && pick_handle(slot, true)) {
 		draw_write(slot);
@@ -241,7 +251,7 @@ static void draw_data(struct slot *slot)
 	} else if (draw == 8 && (pick_handle(slot, true) || slot->state == SLOT_PRESENT)) {
 		slot->step = STEP_TRUNCATE;
 		slot->size = draw_place(&slot->rng, slot->model.size, world->file_max);
-	} else {
+	} else if (draw < 10 || !pick_any(slot) || !extras_draw(slot)) {
 		pick_handle(slot, true);
 		slot->step = slot->handles[slot->handle].file ? STEP_FSYNC : STEP_GETATTR;
 	}
@@ -343,12 +353,31 @@ void slot_call_start(struct slot *slot)
 	slot->outstanding++;
 }
 
+/* Flags of one transfer beside those of its handle.  One that may not wait, and
+ * would have to, is made again without that. */
+static unsigned draw_io_flags(struct slot *slot, const struct transfer *transfer)
+{
+	struct rng *rng = &slot->rng;
+	unsigned flags = 0;
+
+	if (rng_one_in(rng, 8) && !slot->failures)
+		flags |= NETFS_IO_NOWAIT;
+	if (rng_one_in(rng, 16))
+		flags |= NETFS_IO_DIRECT;
+	if (transfer->write && rng_one_in(rng, 16))
+		flags |= NETFS_IO_DSYNC;
+	if (!transfer->write && transfer->len <= LENT_MAX && rng_one_in(rng, 6))
+		flags |= NETFS_IO_BORROW;
+	return flags;
+}
+
 static void transfer_prepare(struct transfer *transfer, unsigned which)
 {
 	struct world *world = transfer->slot->world;
 	unsigned pieces = rng_between(&transfer->slot->rng, 1, PIECES_MAX), n = 0;
 	size_t at = 0;
 
+	transfer->flags = draw_io_flags(transfer->slot, transfer);
 	if (transfer->write)
 		fsx_fill(transfer->buf, world->options->seed + which, transfer->slot->number,
 			 transfer->start, transfer->len);
@@ -365,6 +394,7 @@ static void transfer_prepare(struct transfer *transfer, unsigned which)
 					 .user = transfer,
 					 .iov = transfer->iov,
 					 .niov = n,
+					 .flags = transfer->flags,
 					 .start = transfer->start,
 					 .len = transfer->len};
 	/* An append says itself where it went, whatever it was told. */
@@ -480,6 +510,13 @@ void step_issue(struct slot *slot)
 	case STEP_OPEN:
 		slot_call_start(slot);
 		netfs_open(slot->vnode, slot->flags, &slot->call);
+		break;
+	case STEP_SEEK:
+	case STEP_ALLOCATE:
+	case STEP_COPY:
+	case STEP_ADVISE:
+	case STEP_BARRIER:
+		extras_issue(slot);
 		break;
 	default:
 		names_issue(slot);

@@ -45,6 +45,11 @@ enum step_kind {
 	STEP_READDIR,
 	STEP_MKDIR,
 	STEP_RMDIR,
+	STEP_SEEK, /* look for data or a hole */
+	STEP_ALLOCATE, /* fallocate in one of its modes */
+	STEP_COPY, /* copy a range on the server */
+	STEP_ADVISE, /* a hint */
+	STEP_BARRIER, /* a new group of writes */
 	STEP_KINDS,
 };
 
@@ -63,6 +68,7 @@ struct transfer {
 	struct slot *slot;
 	struct netfs_file *file;
 	uint8_t *buf;
+	unsigned flags; /* enum netfs_io_flags */
 	bool write;
 	bool running;
 	uint64_t start;
@@ -130,7 +136,8 @@ struct slot {
 	unsigned batch_count;
 	unsigned handle;
 	uint32_t flags; /* of an open or create */
-	uint64_t size; /* of a truncate */
+	uint64_t size; /* of a truncate; where an extra step begins */
+	uint64_t extra_len; /* of an extra step */
 	unsigned new_dir; /* of a rename */
 	char new_name[FILE_NAME_MAX];
 	struct listing list;
@@ -229,6 +236,11 @@ void step_begin(struct slot *slot);
 void step_issue(struct slot *slot);
 const char *step_name(enum step_kind kind);
 void slot_call_start(struct slot *slot);
+
+/* extras.c: steps beside reads, writes and names */
+bool extras_draw(struct slot *slot);
+void extras_issue(struct slot *slot);
+void extras_finish(struct slot *slot);
 
 /* names.c: steps on names */
 void names_issue(struct slot *slot);
