@@ -17,6 +17,7 @@ class Mutant(NamedTuple):
     path: str
     old: str
     new: str
+    by: str = ""  # the suite that noticed it last; tools/mutate says where that changed
 
 
 CORE, VFS, P9 = "src/core/", "src/vfs/", "src/backend/p9/"
@@ -68,8 +69,8 @@ MUTANTS = [Mutant(*entry) for entry in (
     ("starved-for-ever", "B24", "who was refused for want of credits is not called again",
      P9 + "p9_call.c", "ready = conn->starved;", "ready = false;"),
     ("tail-not-zeroed", "B26", "the memory behind a short read keeps what was in it",
-     CORE + "collect.c", "if (eof || (sub->flags & NETFS_SLICE_HOLE))",
-     "if (sub->flags & NETFS_SLICE_HOLE)"),
+     CORE + "collect.c",
+     "\t\tmemset((uint8_t *)piece->iov_base + skip, 0, piece->iov_len - skip);\n", ""),
     ("short-is-end", "B27", "a short reply is taken for the end of the file",
      P9 + "p9_io.c", "if (!call->err && count == 0 && is_read)",
      "if (!call->err && count < slice->len && is_read)"),
