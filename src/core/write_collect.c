@@ -173,7 +173,8 @@ static void latch(struct netfs_inode *inode, int err)
 	inode->upload_all = false;
 	if (err != -ESTALE)
 		stick(inode);
-	if (netfs_groups_wait(core)) {
+	/* What is let go holds nobody up. */
+	if (err != -ESTALE && netfs_groups_wait(core)) {
 		/* Others wait for these bytes without knowing. */
 		atomic_store(&core->group_error, err);
 		netfs_core_kick(core, false);

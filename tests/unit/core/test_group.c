@@ -57,6 +57,7 @@ struct server {
 	bool synced[GROUPS][FILES]; /* since a byte of it arrived */
 	unsigned short_pct, error_pct, sync_error_pct;
 	int refuse_file; /* whose writes are refused for good; -1: none */
+	int refuse_error; /* 0: -ENOSPC */
 	bool refused_some;
 	unsigned syncs;
 };
@@ -114,7 +115,7 @@ static void answer(struct netfs_task *task)
 	if (chance(server->short_pct))
 		most = 1 + netfs_random_below(slice->len);
 	if ((int)pending->file == server->refuse_file) {
-		err = -ENOSPC;
+		err = server->refuse_error ? server->refuse_error : -ENOSPC;
 		most = 0;
 	} else if (chance(server->error_pct)) {
 		err = -ECONNRESET;
@@ -426,6 +427,26 @@ static void a_flush_does_not_wait_for_refused_data_elsewhere(void **state)
 	world_stop();
 }
 
+/* Data of a file that is gone is let go; that is no failure of another file. */
+static void data_that_is_let_go_holds_nobody_up(void **state)
+{
+	world_start(5);
+	barrier();
+	put(0, 0, 5000);
+	barrier();
+	put(1, 0, 5000);
+	world->server.refuse_file = 0;
+	world->server.refuse_error = -ESTALE;
+	/* It need not arrive any more. */
+	memset(world->server.owed[1][0], 0, FILE_MAX);
+	world->server.nowed[1] = 0;
+	memset(world->model[0], 0, FILE_MAX);
+	assert_int_equal(flush(1), 0);
+	assert_int_equal(world->server.data[1][0], 2);
+	assert_int_equal(netfs_core_dirty(world->core), 0);
+	world_stop();
+}
+
 /* Frozen data that is refused stays older than what was written after it. */
 static void refused_frozen_data_keeps_its_place(void **state)
 {
@@ -466,6 +487,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_versions_of_a_byte_arrive),
 		cmocka_unit_test(a_flush_does_not_wait_for_refused_data_elsewhere),
+		cmocka_unit_test(data_that_is_let_go_holds_nobody_up),
 		cmocka_unit_test(refused_frozen_data_keeps_its_place),
 		cmocka_unit_test(too_many_groups_are_refused),
 		cmocka_unit_test(groups_arrive_in_order),
