@@ -157,6 +157,9 @@ int netfs_frozen_each(struct netfs_inode *inode, const struct netfs_range *clip,
 /* The first stretch of range of which req uploads the newest version. */
 bool netfs_group_next_newest(const struct netfs_request *req, const struct netfs_folio *folio,
 			     const struct netfs_range *range, struct netfs_range *ret_range);
+/* The server's bytes of the range may be other than zero.  Without memory to
+ * know just that, nothing is known to be zero any more. */
+void netfs_inode_not_zero(struct netfs_inode *inode, uint64_t from, uint64_t to);
 /* Moves the first frozen bytes that may be sent into the empty request.  False:
  * there are none. */
 bool netfs_frozen_take(struct netfs_request *req, struct netfs_range *ret_range);

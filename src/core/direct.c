@@ -89,13 +89,6 @@ static void extend_read(struct netfs_request *req)
 	state->pos = req->zero_to;
 }
 
-/* Without memory to cut the set, know less. */
-static void not_zero(struct netfs_inode *inode, uint64_t from, uint64_t to)
-{
-	if (netfs_ranges_remove(&inode->zero, from, to))
-		netfs_ranges_clear(&inode->zero);
-}
-
 static void note_write(struct netfs_io *io)
 {
 	struct netfs_io_state *state = netfs_io_state(io);
@@ -125,7 +118,7 @@ void netfs_direct_end(struct netfs_request *req)
 	netfs_request_put(req, NETFS_REF_LIST, &news);
 	if (state->write) {
 		/* A size asked for in between was one of the way there. */
-		not_zero(inode, io->start, state->end);
+		netfs_inode_not_zero(inode, io->start, state->end);
 		if (state->pos > io->start)
 			note_write(io);
 		result = state->pos > io->start ? (ssize_t)(state->pos - io->start) : state->error;
@@ -161,7 +154,7 @@ static int prepare_write(struct netfs_io *io)
 	state->end = io->start + io->len;
 	netfs_inode_forget_flushed(inode, state->pos, state->end);
 	netfs_cache_forget(inode, state->pos, state->end);
-	not_zero(inode, state->pos, state->end);
+	netfs_inode_not_zero(inode, state->pos, state->end);
 	inode->seq++;
 	return 0;
 }

@@ -443,6 +443,7 @@ bool netfs_frozen_take(struct netfs_request *req, struct netfs_range *ret_range)
 		frozen->folio->writeback++;
 		inode->dirty -= range.to - range.from;
 		inode->uploading += range.to - range.from;
+		netfs_inode_not_zero(inode, range.from, range.to);
 		ret_range->to = range.to;
 	}
 	if (req->nsegs == 0)

@@ -196,9 +196,9 @@ static void set_zero(struct netfs_inode *inode, uint64_t start, uint64_t end)
 		netfs_ranges_remove(&inode->zero, start, end);
 }
 
-static void clear_zero(struct netfs_inode *inode, uint64_t start, uint64_t end)
+void netfs_inode_not_zero(struct netfs_inode *inode, uint64_t from, uint64_t to)
 {
-	if (netfs_ranges_remove(&inode->zero, start, end))
+	if (netfs_ranges_remove(&inode->zero, from, to))
 		netfs_ranges_clear(&inode->zero);
 }
 
@@ -250,7 +250,7 @@ void netfs_inode_set_zero(struct netfs_inode *inode, uint64_t start, uint64_t en
 void netfs_inode_clear_zero(struct netfs_inode *inode, uint64_t start, uint64_t end)
 {
 	netfs_mutex_lock(&inode->mutex);
-	clear_zero(inode, start, end);
+	netfs_inode_not_zero(inode, start, end);
 	netfs_mutex_unlock(&inode->mutex);
 }
 
@@ -278,7 +278,7 @@ bool netfs_inode_remote_update(struct netfs_inode *inode, uint64_t size, uint64_
 		netfs_inode_forget_clean(inode, 0, UINT64_MAX);
 		netfs_cache_forget(inode, 0, UINT64_MAX);
 		/* Below that size may be anything, above it is nothing. */
-		clear_zero(inode, 0, size);
+		netfs_inode_not_zero(inode, 0, size);
 		set_zero(inode, size, UINT64_MAX);
 	}
 	inode->remote_size = size;

@@ -70,10 +70,8 @@ static int move_range(struct build *build, struct netfs_folio *folio, struct net
 		build->req->group = folio->group;
 	}
 	build->last = range.to;
-	/* Once it is at the server it may leave our memory: not zero any
-	 * more.  Without memory to cut the set, know less. */
-	if (netfs_ranges_remove(&inode->zero, range.from, range.to))
-		netfs_ranges_clear(&inode->zero);
+	/* Once it is at the server it may leave our memory. */
+	netfs_inode_not_zero(inode, range.from, range.to);
 	return 0;
 }
 

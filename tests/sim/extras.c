@@ -73,7 +73,7 @@ bool extras_draw(struct slot *slot)
 		return draw_copy(slot);
 	case 3:
 		slot->step = STEP_BARRIER;
-		return true;
+		return slot->world->groups;
 	default:
 		slot->step = STEP_ADVISE;
 		slot->flags = (uint32_t)rng_between(&slot->rng, NETFS_ADVICE_NORMAL,

@@ -48,6 +48,10 @@
  * Not in the budget: wrong bytes, duplicate or unknown tags, a request executed
  * after its connection died, and a second client that changes files.
  *
+ * In a run that begins new groups of writes an error of 3, 8 and 10 may be told
+ * to every call that waits for data, whatever file it hit: newer data waits for
+ * older data of all files.
+ *
  * After faults_heal() nothing of this happens any more, and everything must
  * come to its end within LIVENESS_NS.
  */

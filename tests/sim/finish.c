@@ -46,13 +46,22 @@ static bool errors_since(const struct slot *slot)
 	return slot->errors_after > since;
 }
 
+/* Who waits for data of an older group is told why it does not get on, whatever
+ * file that is of: also of one that was closed or removed. */
+static bool errors_of_others(const struct slot *slot)
+{
+	const struct world *world = slot->world;
+
+	return world->groups && slot->errors_after > world->errors_quiet;
+}
+
 bool step_excused(struct slot *slot, int err)
 {
 	if (err == -EINTR)
 		return slot->cancelled;
 	if (err == -EIO || err == -ENOSPC || err == -EDQUOT || err == -ENOMEM || err == -EAGAIN ||
 	    err == -EPROTO)
-		return errors_since(slot);
+		return errors_since(slot) || errors_of_others(slot);
 	if (is_name_step(slot->step) && slot->world->faults.cuts > slot->cuts_before)
 		return err == -EEXIST || err == -ENOENT;
 	return false;

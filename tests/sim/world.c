@@ -212,6 +212,7 @@ static void quiet(struct world *world, enum quiesce quiesce)
 	world->quiesce = quiesce;
 	run_steps(world, UINT64_MAX);
 	world->quiesce = QUIESCE_NO;
+	world->errors_quiet = faults_errors(&world->faults);
 }
 
 /* Power is lost in the middle of everything.  Files that have something to lose
@@ -288,6 +289,7 @@ static void make_slots(struct world *world)
 
 	static const uint32_t pauses_ms[] = {1000, 10000, 60000, 300000};
 
+	world->groups = rng_one_in(&world->rng, 3);
 	world->pause_max_ms = pauses_ms[rng_below(&world->rng, 4)];
 	world->slot_count = rng_between(&world->rng, 2, SLOTS_MAX);
 	world->concurrency =

@@ -184,6 +184,8 @@ struct world {
 	bool cached; /* writes are buffered */
 	bool close_writes; /* close waits until they are at the server */
 	bool sync; /* every write is durable when it returns */
+	bool groups; /* the workload begins new groups of writes */
+	uint64_t errors_quiet; /* faults' errors when all was quiet last */
 	struct {
 		char name[FILE_NAME_MAX];
 		struct netfs_vnode *vnode;

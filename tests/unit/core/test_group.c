@@ -447,6 +447,25 @@ static void data_that_is_let_go_holds_nobody_up(void **state)
 	world_stop();
 }
 
+/* What a file we made has at the server is known to be zero, until something
+ * arrives: also in a version that was written over before it was sent. */
+static void frozen_data_is_not_taken_for_zeroes(void **state)
+{
+	struct netfs_inode *inode;
+
+	world_start(6);
+	inode = &world->inode[0];
+	assert_true(netfs_ranges_covers(&inode->zero, 0, 5000));
+	barrier();
+	put(0, 0, 5000);
+	barrier();
+	put(0, 4000, 10);
+	assert_int_equal(flush(0), 0);
+	assert_false(netfs_ranges_overlaps(&inode->zero, 0, 5000));
+	assert_true(netfs_ranges_covers(&inode->zero, 5000, FILE_MAX));
+	world_stop();
+}
+
 /* Frozen data that is refused stays older than what was written after it. */
 static void refused_frozen_data_keeps_its_place(void **state)
 {
@@ -488,6 +507,7 @@ int main(void)
 		cmocka_unit_test(both_versions_of_a_byte_arrive),
 		cmocka_unit_test(a_flush_does_not_wait_for_refused_data_elsewhere),
 		cmocka_unit_test(data_that_is_let_go_holds_nobody_up),
+		cmocka_unit_test(frozen_data_is_not_taken_for_zeroes),
 		cmocka_unit_test(refused_frozen_data_keeps_its_place),
 		cmocka_unit_test(too_many_groups_are_refused),
 		cmocka_unit_test(groups_arrive_in_order),
