@@ -276,6 +276,12 @@ struct netfs_be_ops {
 	/* Result: count. */
 	void (*copy_range)(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
 			   uint64_t to_start, uint64_t len, struct netfs_op *op);
+	/* As ioctl(FICLONERANGE): the server lets to share the bytes of from
+	 * until one of them changes; all of the range (len > 0) or an error.
+	 * -EINVAL: the server wants it aligned otherwise, or from ends before;
+	 * -EOPNOTSUPP, -EXDEV: not with these files. */
+	void (*clone_range)(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
+			    uint64_t to_start, uint64_t len, struct netfs_op *op);
 	/* whence: SEEK_DATA or SEEK_HOLE.  Result: offset. */
 	void (*seek)(struct netfs_handle *handle, uint64_t start, int whence, struct netfs_op *op);
 	/* Result: statfs. */

@@ -273,9 +273,15 @@ void netfs_readdir(struct netfs_file *file, uint64_t cookie, bool plus, netfs_fi
 
 void netfs_fallocate(struct netfs_file *file, uint32_t mode, uint64_t start, uint64_t len,
 		     struct netfs_call *call);
-/* Result: count. */
+/* Result: count.  Cloned where the server can, copied by it otherwise. */
 void netfs_copy_range(struct netfs_file *from, uint64_t from_start, struct netfs_file *to,
 		      uint64_t to_start, uint64_t len, struct netfs_call *call);
+/* Has the server share the bytes of a range between two files until one of them
+ * changes, as ioctl(FICLONERANGE).  len 0: to the end of from.  All of it or an
+ * error: -EINVAL where the range passes the end of from, overlaps, or is not
+ * aligned as the server wants it; -EOPNOTSUPP where it cannot. */
+void netfs_clone_range(struct netfs_file *from, uint64_t from_start, struct netfs_file *to,
+		       uint64_t to_start, uint64_t len, struct netfs_call *call);
 /* whence: SEEK_DATA, SEEK_HOLE.  Result: offset. */
 void netfs_seek(struct netfs_file *file, uint64_t start, int whence, struct netfs_call *call);
 /* wait: stays pending until granted or cancelled.  Else -EAGAIN. */

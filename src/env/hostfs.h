@@ -51,6 +51,9 @@ int netfs_hostfs_seekdir(int fd, uint64_t cookie);
 int netfs_hostfs_fallocate(int fd, uint32_t mode, uint64_t start, uint64_t len);
 ssize_t netfs_hostfs_copy_range(int from, uint64_t from_start, int to, uint64_t to_start,
 				size_t len);
+/* All of it or an error; len > 0.  A file system that cannot: -EOPNOTSUPP. */
+int netfs_hostfs_clone_range(int from, uint64_t from_start, int to, uint64_t to_start,
+			     uint64_t len);
 int64_t netfs_hostfs_seek(int fd, uint64_t start, int whence);
 /* flags as setxattr(2); the object by descriptor (of an O_PATH one too). */
 ssize_t netfs_hostfs_getxattr(int fd, const char *name, void *buf, size_t size);

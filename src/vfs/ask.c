@@ -52,6 +52,7 @@ static const struct ask_row rows[NETFS_ASK_COUNT] = {
 	ROW(FSYNC, fsync, 0),
 	ROW(FALLOCATE, fallocate, 0),
 	ROW(COPY_RANGE, copy_range, 0),
+	ROW(CLONE_RANGE, clone_range, 0),
 	ROW(SEEK, seek, 0),
 	ROW(STATFS, statfs, 0),
 	ROW(GETXATTR, getxattr, 0),
@@ -192,6 +193,10 @@ static void ask_send_handle(struct netfs_ask *ask, const struct netfs_be_ops *op
 	case NETFS_ASK_COPY_RANGE:
 		ops->copy_range(ask->handle, ask->start, ask->handle_to, ask->start_to, ask->len,
 				op);
+		break;
+	case NETFS_ASK_CLONE_RANGE:
+		ops->clone_range(ask->handle, ask->start, ask->handle_to, ask->start_to, ask->len,
+				 op);
 		break;
 	case NETFS_ASK_SEEK:
 		ops->seek(ask->handle, ask->start, (int)ask->flags, op);

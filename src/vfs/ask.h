@@ -28,6 +28,7 @@ enum netfs_ask_kind {
 	NETFS_ASK_FSYNC,
 	NETFS_ASK_FALLOCATE,
 	NETFS_ASK_COPY_RANGE,
+	NETFS_ASK_CLONE_RANGE,
 	NETFS_ASK_SEEK,
 	NETFS_ASK_STATFS,
 	NETFS_ASK_GETXATTR,
@@ -54,7 +55,7 @@ struct netfs_ask {
 	struct netfs_node *dir; /* the directory that name is in */
 	struct netfs_node *new_dir; /* rename */
 	struct netfs_handle *handle;
-	struct netfs_handle *handle_to; /* copy_range */
+	struct netfs_handle *handle_to; /* copy_range, clone_range */
 	const char *name;
 	const char *new_name; /* rename; the target of a symlink */
 	const void *value; /* setxattr */

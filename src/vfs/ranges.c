@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the server does to ranges of a file in one request: allocate, punch,
- * zero, copy; and where data and holes are.
+ * zero, copy, clone; and where data and holes are.
  *
  * The recipe: take the lock of the inode that will change, send all of its
  * unsent data (a dirty byte left behind would undo the change when it is
@@ -13,7 +13,8 @@
  * unsent is left of the range then, so what is cached of it is forgotten too.
  *
  * A copy sends everything of its source from where it starts: the server's
- * file must reach as far as ours, or the copy would end early.
+ * file must reach as far as ours, or the copy would end early.  Where the server
+ * can let files share bytes a copy is a clone.
  *
  * Locks: the core's lock of the inode.
  */
@@ -267,7 +268,7 @@ void netfs_fallocate(struct netfs_file *file, uint32_t mode, uint64_t start, uin
 	netfs_vcall_start(v, fallocate_start);
 }
 
-/* -------------------------------------------------------- copy_range */
+/* --------------------------------------------------- copies and clones */
 
 static void copy_answered(struct netfs_vcall *v, int err)
 {
@@ -285,22 +286,67 @@ static void copy_answered(struct netfs_vcall *v, int err)
 	range_end(v, err);
 }
 
-static void copy_flushed(struct netfs_vcall *v, int err)
+/* Asks about both files; v->vnode's inode is locked. */
+static void copy_ask(struct netfs_vcall *v, enum netfs_ask_kind kind, netfs_step_fn answered)
 {
-	struct netfs_ask *ask;
+	struct netfs_ask *ask = netfs_vcall_prepare(v, kind);
 
-	if (err) {
-		range_end(v, err);
-		return;
-	}
-	ask = netfs_vcall_prepare(v, NETFS_ASK_COPY_RANGE);
 	ask->handle = netfs_handle_get(v->file_from->handle);
 	ask->start = v->start;
 	ask->handle_to = netfs_handle_get(v->handle);
 	ask->start_to = v->start_to;
 	ask->len = v->len;
 	netfs_attr_ask(v->mount, v->vnode, &v->asked);
-	netfs_vcall_ask(v, copy_answered);
+	netfs_vcall_ask(v, answered);
+}
+
+/* A clone is all or nothing, but one that was called off may have been done. */
+static void clone_answered(struct netfs_vcall *v, int err)
+{
+	bool copying = v->mode == NETFS_ASK_COPY_RANGE;
+
+	if (copying && (untouched(err) || err == -EXDEV)) {
+		if (v->mount->be->ops->copy_range)
+			copy_ask(v, NETFS_ASK_COPY_RANGE, copy_answered);
+		else
+			range_end(v, -EOPNOTSUPP);
+		return;
+	}
+	if (!err || !untouched(err))
+		range_changed(v->vnode, v->start_to, v->start_to + v->len, false);
+	if (!err)
+		grow_to(v->vnode, v->start_to + v->len);
+	if (copying)
+		v->call->count = err ? 0 : v->len;
+	range_end(v, err);
+}
+
+/* Everything is at the server, and v->vnode's inode is locked.  A copy ends
+ * where its source does; a clone must not reach beyond it. */
+static void copy_flushed(struct netfs_vcall *v, int err)
+{
+	uint64_t size = size_of(v->target), most = v->start < size ? size - v->start : 0;
+
+	if (!err && v->mode == NETFS_ASK_CLONE_RANGE) {
+		if (v->len == 0)
+			v->len = most;
+		if (v->len > most)
+			err = -EINVAL;
+		else if (v->len > INT64_MAX - v->start_to)
+			err = -EFBIG;
+	}
+	if (err || (v->mode == NETFS_ASK_CLONE_RANGE && v->len == 0)) {
+		range_end(v, err);
+		return;
+	}
+	if (v->mount->be->ops->clone_range && most) {
+		v->len = v->len < most ? v->len : most;
+		copy_ask(v, NETFS_ASK_CLONE_RANGE, clone_answered);
+	} else if (most == 0 && !v->mount->be->ops->copy_range) {
+		range_end(v, 0);
+	} else {
+		copy_ask(v, NETFS_ASK_COPY_RANGE, copy_answered);
+	}
 }
 
 static void copy_source_flushed(struct netfs_vcall *v, int err)
@@ -313,32 +359,43 @@ static void copy_source_flushed(struct netfs_vcall *v, int err)
 	netfs_vcall_gate(v, v->vnode, range_locked);
 }
 
+static bool overlap(const struct netfs_vcall *v)
+{
+	uint64_t len = v->len ? v->len : UINT64_MAX / 2;
+
+	return v->file_from->vnode == v->file->vnode && v->start < v->start_to + len &&
+	       v->start_to < v->start + len;
+}
+
 static int copy_check(const struct netfs_vcall *v)
 {
 	const struct netfs_file *from = v->file_from, *to = v->file;
-	int err = range_check(from, v->start, v->len);
+	const struct netfs_be_ops *ops = v->mount->be->ops;
+	/* Of a clone without a length the end is not known yet. */
+	int err = range_check(from, v->start, v->len ? v->len : 1);
 
 	if (!err)
-		err = range_check(to, v->start_to, v->len);
+		err = range_check(to, v->start_to, v->len ? v->len : 1);
 	if (err)
 		return err;
 	if (from->vnode->mount != v->mount)
 		return -EXDEV;
 	if (!from->readable || !to->writable || (to->opener.flags & NETFS_OPENER_APPEND))
 		return -EBADF;
-	if (from->vnode == to->vnode && v->start < v->start_to + v->len &&
-	    v->start_to < v->start + v->len)
+	if (overlap(v))
 		return -EINVAL;
-	/* The server may not let these handles do what their users may. */
-	if (!v->mount->be->ops->copy_range || v->mount->config.crypt || !from->handle->readable ||
-	    !to->handle->writable)
+	/* The key of a block depends on its file and its place there. */
+	if (v->mount->config.crypt)
 		return -EOPNOTSUPP;
-	return 0;
+	if (!ops->clone_range && (v->mode == NETFS_ASK_CLONE_RANGE || !ops->copy_range))
+		return -EOPNOTSUPP;
+	/* The server may not let these handles do what their users may. */
+	return from->handle->readable && to->handle->writable ? 0 : -EOPNOTSUPP;
 }
 
 static void copy_start(struct netfs_vcall *v, int err)
 {
-	if (v->len == 0) {
+	if (v->len == 0 && v->mode == NETFS_ASK_COPY_RANGE) {
 		netfs_vcall_finish(v, 0);
 		return;
 	}
@@ -350,15 +407,40 @@ static void copy_start(struct netfs_vcall *v, int err)
 	netfs_vcall_flush(v, v->target, v->start, UINT64_MAX, copy_source_flushed);
 }
 
-void netfs_copy_range(struct netfs_file *from, uint64_t from_start, struct netfs_file *to,
-		      uint64_t to_start, uint64_t len, struct netfs_call *call)
+/* mode is what was asked for: NETFS_ASK_COPY_RANGE or NETFS_ASK_CLONE_RANGE. */
+static struct netfs_vcall *copy_new(struct netfs_file *from, struct netfs_file *to,
+				    struct netfs_call *call, enum netfs_ask_kind mode)
 {
 	struct netfs_vcall *v = range_new(to, call);
 
 	if (!v)
-		return;
+		return NULL;
 	v->file_from = from;
 	v->target = netfs_vnode_get(from->vnode);
+	v->mode = mode;
+	return v;
+}
+
+void netfs_copy_range(struct netfs_file *from, uint64_t from_start, struct netfs_file *to,
+		      uint64_t to_start, uint64_t len, struct netfs_call *call)
+{
+	struct netfs_vcall *v = copy_new(from, to, call, NETFS_ASK_COPY_RANGE);
+
+	if (!v)
+		return;
+	v->start = from_start;
+	v->start_to = to_start;
+	v->len = len;
+	netfs_vcall_start(v, copy_start);
+}
+
+void netfs_clone_range(struct netfs_file *from, uint64_t from_start, struct netfs_file *to,
+		       uint64_t to_start, uint64_t len, struct netfs_call *call)
+{
+	struct netfs_vcall *v = copy_new(from, to, call, NETFS_ASK_CLONE_RANGE);
+
+	if (!v)
+		return;
 	v->start = from_start;
 	v->start_to = to_start;
 	v->len = len;

@@ -71,7 +71,7 @@ struct netfs_vcall {
 	struct netfs_vnode *target;
 	struct netfs_handle *handle;
 	struct netfs_file *file; /* the caller's, lives longer than the call */
-	struct netfs_file *file_from; /* copy_range: likewise */
+	struct netfs_file *file_from; /* copy_range, clone_range: likewise */
 	const char *name; /* the caller's, or text */
 	const char *new_name;
 	char *text; /* owned */

@@ -30,6 +30,7 @@ enum fsx_kind {
 	FSX_COLLAPSE_RANGE,
 	FSX_INSERT_RANGE,
 	FSX_COPY_RANGE,
+	FSX_CLONE_RANGE,
 	FSX_FSYNC,
 	FSX_KINDS,
 };
@@ -44,9 +45,9 @@ enum fsx_op_flags {
 struct fsx_op {
 	enum fsx_kind kind;
 	unsigned flags;
-	uint64_t start; /* copy_range: of the source */
+	uint64_t start; /* copy_range, clone_range: of the source */
 	uint64_t len;
-	uint64_t dest; /* copy_range only */
+	uint64_t dest; /* copy_range, clone_range only */
 	uint64_t size; /* of the file before the operation */
 };
 
@@ -80,7 +81,7 @@ struct fsx_gen_config {
 	uint64_t read_align; /* positions of reads are multiples, 1: any */
 	uint64_t write_align; /* of everything that changes bytes */
 	uint64_t trunc_align;
-	uint64_t block; /* unit of collapse and insert */
+	uint64_t block; /* unit of collapse, insert and clone */
 	uint32_t close_one_in; /* 0: never */
 	bool op_exact; /* every operation is op_max long where it fits */
 	bool small_cuts; /* truncates take off a little, not anything */
@@ -134,6 +135,9 @@ struct fsx_target_ops {
 			 uint64_t len);
 	ssize_t (*copy)(struct fsx_target *target, unsigned handle, uint64_t from, uint64_t to,
 			size_t len);
+	/* All of the range or an error. */
+	int (*clone)(struct fsx_target *target, unsigned handle, uint64_t from, uint64_t to,
+		     size_t len);
 	int (*fsync)(struct fsx_target *target, unsigned handle);
 	int (*size)(struct fsx_target *target, unsigned handle, uint64_t *ret_size);
 	/* Drops what is cached and clean, where there is a way. */

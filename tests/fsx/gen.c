@@ -89,18 +89,18 @@ static void draw_read(struct fsx_gen *gen, struct fsx_op *op)
 	}
 }
 
-static void draw_copy(struct fsx_gen *gen, struct fsx_op *op)
+static void draw_copy(struct fsx_gen *gen, struct fsx_op *op, uint64_t align)
 {
 	const struct fsx_gen_config *config = &gen->config;
 	uint64_t limit = config->fixed_size ? op->size : config->file_max;
 
-	draw_range(gen, op->size, config->write_align, op);
+	draw_range(gen, op->size, align, op);
 	if (op->len == 0)
 		return;
 	for (int tries = 0; tries < 8; tries++) {
-		op->dest = down(draw_start(gen, limit), config->write_align);
+		op->dest = down(draw_start(gen, limit), align);
 		op->len = at_most(op->len, limit - at_most(limit, op->dest));
-		op->len = down(op->len, config->write_align);
+		op->len = down(op->len, align);
 		if (op->len && (op->dest + op->len <= op->start || op->start + op->len <= op->dest))
 			return;
 	}
@@ -129,7 +129,8 @@ static enum fsx_kind draw_kind(struct fsx_gen *gen)
 		[FSX_READ] = 3,		[FSX_WRITE] = 3,      [FSX_MAPREAD] = 2,
 		[FSX_MAPWRITE] = 2,	[FSX_TRUNCATE] = 2,   [FSX_FALLOCATE] = 1,
 		[FSX_PUNCH_HOLE] = 1,	[FSX_ZERO_RANGE] = 1, [FSX_COLLAPSE_RANGE] = 1,
-		[FSX_INSERT_RANGE] = 1, [FSX_COPY_RANGE] = 1, [FSX_FSYNC] = 1,
+		[FSX_INSERT_RANGE] = 1, [FSX_COPY_RANGE] = 1, [FSX_CLONE_RANGE] = 1,
+		[FSX_FSYNC] = 1,
 	};
 	unsigned sum = 0, draw;
 
@@ -180,7 +181,10 @@ static void draw_arguments(struct fsx_gen *gen, struct fsx_op *op)
 		draw_shift(gen, op);
 		break;
 	case FSX_COPY_RANGE:
-		draw_copy(gen, op);
+		draw_copy(gen, op, config->write_align);
+		break;
+	case FSX_CLONE_RANGE:
+		draw_copy(gen, op, config->block);
 		break;
 	default:
 		break;

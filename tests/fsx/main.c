@@ -66,7 +66,7 @@ static const char usage[] =
 	"  -F        no fallocate;  -K  fallocate always keeps the size\n"
 	"  -H        no punch_hole;      -z  no zero_range\n"
 	"  -C        no collapse_range;  -I  no insert_range\n"
-	"  -E        no copy_range\n"
+	"  -E        no copy_range and clone_range\n"
 	"  -B -J     accepted and without effect: there is no dedupe, no clone\n"
 	"  -L        nothing changes the size of FILE (implies -k)\n"
 	"  -N N      number of operations (default: for ever, or --duration)\n"
@@ -159,6 +159,7 @@ static bool parse_kind(struct options *opts, int letter)
 		return true;
 	case 'E':
 		forbid(opts, FSX_COPY_RANGE);
+		forbid(opts, FSX_CLONE_RANGE);
 		return true;
 	case 'B':
 	case 'J':

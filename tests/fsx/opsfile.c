@@ -28,8 +28,14 @@ static const char *const names[FSX_KINDS] = {
 	[FSX_COLLAPSE_RANGE] = "collapse_range",
 	[FSX_INSERT_RANGE] = "insert_range",
 	[FSX_COPY_RANGE] = "copy_range",
+	[FSX_CLONE_RANGE] = "clone_range",
 	[FSX_FSYNC] = "fsync",
 };
+
+static bool has_dest(const struct fsx_op *op)
+{
+	return op->kind == FSX_COPY_RANGE || op->kind == FSX_CLONE_RANGE;
+}
 
 const char *fsx_kind_name(enum fsx_kind kind)
 {
@@ -40,7 +46,7 @@ void fsx_op_print(const struct fsx_op *op, char *buf, size_t size)
 {
 	char dest[32] = "";
 
-	if (op->kind == FSX_COPY_RANGE)
+	if (has_dest(op))
 		snprintf(dest, sizeof(dest), "0x%llx ", (unsigned long long)op->dest);
 	snprintf(buf, size, "%s%s 0x%llx 0x%llx %s0x%llx%s%s",
 		 op->flags & FSX_SKIPPED ? "skip " : "", names[op->kind],
@@ -64,7 +70,7 @@ static int arguments_parse(struct fsx_op *op, char **rest)
 	unsigned count = 0;
 	char *word;
 
-	if (op->kind == FSX_COPY_RANGE) {
+	if (has_dest(op)) {
 		fields[2] = &op->dest;
 		fields[3] = &op->size;
 	}
@@ -84,8 +90,7 @@ static int arguments_parse(struct fsx_op *op, char **rest)
 		}
 	}
 	/* Only the size may be left out. */
-	return count + 1 < (op->kind == FSX_COPY_RANGE ? 4 : 3) && op->kind != FSX_FSYNC ? -EINVAL
-											 : 0;
+	return count + 1 < (has_dest(op) ? 4 : 3) && op->kind != FSX_FSYNC ? -EINVAL : 0;
 }
 
 int fsx_op_parse(const char *line, struct fsx_op *ret_op)

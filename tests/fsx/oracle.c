@@ -97,6 +97,7 @@ void fsx_oracle_apply(struct fsx_oracle *oracle, const struct fsx_op *op, const 
 		insert(oracle, op->start, op->len);
 		break;
 	case FSX_COPY_RANGE:
+	case FSX_CLONE_RANGE:
 		grow(oracle, op->dest + op->len);
 		memmove(oracle->bytes + op->dest, oracle->bytes + op->start, op->len);
 		break;

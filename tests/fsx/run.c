@@ -200,6 +200,13 @@ static int do_copy(struct run *run, const struct fsx_op *op)
 	return 0;
 }
 
+static int do_clone(struct run *run, const struct fsx_op *op)
+{
+	int err = run->target->ops->clone(run->target, run->handle, op->start, op->dest, op->len);
+
+	return err ? fail_errno(run, "clone_range", err) : 0;
+}
+
 static int do_op(struct run *run, const struct fsx_op *op)
 {
 	int err;
@@ -218,6 +225,8 @@ static int do_op(struct run *run, const struct fsx_op *op)
 		return err ? fail_errno(run, "truncate", err) : 0;
 	case FSX_COPY_RANGE:
 		return do_copy(run, op);
+	case FSX_CLONE_RANGE:
+		return do_clone(run, op);
 	case FSX_FSYNC:
 		err = run->target->ops->fsync(run->target, run->handle);
 		return err ? fail_errno(run, "fsync", err) : 0;
@@ -276,7 +285,8 @@ static int reopen(struct run *run)
 static bool wants_print(const struct run *run, const struct fsx_op *op)
 {
 	const struct fsx_run_config *config = run->config;
-	uint64_t at = op->kind == FSX_COPY_RANGE ? op->dest : op->start;
+	bool dest = op->kind == FSX_COPY_RANGE || op->kind == FSX_CLONE_RANGE;
+	uint64_t at = dest ? op->dest : op->start;
 
 	if (config->quiet)
 		return false;
@@ -331,6 +341,7 @@ static bool fits(const struct run *run, const struct fsx_op *op)
 	case FSX_MAPREAD:
 		return op->start + op->len <= size;
 	case FSX_COPY_RANGE:
+	case FSX_CLONE_RANGE:
 		return op->start + op->len <= size && op->dest <= room &&
 		       op->len <= room - op->dest;
 	case FSX_COLLAPSE_RANGE:
@@ -455,6 +466,12 @@ int fsx_probe(struct fsx_target *target, uint32_t kinds, uint32_t *ret_kinds)
 		kinds &= ~(1U << FSX_COPY_RANGE);
 	else if (copied < 0)
 		return copied;
+	err = ops->clone ? ops->clone(target, 0, 0, 8192, 4096) : -EOPNOTSUPP;
+	if (err == -EOPNOTSUPP || err == -ENOSYS || err == -EXDEV || err == -EINVAL ||
+	    err == -ENOTTY)
+		kinds &= ~(1U << FSX_CLONE_RANGE);
+	else if (err)
+		return err;
 	if (!ops->mapread)
 		kinds &= ~(1U << FSX_MAPREAD);
 	if (!ops->mapwrite)

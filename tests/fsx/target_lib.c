@@ -329,6 +329,19 @@ static ssize_t lib_copy(struct fsx_target *target, unsigned handle, uint64_t fro
 	return err ? err : (ssize_t)call.count;
 }
 
+static int lib_clone(struct fsx_target *target, unsigned handle, uint64_t from, uint64_t to,
+		     size_t len)
+{
+	struct lib_target *lib = of(target);
+	struct netfs_call call;
+	struct pending pending;
+
+	call_start(&call, &pending);
+	netfs_clone_range(lib->files[target->handles - 1 - handle], from, lib->files[handle], to,
+			  len, &call);
+	return call_finish(lib, &pending);
+}
+
 /* Sometimes followed by another hint, which must not be seen in what is read. */
 static void lib_drop(struct fsx_target *target, unsigned handle)
 {
@@ -387,6 +400,7 @@ static const struct fsx_target_ops lib_ops = {
 	.truncate = lib_truncate,
 	.fallocate = lib_fallocate,
 	.copy = lib_copy,
+	.clone = lib_clone,
 	.fsync = lib_fsync,
 	.drop = lib_drop,
 	.size = lib_size,

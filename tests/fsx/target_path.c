@@ -9,9 +9,11 @@
 #include <aio.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -199,6 +201,15 @@ static ssize_t path_copy(struct fsx_target *target, unsigned handle, uint64_t fr
 	return done < 0 ? -errno : done;
 }
 
+static int path_clone(struct fsx_target *target, unsigned handle, uint64_t from, uint64_t to,
+		      size_t len)
+{
+	struct path_target *path = of(target);
+	struct file_clone_range range = {path->fds[target->handles - 1 - handle], from, len, to};
+
+	return ioctl(path->fds[handle], FICLONERANGE, &range) < 0 ? -errno : 0;
+}
+
 static int path_fsync(struct fsx_target *target, unsigned handle)
 {
 	return fsync(of(target)->fds[handle]) < 0 ? -errno : 0;
@@ -255,6 +266,7 @@ static const struct fsx_target_ops path_ops = {
 	.truncate = path_truncate,
 	.fallocate = path_fallocate,
 	.copy = path_copy,
+	.clone = path_clone,
 	.fsync = path_fsync,
 	.size = path_size,
 	.drop = path_drop,

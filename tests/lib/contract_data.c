@@ -261,6 +261,40 @@ static void ranges_are_copied(struct contract *c)
 	close_file(c, "to", b, to);
 }
 
+static int share(struct contract *c, struct netfs_handle *from, uint64_t from_start,
+		 struct netfs_handle *to, uint64_t to_start, uint64_t len)
+{
+	struct c_call *call = c_call(c);
+
+	c->ops->clone_range(from, from_start, to, to_start, len, &call->op);
+	return c_wait(call);
+}
+
+/* Where the server cannot it says so, and has changed nothing. */
+static void ranges_are_cloned(struct contract *c)
+{
+	struct netfs_handle *from, *to;
+	struct netfs_node *a, *b;
+	char buf[16384], want[16384];
+	int err;
+
+	if (!c->ops->clone_range)
+		return;
+	memset(want, 'c', sizeof(want));
+	assert_int_equal(c_create(c, c->home, "from", O_RDWR, &a, &from), 0);
+	assert_int_equal(c_create(c, c->home, "to", O_RDWR, &b, &to), 0);
+	assert_int_equal(c_write(c, from, 0, want, 8192), 8192);
+	assert_int_equal(c_write(c, to, 0, want, 100), 100);
+	assert_true(share(c, from, 0, to, 0, 12288) < 0);
+	err = share(c, from, 0, to, 4096, 8192);
+	assert_true(!err || err == -EOPNOTSUPP || err == -EXDEV || err == -EINVAL);
+	memset(want + 100, 0, 4096 - 100);
+	assert_int_equal(c_read(c, to, 0, buf, sizeof(buf)), err ? 100 : 12288);
+	assert_memory_equal(buf, want, err ? 100 : 12288);
+	close_file(c, "from", a, from);
+	close_file(c, "to", b, to);
+}
+
 static int64_t seek(struct contract *c, struct netfs_handle *handle, uint64_t start, int whence)
 {
 	struct c_call *call = c_call(c);
@@ -302,6 +336,7 @@ void contract_data(struct contract *c)
 	writes_are_made_durable(c);
 	space_is_allocated(c);
 	ranges_are_copied(c);
+	ranges_are_cloned(c);
 	data_is_found(c);
 }
 

@@ -372,6 +372,18 @@ static void dir_copy_range(struct netfs_handle *from, uint64_t from_start, struc
 					  .len = len});
 }
 
+static void dir_clone_range(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
+			    uint64_t to_start, uint64_t len, struct netfs_op *op)
+{
+	netfs_dir_start(from->be, op,
+			&(struct dir_req){.run = netfs_dir_run_clone_range,
+					  .handle = netfs_dir_handle(from),
+					  .start = from_start,
+					  .to = netfs_dir_handle(to),
+					  .to_start = to_start,
+					  .len = len});
+}
+
 static void dir_seek(struct netfs_handle *handle, uint64_t start, int whence, struct netfs_op *op)
 {
 	netfs_dir_start(handle->be, op,
@@ -471,6 +483,7 @@ const struct netfs_be_ops netfs_dir_ops = {
 	.fsync = netfs_dir_fsync,
 	.fallocate = dir_fallocate,
 	.copy_range = dir_copy_range,
+	.clone_range = dir_clone_range,
 	.seek = dir_seek,
 	.statfs = dir_statfs,
 	.getxattr = dir_getxattr,

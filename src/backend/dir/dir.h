@@ -228,6 +228,7 @@ int netfs_dir_run_open(struct dir_req *req);
 int netfs_dir_run_readdir(struct dir_req *req);
 int netfs_dir_run_fallocate(struct dir_req *req);
 int netfs_dir_run_copy_range(struct dir_req *req);
+int netfs_dir_run_clone_range(struct dir_req *req);
 int netfs_dir_run_seek(struct dir_req *req);
 /* Makes fd, which is consumed also on failure, a handle in op->handle. */
 int netfs_dir_give_handle(struct dir_node *node, int fd, uint32_t flags, struct netfs_op *op);

@@ -357,6 +357,16 @@ int netfs_dir_run_copy_range(struct dir_req *req)
 	return 0;
 }
 
+int netfs_dir_run_clone_range(struct dir_req *req)
+{
+	int err = drawn_error(req);
+
+	if (err)
+		return err;
+	return netfs_hostfs_clone_range(req->handle->fd, req->start, req->to->fd, req->to_start,
+					req->len);
+}
+
 int netfs_dir_run_seek(struct dir_req *req)
 {
 	int64_t at;

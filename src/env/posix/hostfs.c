@@ -12,10 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -286,6 +288,18 @@ ssize_t netfs_hostfs_copy_range(int from, uint64_t from_start, int to, uint64_t 
 	if (from_start > INT64_MAX || to_start > INT64_MAX)
 		return -EFBIG;
 	return RETRY(copy_file_range(from, &in, to, &out, len, 0));
+}
+
+int netfs_hostfs_clone_range(int from, uint64_t from_start, int to, uint64_t to_start, uint64_t len)
+{
+	struct file_clone_range range = {from, from_start, len, to_start};
+	int err;
+
+	if (from_start > INT64_MAX || to_start > INT64_MAX || len > INT64_MAX)
+		return -EFBIG;
+	err = RETRY(ioctl(to, FICLONERANGE, &range));
+	/* Not every file system knows the question. */
+	return err == -ENOTTY ? -EOPNOTSUPP : err;
 }
 
 int64_t netfs_hostfs_seek(int fd, uint64_t start, int whence)

@@ -174,11 +174,15 @@ static void data_calls_of_files(void **state)
 	int fd = netfs_hostfs_open(dir_fd, "data", O_CREAT | O_RDWR, 0600);
 	int to = netfs_hostfs_open(dir_fd, "copy", O_CREAT | O_RDWR, 0600);
 	char buf[8] = {0};
+	int n;
 
 	assert_int_equal(write(fd, "contents", 8), 8);
 	assert_int_equal(netfs_hostfs_copy_range(fd, 0, to, 4, 8), 8);
 	assert_int_equal(pread(to, buf, 8, 4), 8);
 	assert_memory_equal(buf, "contents", 8);
+	assert_int_equal(netfs_hostfs_clone_range(fd, UINT64_MAX, to, 0, 8), -EFBIG);
+	n = netfs_hostfs_clone_range(fd, 0, to, 0, 8);
+	assert_true(n == 0 || n == -EOPNOTSUPP || n == -EINVAL);
 	assert_int_equal(netfs_hostfs_fallocate(fd, 0, 0, 10000), 0);
 	assert_int_equal(stat_of(fd, "").st_size, 10000);
 	assert_int_equal(netfs_hostfs_fallocate(fd, 0, UINT64_MAX, 1), -EFBIG);

@@ -448,6 +448,7 @@ const struct netfs_be_ops double_ops = {
 	.fallocate = double_fallocate,
 	.copy_range = double_copy_range,
 	.seek = double_seek,
+	.clone_range = double_clone_range,
 };
 
 /* ------------------------------------------------------------- controls */

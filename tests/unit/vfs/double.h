@@ -55,6 +55,8 @@ void double_fail_opens(int err);
 /* What fallocate, copy_range and seek answer from now on; done: the server has done
  * it all the same.  0: they work. */
 void double_fail_ranges(int err, bool done);
+/* Clones work; otherwise -EOPNOTSUPP, as from the start. */
+void double_allow_clones(bool allow);
 /* A copy moves at most so many bytes; 0: all. */
 void double_limit_copies(uint64_t most);
 /* Refused slices may be offered again. */
@@ -67,6 +69,8 @@ void double_fallocate(struct netfs_handle *handle, uint32_t mode, uint64_t start
 void double_copy_range(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
 		       uint64_t to_start, uint64_t len, struct netfs_op *op);
 void double_seek(struct netfs_handle *handle, uint64_t start, int whence, struct netfs_op *op);
+void double_clone_range(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
+			uint64_t to_start, uint64_t len, struct netfs_op *op);
 /* Nodes and handles alive over all mounts. */
 int double_nodes(void);
 

@@ -25,11 +25,17 @@ struct content {
 static int range_error;
 static bool done_all_the_same;
 static uint64_t copy_limit;
+static bool clones;
 
 void double_fail_ranges(int err, bool done)
 {
 	range_error = err;
 	done_all_the_same = done;
+}
+
+void double_allow_clones(bool allow)
+{
+	clones = allow;
 }
 
 void double_limit_copies(uint64_t most)
@@ -201,4 +207,18 @@ void double_seek(struct netfs_handle *handle, uint64_t start, int whence, struct
 	free(content);
 	op->offset = start;
 	op->done(op, err);
+}
+
+void double_clone_range(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
+			uint64_t to_start, uint64_t len, struct netfs_op *op)
+{
+	double_note("clone");
+	if (!clones)
+		op->done(op, -EOPNOTSUPP);
+	else if (range_error && !done_all_the_same)
+		op->done(op, range_error);
+	else if (range_error)
+		double_copy_range(from, from_start, to, to_start, len, op);
+	else
+		netfs_mem_ops.clone_range(from, from_start, to, to_start, len, op);
 }

@@ -486,6 +486,139 @@ static void a_failed_copy_leaves_no_stale_bytes(void **unused)
 	world_stop(&world);
 }
 
+/* --------------------------------------------------------------- clones */
+
+static int share(struct model *from, uint64_t start, struct model *to, uint64_t start_to,
+		 uint64_t len)
+{
+	struct netfs_call call;
+
+	netfs_call_init(&call, NULL);
+	netfs_clone_range(from->file, start, to->file, start_to, len, &call);
+	return netfs_call_wait(&call);
+}
+
+/* Both files are sent first, the target's old bytes are forgotten, its size
+ * grows, and what was known to be zero in it is not any more. */
+static void a_clone_meets_unsent_data_at_both_ends(void **unused)
+{
+	world_start(&world, &double_ops, "");
+	double_allow_clones(true);
+	for (int how = CLEAN; how <= DIRTY_ACROSS; how++) {
+		struct model from, to;
+
+		model_start(&from, "from");
+		model_start(&to, "to");
+		prepare(&from, how);
+		prepare(&to, how);
+		assert_int_equal(resize(&to, 60000), 0);
+		to.size = 60000;
+		check_ours(&to);
+		double_log_clear();
+		assert_int_equal(share(&from, 100, &to, 35000, from.size - 100), 0);
+		assert_int_equal(double_logged("clone"), 1);
+		assert_int_equal(double_logged("copy"), 0);
+		model_copy(&from, 100, &to, 35000, from.size - 100);
+		check(&to);
+		check(&from);
+		/* Without a length: to the end. */
+		assert_int_equal(share(&from, 4096, &to, 100, 0), 0);
+		model_copy(&from, 4096, &to, 100, from.size - 4096);
+		check(&to);
+		/* Sharing is not seen: a change of one is none of the other. */
+		put(&from, 4096, 3);
+		check(&from);
+		check(&to);
+		model_stop(&from);
+		model_stop(&to);
+		assert_int_equal(w_unlink(world.root, "from"), 0);
+		assert_int_equal(w_unlink(world.root, "to"), 0);
+	}
+	double_allow_clones(false);
+	world_stop(&world);
+}
+
+static void a_copy_is_a_clone_where_the_server_can(void **unused)
+{
+	struct model from, to;
+	uint64_t count;
+
+	world_start(&world, &double_ops, "");
+	model_start(&from, "from");
+	model_start(&to, "to");
+	put(&from, 0, 9000);
+	put(&to, 0, 100);
+	double_log_clear();
+	assert_int_equal(copy(&from, 0, &to, 50, 1000, &count), 0);
+	assert_int_equal(count, 1000);
+	assert_int_equal(double_logged("copy"), 1);
+	model_copy(&from, 0, &to, 50, 1000);
+	double_allow_clones(true);
+	double_log_clear();
+	assert_int_equal(copy(&from, 8000, &to, 500, 5000, &count), 0);
+	assert_int_equal(count, 1000);
+	assert_int_equal(double_logged("copy"), 0);
+	model_copy(&from, 8000, &to, 500, 1000);
+	check(&to);
+	double_allow_clones(false);
+	model_stop(&from);
+	model_stop(&to);
+	world_stop(&world);
+}
+
+static void a_failed_clone_leaves_no_stale_bytes(void **unused)
+{
+	world_start(&world, &double_ops, "");
+	double_allow_clones(true);
+	for (int done = 0; done < 2; done++) {
+		struct model from, to;
+
+		model_start(&from, "from");
+		model_start(&to, "to");
+		prepare(&from, CLEAN);
+		prepare(&to, DIRTY_ACROSS);
+		double_fail_ranges(-EIO, done);
+		assert_int_equal(share(&from, 0, &to, 5000, 6000), -EIO);
+		double_fail_ranges(0, false);
+		if (done)
+			model_copy(&from, 0, &to, 5000, 6000);
+		check(&to);
+		model_stop(&from);
+		model_stop(&to);
+		assert_int_equal(w_unlink(world.root, "from"), 0);
+		assert_int_equal(w_unlink(world.root, "to"), 0);
+	}
+	double_allow_clones(false);
+	world_stop(&world);
+}
+
+static void wrong_clones_are_refused(void **unused)
+{
+	struct model a, b;
+
+	world_start(&world, &double_ops, "");
+	model_start(&a, "a");
+	model_start(&b, "b");
+	put(&a, 0, 9000);
+	put(&b, 0, 9000);
+	assert_int_equal(share(&a, 0, &b, 0, 9000), -EOPNOTSUPP);
+	double_allow_clones(true);
+	double_log_clear();
+	assert_int_equal(share(&a, 0, &b, 0, 9001), -EINVAL);
+	assert_int_equal(share(&a, 10000, &b, 0, 1), -EINVAL);
+	assert_int_equal(share(&a, 0, &a, 100, 200), -EINVAL);
+	assert_int_equal(share(&a, 0, &a, 100, 0), -EINVAL);
+	assert_int_equal(share(&a, 9000, &b, 0, 0), 0);
+	assert_int_equal(share(&a, 0, &b, INT64_MAX - 10, 0), -EFBIG);
+	assert_int_equal(double_logged("clone"), 0);
+	double_allow_clones(false);
+	check(&a);
+	check(&b);
+	model_stop(&a);
+	model_stop(&b);
+	world_stop(&world);
+}
+
 static void wrong_copies_are_refused(void **unused)
 {
 	struct model a, b;
@@ -594,6 +727,10 @@ int main(void)
 		cmocka_unit_test(wrong_copies_are_refused),
 		cmocka_unit_test(unsent_data_is_no_hole),
 		cmocka_unit_test(a_file_whose_holes_are_unknown_is_data),
+		cmocka_unit_test(a_clone_meets_unsent_data_at_both_ends),
+		cmocka_unit_test(a_copy_is_a_clone_where_the_server_can),
+		cmocka_unit_test(a_failed_clone_leaves_no_stale_bytes),
+		cmocka_unit_test(wrong_clones_are_refused),
 	};
 
 	return t_run(tests, NULL, NULL);
