@@ -324,7 +324,7 @@ struct netfs_io {
 	size_t len;
 
 	/* The library's, from the call to done() (or netfs_io_end()). */
-	void *priv[24];
+	void *priv[26];
 };
 
 void netfs_read(struct netfs_file *file, struct netfs_io *io);

@@ -105,7 +105,7 @@ static bool settled(const struct netfs_folio *folio, uint64_t from, uint64_t to)
 static void plan_seg(const struct netfs_request *req, struct netfs_seg *seg, uint64_t before)
 {
 	/* An encrypted segment has whole blocks, and no ciphertext around it. */
-	bool grow = req->origin == NETFS_ORIGIN_WRITEBACK && !req->frozen && !req->inode->crypt;
+	bool grow = netfs_request_uploads(req) && !req->frozen && !req->inode->crypt;
 	uint64_t from = round_down(seg->from), to = granule_end(req->inode, seg->to - 1);
 
 	if (from < before)
@@ -133,7 +133,7 @@ void netfs_cache_plan(struct netfs_request *req, struct netfs_stream *stream)
 	for (unsigned i = 0; i < req->nsegs; i++) {
 		struct netfs_seg *seg = &req->segs[i];
 
-		if (req->origin == NETFS_ORIGIN_WRITEBACK)
+		if (netfs_request_uploads(req))
 			netfs_cache_forget(inode, seg->from, seg->to);
 		plan_seg(req, seg, before);
 		before = seg->cache_to;

@@ -189,7 +189,7 @@ void netfs_request_advance(struct netfs_request *req)
 	unsigned first = req->collect_seg;
 
 	while (req->collect_seg < req->nsegs && passed(req, &req->segs[req->collect_seg])) {
-		if (req->origin == NETFS_ORIGIN_WRITEBACK)
+		if (netfs_request_uploads(req))
 			netfs_write_drop_stale(req->segs[req->collect_seg].folio);
 		netfs_request_drop_seg(req);
 	}
@@ -306,14 +306,14 @@ static void finish(struct netfs_request *req, struct netfs_news *news)
 	req->finished = true;
 	req->reissue = false;
 	let_go(req, news);
-	if (req->origin == NETFS_ORIGIN_WRITEBACK)
+	if (netfs_request_uploads(req))
 		inode->uploads--;
 	else if (!netfs_request_writes(req))
 		inode->downloads--;
 	netfs_list_remove(&req->link);
 	if (req->io)
 		netfs_list_push_back(&news->direct, &req->link);
-	if (req->origin == NETFS_ORIGIN_WRITEBACK)
+	if (netfs_request_uploads(req))
 		netfs_write_finish(req, news);
 	else if (req->origin == NETFS_ORIGIN_COPY)
 		netfs_cache_copied(req);

@@ -13,6 +13,8 @@
 #include <env/timer.h>
 #include <obs/stats.h>
 
+struct netfs_through;
+
 /* Groups that are not durable yet at once. */
 #define NETFS_GROUPS_MAX 64u
 
@@ -227,13 +229,36 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 void netfs_inode_forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end);
 /* As that, at once, for a range of which nothing is dirty or under upload. */
 void netfs_inode_forget_flushed(struct netfs_inode *inode, uint64_t start, uint64_t end);
-/* write.c: what follows a write: durability, counting, completion. */
+/* write.c: what follows a write: counting, completion. */
 void netfs_write_finish_io(struct netfs_io *io, ssize_t result);
+/* The copy of a buffered write, once nothing is in its way.  No lock. */
+void netfs_write_enter(struct netfs_io *io);
+
+/* write_through.c: writes that must be durable. */
+
+/* What such a write needs later, let go by netfs_io_complete().  -ENOMEM. */
+int netfs_through_new(struct netfs_io *io);
+/* Sends what is dirty in its range and waits, then enters.  No lock. */
+void netfs_through_start(struct netfs_io *io);
+/* Its bytes are in the folios, result of them: sends them and waits.  Under the
+ * inode's mutex; io may end as soon as news is told. */
+void netfs_through_send(struct netfs_io *io, size_t result, struct netfs_news *news);
+/* The server has them: makes them durable.  No lock. */
+void netfs_through_sync(struct netfs_io *io, ssize_t result);
+/* Calls that off.  Drops the inode's mutex. */
+void netfs_through_cancel(struct netfs_io *io);
+/* NULL is allowed. */
+void netfs_through_put(struct netfs_through *through);
 
 /* writeback.c */
 
 /* Sends what ought to be sent now.  Under the inode's mutex. */
 void netfs_upload_some(struct netfs_inode *inode, struct netfs_news *news);
+/* Sends the bytes of range, all of them dirty, in requests of their own.  Those
+ * that have to wait for others of their folios, or for an older group, are left
+ * dirty.  Uses up a reference to handle.  Under the inode's mutex. */
+void netfs_upload_through(struct netfs_inode *inode, struct netfs_handle *handle,
+			  const struct netfs_range *range, struct netfs_news *news);
 /* Dirty bytes came or went: keeps the list of dirty files, sends for flushes,
  * and posts the upload where there is enough.  Under the inode's mutex. */
 void netfs_upload_consider(struct netfs_inode *inode, struct netfs_news *news);

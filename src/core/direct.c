@@ -361,6 +361,8 @@ void netfs_core_io_cancel(struct netfs_inode *inode, struct netfs_io *io)
 		netfs_inode_flush_cancel(inode, flush);
 	} else if (state->req) {
 		cancel_request(inode, state->req);
+	} else if (state->syncing) {
+		netfs_through_cancel(io);
 	} else {
 		netfs_mutex_unlock(&inode->mutex);
 	}

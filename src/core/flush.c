@@ -57,7 +57,7 @@ static int add_uploading(struct netfs_inode *inode, struct netfs_completion *don
 		struct netfs_request *req = netfs_container_of(link, struct netfs_request, link);
 		uint64_t settled = req->stream[NETFS_STREAM_SERVER].collected_to;
 
-		if (req->origin != NETFS_ORIGIN_WRITEBACK)
+		if (!netfs_request_uploads(req))
 			continue;
 		for (unsigned i = req->collect_seg; i < req->nsegs; i++) {
 			uint64_t from = req->segs[i].from;
@@ -90,6 +90,7 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 		done->err = add_dirty(inode, done, &clip);
 	if (!done->err && inode->nfrozen)
 		done->err = netfs_frozen_each(inode, &clip, add_clipped, done);
+	done->sent = done->todo.count == 0;
 	if (!done->err && inode->uploading)
 		done->err = add_uploading(inode, done, &clip);
 	if (done->err || netfs_ranges_empty(&done->todo)) {
@@ -99,9 +100,11 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 	netfs_count(inode->core->stats, flush_calls);
 	netfs_trace_file(flush_begin, inode, start, end, netfs_ranges_count(&done->todo));
 	netfs_list_push_back(&inode->flushers, &done->link);
-	inode->upload_all = true;
 	if (done->locked)
 		inode->upload_locked = true;
+	if (done->sent && !atomic_load_explicit(&inode->core->aborted, memory_order_acquire))
+		return;
+	inode->upload_all = true;
 	if (netfs_groups_wait(inode->core)) {
 		/* What is older has to go first, wherever it is. */
 		atomic_store(&inode->core->group_error, 0);

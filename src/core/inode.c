@@ -353,5 +353,6 @@ bool netfs_io_enter(struct netfs_io *io, enum netfs_gate_class class)
 void netfs_io_complete(struct netfs_io *io, ssize_t result)
 {
 	netfs_assert_nothing_held();
+	netfs_through_put(netfs_io_state(io)->through);
 	io->done(io, result);
 }

@@ -15,6 +15,7 @@ struct netfs_completion;
 struct netfs_inode;
 struct netfs_opener;
 struct netfs_request;
+struct netfs_through;
 
 #define NETFS_LENT_INLINE 8
 
@@ -32,11 +33,13 @@ struct netfs_io_state {
 	uint64_t end; /* o: where it ends */
 	struct netfs_request *req; /* f: of direct I/O, for cancellation */
 	struct netfs_completion *flush; /* f: what it waits for first, or last */
+	struct netfs_through *through; /* I: of a write that must be durable */
 	int error; /* f: why a part could not be had */
 	bool cancelled; /* f */
 	bool waited; /* o: for a download */
 	bool gathered; /* o: iov[0] is memory of ours */
 	bool write; /* I */
+	bool syncing; /* f: the back end makes it durable */
 	uint16_t iov_room; /* I: a lent read: pieces the caller has room for */
 	uint16_t lent_room; /* o */
 	uint16_t nlent; /* o: blocks lent */

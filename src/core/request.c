@@ -91,7 +91,7 @@ struct netfs_request *netfs_request_new(struct netfs_inode *inode, enum netfs_or
 	enter_living(req);
 	inode->nrequests++;
 	atomic_fetch_add_explicit(&core->requests, 1, memory_order_relaxed);
-	if (origin == NETFS_ORIGIN_WRITEBACK)
+	if (netfs_request_uploads(req))
 		inode->uploads++;
 	else if (!netfs_request_writes(req))
 		inode->downloads++;
@@ -145,6 +145,10 @@ static void note_sealed(const struct netfs_request *req)
 		netfs_count(stats, writeback_requests);
 		netfs_trace_request(write_back, req, req->nsegs);
 		break;
+	case NETFS_ORIGIN_WRITETHROUGH:
+		netfs_count(stats, writethrough_requests);
+		netfs_trace_request(write_through, req, 0);
+		break;
 	case NETFS_ORIGIN_DIRECT_READ:
 		netfs_trace_request(read_direct, req, 0);
 		break;
@@ -168,7 +172,7 @@ void netfs_request_seal(struct netfs_request *req, uint64_t start, uint64_t end)
 	server->issued_to = server->collected_to = start;
 	server->end = end;
 	req->arrived_to = req->clear_to = start;
-	if (req->origin == NETFS_ORIGIN_WRITEBACK || req->origin == NETFS_ORIGIN_COPY)
+	if (netfs_request_uploads(req) || req->origin == NETFS_ORIGIN_COPY)
 		netfs_cache_plan(req, cache);
 	note_sealed(req);
 }
@@ -187,7 +191,7 @@ void netfs_request_abandon(struct netfs_request *req, struct netfs_news *news)
 	netfs_assert(req->nsegs == 0 && !req->io);
 	req->finished = true;
 	netfs_list_remove(&req->link);
-	if (req->origin == NETFS_ORIGIN_WRITEBACK)
+	if (netfs_request_uploads(req))
 		req->inode->uploads--;
 	else if (!netfs_request_writes(req))
 		req->inode->downloads--;

@@ -41,6 +41,7 @@ struct netfs_request;
 	X(READ, "RP") /* somebody waits for it */                                                  \
 	X(READAHEAD, "RA")                                                                         \
 	X(WRITEBACK, "WB")                                                                         \
+	X(WRITETHROUGH, "WT") /* the bytes of a write that wants to be durable */                  \
 	X(DIRECT_READ, "DR")                                                                       \
 	X(DIRECT_WRITE, "DW")                                                                      \
 	X(COPY, "2C") /* what was downloaded, for the cache alone */
@@ -192,9 +193,15 @@ struct netfs_request {
 	struct netfs_task crypt_task;
 };
 
+/* Does it send dirty bytes of folios? */
+static inline bool netfs_request_uploads(const struct netfs_request *req)
+{
+	return req->origin == NETFS_ORIGIN_WRITEBACK || req->origin == NETFS_ORIGIN_WRITETHROUGH;
+}
+
 static inline bool netfs_request_writes(const struct netfs_request *req)
 {
-	return req->origin == NETFS_ORIGIN_WRITEBACK || req->origin == NETFS_ORIGIN_DIRECT_WRITE ||
+	return netfs_request_uploads(req) || req->origin == NETFS_ORIGIN_DIRECT_WRITE ||
 	       req->origin == NETFS_ORIGIN_COPY;
 }
 

@@ -3,9 +3,9 @@
  * Buffered writes: the caller's side.
  *
  *	room under the dirty limit? -> gate -> copy, folio by folio -> out
- *	       no: wait                          |
- *	                                         +-> O_DSYNC: flush the range,
- *	                                             make it durable, then out
+ *	       no: wait
+ *
+ * One that must be durable goes another way around this: write_through.c.
  *
  * A write never reads first and never waits for an upload: each byte knows for
  * itself whether it is valid and whether it is dirty, and bytes somebody else
@@ -170,7 +170,7 @@ static ssize_t write_locked(struct netfs_io *io)
 	return pos - io->start;
 }
 
-/* ------------------------------------------------ durable at once */
+/* -------------------------------------- encrypted: durable by a flush */
 
 /* What follows a write that must be durable; lives until it is told. */
 struct durable {
@@ -232,6 +232,10 @@ void netfs_write_finish_io(struct netfs_io *io, ssize_t result)
 
 	if (result > 0)
 		netfs_count_n(state->inode->core->stats, write_bytes, result);
+	if (result > 0 && state->through) {
+		netfs_through_sync(io, result);
+		return;
+	}
 	if (result <= 0 || !(must_be_durable(io) || must_arrive(io))) {
 		netfs_io_complete(io, result);
 		return;
@@ -257,18 +261,25 @@ void netfs_write_finish_io(struct netfs_io *io, ssize_t result)
 
 static void run_locked(struct netfs_io *io)
 {
-	struct netfs_inode *inode = netfs_io_state(io)->inode;
+	struct netfs_io_state *state = netfs_io_state(io);
+	struct netfs_inode *inode = state->inode;
 	struct netfs_news news;
+	bool through;
 	ssize_t result;
 
 	netfs_news_init(&news);
-	result = write_locked(io);
+	result = state->cancelled ? -EINTR : write_locked(io);
+	through = result > 0 && state->through;
+	if (through)
+		netfs_through_send(io, result, &news);
 	if (result > 0)
 		netfs_upload_consider(inode, &news);
 	netfs_gate_leave(&inode->gate, &news.admitted);
 	netfs_inode_settle(inode, &news);
 	netfs_news_unlock(&news, inode);
-	netfs_write_finish_io(io, result);
+	/* One that is to be durable may have ended and be gone. */
+	if (!through)
+		netfs_write_finish_io(io, result);
 }
 
 static void admitted(struct netfs_gate_wait *wait)
@@ -310,6 +321,14 @@ static void start(struct netfs_io *io)
 	}
 	if (netfs_budget_throttle(inode->core->budget, io))
 		return;
+	if (state->through)
+		netfs_through_start(io);
+	else
+		netfs_write_enter(io);
+}
+
+void netfs_write_enter(struct netfs_io *io)
+{
 	if (netfs_io_enter(io, NETFS_GATE_BUFFERED))
 		run_locked(io);
 }
@@ -341,6 +360,11 @@ void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener, st
 	}
 	if ((io->flags & NETFS_IO_NOWAIT) && (must_be_durable(io) || must_arrive(io))) {
 		netfs_io_complete(io, -EAGAIN);
+		return;
+	}
+	/* Blocks that are encrypted may need reading first: a flush does that. */
+	if (!inode->crypt && must_be_durable(io) && netfs_through_new(io)) {
+		netfs_io_complete(io, -ENOMEM);
 		return;
 	}
 	if (!inode->crypt &&

@@ -54,6 +54,23 @@ static void advance_flushers(struct netfs_request *req, struct netfs_folio *foli
 			if (gap.from < gap.to && netfs_ranges_remove(&done->todo, gap.from, gap.to))
 				done->err = -ENOMEM;
 		}
+		/* Newer bytes than those that arrived. */
+		if (netfs_ranges_overlaps(&done->todo, from, to))
+			done->sent = false;
+	}
+}
+
+/* The bytes are not on their way any more. */
+static void unsend(struct netfs_inode *inode, uint64_t from, uint64_t to)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &inode->flushers) {
+		struct netfs_completion *done =
+			netfs_container_of(link, struct netfs_completion, link);
+
+		if (netfs_ranges_overlaps(&done->todo, from, to))
+			done->sent = false;
 	}
 }
 
@@ -68,6 +85,7 @@ static void returned(struct netfs_request *req, struct netfs_seg *seg, uint64_t 
 	int err;
 
 	inode->uploading -= to - from;
+	unsend(inode, from, to);
 	netfs_trace_folio(folio_redirty, folio, from, to, 0);
 	if (netfs_group_return(req, seg, from, to)) {
 		inode->dirty += to - from;

@@ -50,8 +50,8 @@ static bool sendable(const struct netfs_inode *inode, const struct netfs_folio *
 	return !(folio->start < inode->write_pos && inode->write_pos < netfs_folio_end(folio));
 }
 
-/* Moves a dirty range of folio, or the beginning of one, into the request.
- * -ENOMEM. */
+/* Moves range, which is dirty, into the request.  To cut a hole into a dirty
+ * range the set must have room.  -ENOMEM. */
 static int move_range(struct build *build, struct netfs_folio *folio, struct netfs_range range)
 {
 	struct netfs_inode *inode = build->inode;
@@ -166,6 +166,66 @@ static bool build_request(struct netfs_inode *inode, struct netfs_news *news)
 	return true;
 }
 
+/* A request for what comes next of a write.  -ENOMEM, with handle dropped. */
+static int through_begin(struct build *build, struct netfs_handle *handle)
+{
+	build->req = netfs_request_new(build->inode, NETFS_ORIGIN_WRITETHROUGH, handle);
+	if (build->req)
+		return 0;
+	netfs_handle_put(handle); /* the opener holds it too */
+	return -ENOMEM;
+}
+
+static void through_end(struct build *build, struct netfs_news *news)
+{
+	if (!build->req)
+		return;
+	if (build->req->nsegs) {
+		netfs_request_seal(build->req, build->first, build->last);
+		netfs_list_push_back(&news->issue, &build->req->issue);
+	} else {
+		netfs_request_abandon(build->req, news);
+	}
+	build->req = NULL;
+}
+
+static bool through_sendable(const struct netfs_inode *inode, struct netfs_folio *folio)
+{
+	if (folio->writeback || folio->frozen || !netfs_group_is_open(inode->core, folio->group))
+		return false;
+	/* For the hole that is cut, and for the bytes to come back. */
+	return netfs_ranges_reserve(&folio->dirty, 2) == 0;
+}
+
+void netfs_upload_through(struct netfs_inode *inode, struct netfs_handle *handle,
+			  const struct netfs_range *range, struct netfs_news *news)
+{
+	struct build build = {.inode = inode};
+	struct netfs_folio *folio = netfs_folio_index_next(&inode->folios, range->from);
+
+	for (; folio && folio->start < range->to;
+	     folio = netfs_folio_index_next(&inode->folios, netfs_folio_end(folio))) {
+		struct netfs_range part = {
+			.from = range->from > folio->start ? range->from : folio->start,
+			.to = range->to < netfs_folio_end(folio) ? range->to
+								 : netfs_folio_end(folio),
+		};
+
+		if (!through_sendable(inode, folio))
+			continue;
+		if (build.req && (full(&build) || build.req->group != folio->group))
+			through_end(&build, news);
+		if (!build.req && through_begin(&build, netfs_handle_get(handle)))
+			break;
+		if (move_range(&build, folio, part))
+			break;
+	}
+	through_end(&build, news);
+	/* What was refused does not count twice where it was written again. */
+	netfs_inode_unstick(inode, inode->dirty);
+	netfs_handle_put(handle);
+}
+
 static bool blocked(const struct netfs_inode *inode)
 {
 	return inode->gate.inside && inode->gate.class == NETFS_GATE_EXCLUSIVE &&
@@ -233,6 +293,18 @@ static void list_dirty(struct netfs_inode *inode)
 	netfs_mutex_unlock(&core->wb_mutex);
 }
 
+/* Does a flush wait for bytes that are not on their way? */
+static bool flush_wants(const struct netfs_inode *inode)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &inode->flushers) {
+		if (!netfs_container_of(link, struct netfs_completion, link)->sent)
+			return true;
+	}
+	return false;
+}
+
 void netfs_upload_consider(struct netfs_inode *inode, struct netfs_news *news)
 {
 	struct netfs_core *core = inode->core;
@@ -241,7 +313,7 @@ void netfs_upload_consider(struct netfs_inode *inode, struct netfs_news *news)
 		return;
 	if (!inode->listed_dirty)
 		list_dirty(inode);
-	if (!netfs_list_empty(&inode->flushers)) {
+	if (flush_wants(inode)) {
 		/* What was refused waits for the next flush or the age timer. */
 		inode->upload_all = inode->stuck == 0;
 		netfs_upload_some(inode, news);

@@ -22,7 +22,7 @@
 	X(read_single, "netfs_read", "READ-SNGL", NULL, "an object that is read whole")            \
 	X(read_expanded, "netfs_read", "EXPANDED", "by", "to the granule of cache or server")      \
 	X(write_back, "netfs_write", "WRITEBACK", "segs", "dirty ranges are sent")                 \
-	X(write_through, "netfs_write", "WRITETHRU", NULL, "sent while it is written")             \
+	X(write_through, "netfs_write", "WRITETHRU", NULL, "a write that must be durable")         \
 	X(write_direct, "netfs_write", "DIO-WRITE", NULL, "a write past the cache")                \
 	X(write_single, "netfs_write", "WB-SINGLE", NULL, "an object that is written whole")       \
 	X(write_cache, "netfs_write", "COPY2CACH", NULL, "what was read goes to the cache")

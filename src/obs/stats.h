@@ -35,6 +35,7 @@
 	X(write_copied, "folios copied because their upload was under way")                        \
 	X(write_durable, "writes that ended when they were durable")                               \
 	X(writeback_requests, "requests that send dirty ranges")                                   \
+	X(writethrough_requests, "requests that send what a durable write brought")                \
 	X(flush_calls, "waits for dirty ranges to arrive")                                         \
 	X(direct_reads, "reads past the cache")                                                    \
 	X(direct_writes, "writes past the cache")                                                  \
@@ -92,6 +93,7 @@
 	X(read_requests, "RF")                                                                     \
 	X(write_calls, "BW")                                                                       \
 	X(direct_writes, "DW")                                                                     \
+	X(writethrough_requests, "WT")                                                             \
 	X(writeback_requests, "WP")                                                                \
 	X(zero_fills, "ZR")                                                                        \
 	X(short_reads, "sh")                                                                       \
