@@ -48,6 +48,9 @@ void netfs_poller_kick(void);
 void netfs_poller_wait(uint64_t until_ns);
 /* events as for epoll_ctl(2).  0 or negative errno. */
 int netfs_poller_add(struct netfs_poll_source *source, int fd, uint32_t events);
+/* Watches for other events from now on; those that are there already are told.
+ * Lock held. */
+void netfs_poller_change_locked(const struct netfs_poll_source *source, int fd, uint32_t events);
 /* After it returned ready() does not run and will not be called. */
 void netfs_poller_remove(struct netfs_poll_source *source, int fd);
 

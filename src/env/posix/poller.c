@@ -172,6 +172,14 @@ out:
 	return err;
 }
 
+void netfs_poller_change_locked(const struct netfs_poll_source *source, int fd, uint32_t events)
+{
+	struct epoll_event event = {.events = events | EPOLLET, .data.u64 = source->key};
+	int failed = epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event);
+
+	netfs_assert(!failed);
+}
+
 void netfs_poller_remove(struct netfs_poll_source *source, int fd)
 {
 	netfs_exec_lock();

@@ -3,15 +3,25 @@
  * Stream sockets: moving bytes and ending.  How a connection comes to be is in
  * socket_connect.c.
  *
- * No lost and few needless wake-ups.  The poller hears of every edge on the
- * descriptor, also of those nobody waits for (data arriving reports "writable"
- * too).  recv() announces with want_read, before it asks the kernel, that it
- * would like to be told; it takes that back when it got something.  An edge
- * posts the task only if it can take want_read.  Data that comes after the
- * kernel said "nothing there" makes an edge that finds want_read set; data
- * that came before was returned.  An old edge may post once too often, never
- * too seldom.  send() and want_write are the same.  (want_* are sequentially
- * consistent; the partner of the store in recv() is the exchange in notify().)
+ * No lost and few needless wake-ups, reading.  The poller hears of every edge
+ * on the descriptor.  recv() announces with want_read, before it asks the
+ * kernel, that it would like to be told; it takes that back when it got
+ * something.  An edge posts the task only if it can take want_read.  Data that
+ * comes after the kernel said "nothing there" makes an edge that finds
+ * want_read set; data that came before was returned.  An old edge may post once
+ * too often, never too seldom.
+ *
+ * Less than was asked for is all there was.  recv() sets drained before it asks
+ * and takes it back where there may be more; an edge takes it back too.  While
+ * it stands the next recv() knows the answer.  An end that the kernel told in
+ * one edge with the last bytes has no edge of its own: from then on (hung_up)
+ * recv() always asks.  (All these are sequentially consistent; the partner of
+ * the store in recv() is the exchange in notify().)
+ *
+ * Writing.  A peer that reads what it was sent makes an edge each time, which
+ * is of no use while there is room.  So room is watched for only after send()
+ * was refused, until it comes: the change of the watch tells of room that came
+ * in between.
  *
  * Descriptors that are no sockets (a pair of pipes) know no MSG_NOSIGNAL and
  * no shutdown: writing blocks SIGPIPE for the moment of the call, and ended
@@ -36,13 +46,33 @@
 
 /* ------------------------------------------------------------- events */
 
+#define READ_EVENTS (EPOLLIN | EPOLLRDHUP)
+
+static void watch_room_locked(struct netfs_socket *socket, bool watch)
+{
+	uint32_t events = watch ? EPOLLOUT : 0;
+
+	socket->want_write = watch;
+	if (socket->rfd == socket->wfd)
+		netfs_poller_change_locked(&socket->both, socket->rfd, READ_EVENTS | events);
+	else
+		netfs_poller_change_locked(&socket->writing, socket->wfd, events);
+}
+
 static void notify(struct netfs_socket *socket, uint32_t events)
 {
 	bool end = events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP);
+	bool room = events & EPOLLOUT && socket->want_write;
 
+	if (end)
+		atomic_store(&socket->hung_up, true);
+	if (end || events & EPOLLIN)
+		atomic_store(&socket->drained, false);
 	if (end || (events & EPOLLIN && atomic_exchange(&socket->want_read, false)))
 		netfs_exec_post_locked(socket->readable);
-	if (end || (events & EPOLLOUT && atomic_exchange(&socket->want_write, false)))
+	if (room)
+		watch_room_locked(socket, false);
+	if (end || room)
 		netfs_exec_post_locked(socket->writable);
 }
 
@@ -66,11 +96,13 @@ int netfs_socket_watch_locked(struct netfs_socket *socket)
 	bool one = socket->rfd == socket->wfd;
 	int err;
 
+	/* An attempt to connect that ends is "room". */
+	socket->want_write = atomic_load(&socket->state) == SOCKET_CONNECTING;
 	err = netfs_poller_add(&socket->both, socket->rfd,
-			       EPOLLIN | EPOLLRDHUP | (one ? EPOLLOUT : 0));
+			       READ_EVENTS | (socket->want_write ? EPOLLOUT : 0));
 	if (err || one)
 		return err;
-	err = netfs_poller_add(&socket->writing, socket->wfd, EPOLLOUT);
+	err = netfs_poller_add(&socket->writing, socket->wfd, 0);
 	if (err)
 		netfs_poller_remove(&socket->both, socket->rfd);
 	return err;
@@ -232,17 +264,18 @@ int netfs_socket_open(const struct netfs_socket_address *address, struct netfs_t
 		return -ENOMEM;
 	socket->readable = readable;
 	socket->writable = writable;
+	/* An end that is there already posts the tasks from within take_fds(). */
+	*ret_socket = socket;
 	if (address->kind != NETFS_SOCKET_FD) {
-		*ret_socket = socket;
 		netfs_socket_connect_start(socket);
 		return 0;
 	}
 	err = take_fds(socket, address);
 	if (err) {
+		*ret_socket = NULL;
 		netfs_socket_put(socket);
 		return err;
 	}
-	*ret_socket = socket;
 	post_both(socket);
 	return 0;
 }
@@ -301,6 +334,17 @@ static int check_up(struct netfs_socket *socket)
 	return status == -EINPROGRESS ? -ENOTCONN : status;
 }
 
+/* Did n bytes fill the pieces, or stop short for another reason than that there
+ * were no more?  (Somebody passed a descriptor.) */
+static bool maybe_more(const struct msghdr *msg, size_t n)
+{
+	size_t room = 0;
+
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		room += msg->msg_iov[i].iov_len;
+	return n == 0 || n == room || msg->msg_flags & MSG_CTRUNC;
+}
+
 ssize_t netfs_socket_recv(struct netfs_socket *socket, const struct iovec *iov, unsigned niov)
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)iov,
@@ -310,11 +354,16 @@ ssize_t netfs_socket_recv(struct netfs_socket *socket, const struct iovec *iov, 
 	if (n)
 		return n;
 	atomic_store(&socket->want_read, true);
+	if (atomic_exchange(&socket->drained, true) && !atomic_load(&socket->hung_up) &&
+	    !atomic_load(&socket->ended))
+		return -EAGAIN;
 	do
 		n = socket->rfd_socket ? recvmsg(socket->rfd, &msg, 0)
 				       : readv(socket->rfd, iov, (int)msg.msg_iovlen);
 	while (n < 0 && errno == EINTR);
 	if (n >= 0) {
+		if (maybe_more(&msg, (size_t)n))
+			atomic_store(&socket->drained, false);
 		atomic_store_explicit(&socket->want_read, false, memory_order_relaxed);
 		return n;
 	}
@@ -357,13 +406,16 @@ ssize_t netfs_socket_send(struct netfs_socket *socket, const struct iovec *iov, 
 		return n;
 	if (atomic_load(&socket->ended))
 		return -EPIPE;
-	atomic_store(&socket->want_write, true);
 	do
 		n = socket->wfd_socket ? sendmsg(socket->wfd, &msg, MSG_NOSIGNAL)
 				       : write_quietly(socket->wfd, iov, (int)msg.msg_iovlen);
 	while (n < 0 && errno == EINTR);
-	if (n < 0)
+	if (n >= 0)
+		return n;
+	if (errno != EAGAIN)
 		return -errno;
-	atomic_store_explicit(&socket->want_write, false, memory_order_relaxed);
-	return n;
+	netfs_exec_lock();
+	watch_room_locked(socket, true);
+	netfs_exec_unlock();
+	return -EAGAIN;
 }

@@ -39,7 +39,9 @@ struct netfs_socket {
 	struct netfs_poll_source both; /* rfd, or rfd and wfd where they are one */
 	struct netfs_poll_source writing; /* wfd where it is another */
 	_Atomic bool want_read; /* a: the next edge posts readable */
-	_Atomic bool want_write; /* a: the next edge posts writable */
+	_Atomic bool drained; /* a: recv() took all, and no edge came since */
+	_Atomic bool hung_up; /* a: the poller told of an end; drained means nothing */
+	bool want_write; /* executor's lock: room is watched for, posts writable */
 	_Atomic bool ended; /* a: shut down by us */
 
 	pthread_mutex_t lock;

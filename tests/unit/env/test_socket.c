@@ -380,6 +380,37 @@ static void a_vanished_peer_is_an_error_and_not_a_signal(void **state)
 	the_peers_end_reaches_both_tasks(true);
 }
 
+/* The last bytes and the end may come as one event, before or after the first
+ * look: a reader that got less than it asked for must still hear of the end. */
+static void an_end_that_comes_with_the_last_bytes_is_seen(void **state)
+{
+	for (unsigned round = 0; round < 400; round++) {
+		unsigned char last[9];
+		struct t_counter news;
+		struct end end;
+		int fds[2];
+
+		t_counter_init(&news);
+		end_init(&end, true, 0, &news);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		for (unsigned i = 0; i < sizeof(last); i++)
+			last[i] = byte_at(i, end.salt_in);
+		if (round % 2)
+			end_open_fds(&end, fds[0], fds[0]);
+		assert_int_equal(write(fds[1], last, sizeof(last)), sizeof(last));
+		close(fds[1]);
+		if (round % 2 == 0)
+			end_open_fds(&end, fds[0], fds[0]);
+		/* The sender has nothing to send and ends at once. */
+		assert_true(t_counter_wait(&news, 2, TIMEOUT_MS));
+		assert_int_equal(end.received, sizeof(last));
+		assert_int_equal(end.last_error, 0);
+		netfs_socket_close(end.socket);
+		settle();
+		t_counter_done(&news);
+	}
+}
+
 static void shutdown_ends_both_directions(void **state)
 {
 	struct t_counter news;
@@ -514,6 +545,7 @@ int main(void)
 		cmocka_unit_test(connections_that_fail_say_why),
 		cmocka_unit_test(descriptors_that_cannot_be_watched_are_refused),
 		cmocka_unit_test(a_vanished_peer_is_an_error_and_not_a_signal),
+		cmocka_unit_test(an_end_that_comes_with_the_last_bytes_is_seen),
 		cmocka_unit_test(shutdown_ends_both_directions),
 		cmocka_unit_test(closing_is_safe_while_data_comes),
 		cmocka_unit_test(closing_is_safe_while_connecting),
