@@ -91,7 +91,7 @@ static void run_in_child(const struct world_options *world, int out, bool distur
 	struct world_result result = {0};
 
 	/* A run that hangs in real time is a failure as well. */
-	alarm(120);
+	alarm(120 + (unsigned)(world->fsx / 200));
 	if (disturb) {
 		/* Addresses must not decide anything. */
 		for (unsigned i = 1; i < 200; i++) {
