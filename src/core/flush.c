@@ -90,7 +90,7 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 		done->err = add_dirty(inode, done, &clip);
 	if (!done->err && inode->nfrozen)
 		done->err = netfs_frozen_each(inode, &clip, add_clipped, done);
-	done->sent = done->todo.count == 0;
+	done->sent = netfs_ranges_empty(&done->todo);
 	if (!done->err && inode->uploading)
 		done->err = add_uploading(inode, done, &clip);
 	if (done->err || netfs_ranges_empty(&done->todo)) {

@@ -272,7 +272,7 @@ static void the_cache_gets_its_share(void **unused)
 		assert_int_equal(rig_count(&rig, upload_slices), 4);
 		assert_int_equal(cache.writes, 1);
 		assert_int_equal(rig_count(&rig, cache_write_bytes), dead ? 0 : 4 * PAGE);
-		assert_int_equal(cache.there.count, dead ? 0 : 1);
+		assert_int_equal(netfs_ranges_count(&cache.there), dead ? 0 : 1);
 		cache_script_check(&cache, rig.server, rig.server_size);
 		rig_check(&rig);
 		netfs_inode_set_cookie(&rig.inode, NULL);
