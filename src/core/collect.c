@@ -21,33 +21,8 @@
 #include <core/io.h>
 #include <core/trace.h>
 #include <base/assert.h>
-#include <env/alloc.h>
-#include <env/clock.h>
-#include <env/random.h>
 #include <errno.h>
 #include <string.h>
-
-#define BACKOFF_MIN_NS (20 * NETFS_NS_PER_MS)
-#define BACKOFF_MAX_NS (5 * NETFS_NS_PER_SEC)
-
-/* Doubles with every attempt, with jitter so that many do not come at once. */
-static uint64_t backoff(uint32_t retries)
-{
-	uint64_t delay = BACKOFF_MIN_NS << (retries < 8 ? retries : 8);
-
-	if (delay > BACKOFF_MAX_NS)
-		delay = BACKOFF_MAX_NS;
-	return delay / 2 + netfs_random_below(delay / 2 + 1);
-}
-
-static bool may_retry(const struct netfs_subrequest *sub)
-{
-	struct netfs_core *core = sub->req->inode->core;
-
-	if (!(sub->flags & NETFS_SLICE_RETRY) || sub->stream->failed || sub->cache)
-		return false;
-	return core->hard || netfs_clock_now() - sub->first_ns < core->retry_ns;
-}
 
 /* Zeroes for what a finished read did not bring. */
 static void zero_rest(struct netfs_subrequest *sub)
@@ -149,12 +124,8 @@ static void judge(struct netfs_subrequest *sub)
 	if (sub->transferred == sub->len) {
 		sub->error = 0;
 		sub->state = NETFS_SUB_DONE;
-	} else if (sub->error && may_retry(sub)) {
-		uint64_t delay = backoff(sub->retries++);
-
-		sub->retry_at_ns = netfs_clock_now() + delay;
-		sub->state = NETFS_SUB_WAITING;
-		netfs_trace_sub(sreq_retry, sub, sub->len - sub->transferred, delay);
+	} else if (sub->error && netfs_retry_may(sub)) {
+		netfs_retry_wait(sub);
 	} else if (sub->error) {
 		fail(sub, sub->error);
 	} else if (sub->moved == 0 && !filled) {
@@ -164,14 +135,6 @@ static void judge(struct netfs_subrequest *sub)
 		sub->state = NETFS_SUB_READY;
 		netfs_trace_sub(sreq_short, sub, sub->len - sub->transferred, 0);
 	}
-}
-
-static void sub_free(struct netfs_subrequest *sub)
-{
-	netfs_stats_sub(sub->req->inode->core->stats, NETFS_STAT_subrequests_living, 1);
-	if (sub->iov != sub->iov_in)
-		netfs_free(sub->iov);
-	netfs_free(sub);
 }
 
 static bool passed(const struct netfs_request *req, const struct netfs_seg *seg)
@@ -213,7 +176,7 @@ static void settle_head(struct netfs_subrequest *sub, struct netfs_news *news)
 	else
 		netfs_read_collect(sub, news);
 	netfs_request_advance(req);
-	sub_free(sub);
+	netfs_sub_free(sub);
 }
 
 static void trace_advance(const struct netfs_stream *stream, const struct netfs_request *req,

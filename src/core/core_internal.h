@@ -274,6 +274,19 @@ void netfs_core_kick(struct netfs_core *core, bool all);
 /* Tells every file of every mount of the budget to send.  No lock. */
 void netfs_core_kick_all(struct netfs_budget *budget);
 
+/* retry.c.  All under the inode's mutex. */
+
+/* May what is left of sub, whose answer was an error, be sent again? */
+bool netfs_retry_may(const struct netfs_subrequest *sub);
+/* It is, after a while. */
+void netfs_retry_wait(struct netfs_subrequest *sub);
+/* The back end took so much of sub's rest, which was sent again: what is behind
+ * that becomes a subrequest of its own, ready to be sent beside it. */
+void netfs_retry_split(struct netfs_subrequest *sub, size_t taken);
+/* What lies right behind sub, which is ready, and may be sent again too becomes
+ * a part of it, up to a rest of so many bytes. */
+void netfs_retry_merge(struct netfs_subrequest *sub, size_t most);
+
 /* cache_stream.c.  All under the inode's mutex. */
 
 /* What of the request's segments the cache gets; sets its stream up. */

@@ -287,6 +287,8 @@ static bool send(struct netfs_subrequest *sub, bool first)
 	if (first) {
 		sub->len = taken;
 		sub->stream->issued_to = sub->start + taken;
+	} else {
+		netfs_retry_split(sub, taken);
 	}
 	sub->asked = taken;
 	if (sub->state == NETFS_SUB_EARLY) {
@@ -343,22 +345,23 @@ static bool choose_place(struct netfs_request *req, uint64_t pos, size_t *len)
 static struct netfs_subrequest *sub_new(struct netfs_request *req, struct netfs_stream *stream,
 					size_t len)
 {
-	struct netfs_subrequest *sub = netfs_zalloc(sizeof(*sub));
+	struct netfs_subrequest *sub = netfs_sub_new(req, stream, stream->issued_to, len);
 
 	if (!sub)
 		return NULL;
-	sub->req = req;
-	sub->stream = stream;
-	sub->start = stream->issued_to;
-	sub->len = len;
-	sub->iov = sub->iov_in;
-	sub->iov_room = NETFS_SUB_IOV_INLINE;
-	sub->index = req->next_index++;
 	stream->issued_to += len;
 	netfs_list_push_back(&stream->subs, &sub->link);
-	netfs_count(req->inode->core->stats, subrequests_living);
 	netfs_trace_sub(sreq_prepare, sub, len, stream - req->stream);
 	return sub;
+}
+
+static size_t slice_max(const struct netfs_request *req, bool cache)
+{
+	const struct netfs_core *core = req->inode->core;
+
+	if (cache)
+		return CACHE_SLICE_MAX;
+	return netfs_request_writes(req) ? core->wsize : core->rsize;
 }
 
 static void retry_later(struct netfs_request *req, uint64_t delay_ns)
@@ -390,6 +393,8 @@ static bool resend(struct netfs_request *req, struct netfs_stream *stream)
 
 		if (sub->state == NETFS_SUB_WAITING && now >= sub->retry_at_ns)
 			sub->state = NETFS_SUB_READY;
+		if (sub->state == NETFS_SUB_READY && room)
+			netfs_retry_merge(sub, slice_max(req, sub->cache));
 		if (sub->state == NETFS_SUB_WAITING && (!soonest || sub->retry_at_ns < soonest))
 			soonest = sub->retry_at_ns;
 		if (sub->state == NETFS_SUB_READY && room && !stream->failed)
@@ -398,15 +403,6 @@ static bool resend(struct netfs_request *req, struct netfs_stream *stream)
 	if (soonest)
 		retry_later(req, soonest - now);
 	return room;
-}
-
-static size_t slice_max(const struct netfs_request *req, bool cache)
-{
-	const struct netfs_core *core = req->inode->core;
-
-	if (cache)
-		return CACHE_SLICE_MAX;
-	return netfs_request_writes(req) ? core->wsize : core->rsize;
 }
 
 static void send_new(struct netfs_request *req, struct netfs_stream *stream)

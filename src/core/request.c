@@ -177,6 +177,33 @@ void netfs_request_seal(struct netfs_request *req, uint64_t start, uint64_t end)
 	note_sealed(req);
 }
 
+struct netfs_subrequest *netfs_sub_new(struct netfs_request *req, struct netfs_stream *stream,
+				       uint64_t start, size_t len)
+{
+	struct netfs_subrequest *sub = netfs_zalloc(sizeof(*sub));
+
+	if (!sub)
+		return NULL;
+	netfs_list_init(&sub->link);
+	sub->req = req;
+	sub->stream = stream;
+	sub->start = start;
+	sub->len = len;
+	sub->iov = sub->iov_in;
+	sub->iov_room = NETFS_SUB_IOV_INLINE;
+	sub->index = req->next_index++;
+	netfs_count(req->inode->core->stats, subrequests_living);
+	return sub;
+}
+
+void netfs_sub_free(struct netfs_subrequest *sub)
+{
+	netfs_stats_sub(sub->req->inode->core->stats, NETFS_STAT_subrequests_living, 1);
+	if (sub->iov != sub->iov_in)
+		netfs_free(sub->iov);
+	netfs_free(sub);
+}
+
 bool netfs_request_failed(const struct netfs_request *req)
 {
 	for (unsigned i = 0; i < NETFS_STREAMS; i++) {

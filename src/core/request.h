@@ -14,7 +14,8 @@
  *
  * The issuer moves issued_to, the collector moves collected_to; both only
  * grow, and collected_to never passes issued_to.  A subrequest that fell short
- * or failed in a way that may heal is sent again for its rest, in place.
+ * or failed in a way that may heal is sent again for its rest, which retry.c may
+ * cut anew.
  *
  * Everything here is guarded by the inode's mutex unless said otherwise.
  */
@@ -234,6 +235,11 @@ void netfs_request_put(struct netfs_request *req, enum netfs_ref why, struct net
 /* A reference changes hands. */
 void netfs_request_pass(struct netfs_request *req, enum netfs_ref from, enum netfs_ref to);
 
+/* A slice of the stream, in no list yet.  NULL: no memory. */
+struct netfs_subrequest *netfs_sub_new(struct netfs_request *req, struct netfs_stream *stream,
+				       uint64_t start, size_t len);
+/* In no list any more. */
+void netfs_sub_free(struct netfs_subrequest *sub);
 /* Will nothing more be sent? */
 bool netfs_request_failed(const struct netfs_request *req);
 /* Lets go of the first segment that is still held. */

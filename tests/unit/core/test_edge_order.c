@@ -142,6 +142,106 @@ static void the_rest_may_be_sent_in_larger_slices(void **unused)
 	rig_stop(&rig);
 }
 
+/* edge 12: what is sent again is cut by what the server takes now, and the
+ * pieces are under way beside each other; borders hold for them too. */
+static void the_rest_is_sent_in_parallel(void **unused)
+{
+	for (int write = 0; write < 2; write++) {
+		static struct rig rig;
+		static struct rig_io io;
+		struct rig_flush flush;
+
+		rig_start(&rig, MANY, NULL);
+		if (write)
+			rig_write(&rig, 1000, 20000);
+		rig.hold = true;
+		if (write)
+			rig_begin_flush(&rig, &flush, 0, UINT64_MAX);
+		else
+			rig_begin(&rig, &io, false, 0, 20480, 0);
+		rig_run();
+		assert_int_equal(rig.nheld, 1);
+		rig.take_max = 6000;
+		rig.boundary = 8192;
+		rig_clear_log(&rig);
+		rig_answer(&rig, 0, 500, -ECONNRESET, NETFS_SLICE_RETRY);
+		rig_sleep_ms(100);
+		if (write)
+			assert_string_equal(rig.log, "w1500+6000;w7500+692;w8192+6000;"
+						     "w14192+2192;w16384+4616;");
+		else
+			assert_string_equal(rig.log, "r500+6000;r6500+1692;r8192+6000;"
+						     "r14192+2192;r16384+4096;");
+		assert_int_equal(rig.nheld, 5);
+		/* Each has its own fate, and they end in any order. */
+		rig_answer(&rig, 4, 100, 0, 0);
+		rig_answer(&rig, 2, 0, -ECONNRESET, NETFS_SLICE_RETRY);
+		rig_release(&rig);
+		if (write) {
+			assert_int_equal(rig_finish_flush(&flush), 0);
+		} else {
+			assert_int_equal(rig_finish(&io), 20480);
+			assert_memory_equal(io.buf, rig.mine, 20480);
+		}
+		rig_check(&rig);
+		rig_stop(&rig);
+	}
+}
+
+/* edge 56: slices that wait to be sent again are offered as one. */
+static void the_rest_is_offered_as_one(void **unused)
+{
+	static struct rig rig;
+	static struct rig_io io;
+
+	rig_start(&rig, MANY, &(struct rig_options){.rsize = 12000});
+	rig.take_max = 2000;
+	rig.hold = true;
+	rig_begin(&rig, &io, false, 0, 20480, 0);
+	rig_run();
+	assert_int_equal(rig.nheld, 11);
+	rig.take_max = 0;
+	rig_clear_log(&rig);
+	/* The third moved a part, so it and what is behind it is another run. */
+	for (int i = 0; rig.nheld; i++)
+		rig_answer(&rig, 0, i == 2 ? 300 : 0, -ECONNRESET, NETFS_SLICE_RETRY);
+	rig.hold = false;
+	assert_int_equal(rig_finish(&io), 20480);
+	assert_memory_equal(io.buf, rig.mine, 20480);
+	assert_true(rig.reads < 11);
+	assert_int_equal(rig_count(&rig, subrequests_living), 0);
+	rig_stop(&rig);
+}
+
+/* Nobody waits for read-ahead: it is given up soon, also by a mount that tries
+ * everything else for ever; who wants the bytes asks himself. */
+static void read_ahead_is_given_up_soon(void **unused)
+{
+	static struct rig rig;
+	static struct rig_io io;
+
+	rig_start(&rig, RIG_ROOM, &(struct rig_options){.rasize = 64 << 10});
+	rig.hold = true;
+	rig_begin(&rig, &io, false, 0, 4096, 0);
+	rig_run();
+	assert_true(rig.nheld >= 2);
+	rig_answer(&rig, 0, 4096, 0, 0);
+	assert_int_equal(io.result, 4096);
+	rig.read_error = -ENOTCONN;
+	rig.fail_flags = NETFS_SLICE_RETRY;
+	rig.fail_count = -1;
+	rig_release(&rig);
+	rig_sleep_ms(5000);
+	assert_int_equal(rig_count(&rig, requests_living), 0);
+	rig_begin(&rig, &io, false, 4096, 4096, 0);
+	rig_sleep_ms(60000);
+	assert_false(io.ended);
+	rig.read_error = 0;
+	assert_int_equal(rig_finish(&io), 4096);
+	assert_memory_equal(io.buf, rig.mine + 4096, 4096);
+	rig_stop(&rig);
+}
+
 /* edge 53: slices end where neither folios nor pieces do. */
 static void slices_and_folios_need_not_agree(void **unused)
 {
@@ -373,6 +473,9 @@ int main(void)
 		cmocka_unit_test(idle_comes_after_everything),
 		cmocka_unit_test(the_rest_may_be_sent_in_smaller_slices),
 		cmocka_unit_test(the_rest_may_be_sent_in_larger_slices),
+		cmocka_unit_test(the_rest_is_sent_in_parallel),
+		cmocka_unit_test(the_rest_is_offered_as_one),
+		cmocka_unit_test(read_ahead_is_given_up_soon),
 		cmocka_unit_test(slices_and_folios_need_not_agree),
 		cmocka_unit_test(refused_slices_wait_for_credits),
 		cmocka_unit_test(credits_may_come_with_the_refusal),
