@@ -40,6 +40,7 @@ struct netfs_budget {
 
 	struct netfs_mutex cores_mutex;
 	struct netfs_list cores; /* cores_mutex: struct netfs_core */
+	_Atomic uint32_t ncores; /* a: of them */
 };
 
 /* Accounts size bytes, evicting clean folios to stay within memory_max.
@@ -67,7 +68,7 @@ static inline bool netfs_budget_background(struct netfs_budget *budget)
 	return atomic_load_explicit(&budget->dirty, memory_order_relaxed) > budget->dirty_max / 2;
 }
 /* Would a writer have to wait? */
-bool netfs_budget_full(struct netfs_budget *budget);
+bool netfs_budget_full(const struct netfs_core *core);
 /* False: write on.  True: io is queued and resumed when there is room. */
 bool netfs_budget_throttle(struct netfs_budget *budget, struct netfs_io *io);
 /* Takes a waiting io out again; false where it is not waiting any more. */

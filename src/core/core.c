@@ -76,6 +76,7 @@ int netfs_core_new(const struct netfs_core_config *config, struct netfs_core **r
 	netfs_timer_init(&core->age_timer, &core->age_task);
 	netfs_mutex_lock(&budget->cores_mutex);
 	netfs_list_push_back(&budget->cores, &core->budget_link);
+	atomic_fetch_add_explicit(&core->budget->ncores, 1, memory_order_relaxed);
 	netfs_mutex_unlock(&budget->cores_mutex);
 	*ret_core = core;
 	return 0;
@@ -115,6 +116,7 @@ void netfs_core_free(struct netfs_core *core)
 	budget = core->budget;
 	netfs_mutex_lock(&budget->cores_mutex);
 	netfs_list_remove(&core->budget_link);
+	atomic_fetch_sub_explicit(&core->budget->ncores, 1, memory_order_relaxed);
 	netfs_mutex_unlock(&budget->cores_mutex);
 	netfs_mutex_lock(&core->wb_mutex);
 	netfs_assert(netfs_list_empty(&core->inodes));

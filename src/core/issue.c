@@ -180,8 +180,10 @@ static ssize_t offer(struct netfs_subrequest *sub)
 	return write ? ops->write(req->handle, &sub->slice) : ops->read(req->handle, &sub->slice);
 }
 
-/* Where a request waits among those the back end had no room for: read-ahead
- * lets everything else pass. */
+/* Where a request waits among those the back end had no room for.  One that got
+ * room for a slice lets those pass that got none, so that a long one does not
+ * take all there is for as long as it lasts; read-ahead lets everything else
+ * pass. */
 static struct netfs_list *stall_place(struct netfs_core *core, const struct netfs_request *req)
 {
 	struct netfs_list *link;
@@ -189,8 +191,10 @@ static struct netfs_list *stall_place(struct netfs_core *core, const struct netf
 	if (req->origin == NETFS_ORIGIN_READAHEAD)
 		return &core->stalled;
 	netfs_list_for_each (link, &core->stalled) {
-		if (netfs_container_of(link, struct netfs_request, stall)->origin ==
-		    NETFS_ORIGIN_READAHEAD)
+		const struct netfs_request *other =
+			netfs_container_of(link, struct netfs_request, stall);
+
+		if (other->origin == NETFS_ORIGIN_READAHEAD || (other->fed && !req->fed))
 			break;
 	}
 	return link;
@@ -272,6 +276,7 @@ static bool send(struct netfs_subrequest *sub, bool first)
 		stall(req, heard);
 		return false;
 	}
+	req->fed = true;
 	count_sent(req, sub);
 	if (taken < 0) {
 		sub->asked = sub->moved = 0;
@@ -433,6 +438,7 @@ static void pass(struct netfs_request *req)
 	req->issuing = true;
 	req->reissue = false;
 	req->stalled = false;
+	req->fed = false;
 	for (unsigned i = 0; i < NETFS_STREAMS; i++) {
 		if (req->stream[i].active && resend(req, &req->stream[i]))
 			send_new(req, &req->stream[i]);

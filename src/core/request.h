@@ -174,6 +174,7 @@ struct netfs_request {
 	bool issuing; /* a thread is in the issuer */
 	bool reissue; /* somebody shall look again */
 	bool stalled; /* the back end had no room for a slice */
+	bool fed; /* but for another, since the issuer came */
 	bool timer_armed; /* with a reference */
 	uint32_t cancelling; /* threads that need the subrequests to stay */
 	bool finished;

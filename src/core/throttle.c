@@ -5,7 +5,8 @@
  *
  * A writer that finds the limit reached is queued and every file with dirty
  * data is told to send.  When uploads bring the sum below the limit again the
- * collector resumes the writers in order of arrival.
+ * collector resumes the writers in order of arrival.  Where a client has several
+ * mounts each may always have its share of the limit.
  *
  * Bytes the server refused do not count against other files' writers, who
  * could wait for them for ever; a file that has such bytes gets the server's
@@ -25,9 +26,22 @@ static bool over(struct netfs_budget *budget)
 	return dirty >= budget->dirty_max + stuck;
 }
 
-bool netfs_budget_full(struct netfs_budget *budget)
+/* Has the mount its share of the limit?  One with less goes on although others
+ * used the limit up, so that a server that does not answer stops nobody else:
+ * all together have at most twice the limit. */
+static bool has_share(const struct netfs_core *core)
 {
-	return over(budget);
+	struct netfs_budget *budget = core->budget;
+	uint32_t ncores = atomic_load_explicit(&budget->ncores, memory_order_relaxed);
+	uint64_t dirty = atomic_load_explicit(&core->dirty, memory_order_relaxed);
+	uint64_t stuck = atomic_load_explicit(&core->stuck, memory_order_relaxed);
+
+	return ncores < 2 || dirty >= budget->dirty_max / ncores + stuck;
+}
+
+bool netfs_budget_full(const struct netfs_core *core)
+{
+	return over(core->budget) && has_share(core);
 }
 
 static void trace_resume(const struct netfs_io_state *state)
@@ -35,19 +49,34 @@ static void trace_resume(const struct netfs_io_state *state)
 	netfs_trace_file(throttle_resume, state->inode, state->pos, state->end, 0);
 }
 
+/* Takes the first out that may go on; NULL: there is none. */
+static struct netfs_io_state *next_to_resume(struct netfs_budget *budget)
+{
+	struct netfs_io_state *found = NULL;
+	struct netfs_list *link;
+
+	netfs_mutex_lock(&budget->dirty_mutex);
+	netfs_list_for_each (link, &budget->throttled) {
+		struct netfs_io_state *state =
+			netfs_container_of(link, struct netfs_io_state, link);
+
+		if (netfs_budget_full(state->inode->core))
+			continue;
+		netfs_list_remove(link);
+		found = state;
+		break;
+	}
+	netfs_mutex_unlock(&budget->dirty_mutex);
+	return found;
+}
+
 void netfs_budget_resume(struct netfs_budget *budget)
 {
-	for (;;) {
-		struct netfs_list *link = NULL;
+	struct netfs_io_state *state;
 
-		netfs_mutex_lock(&budget->dirty_mutex);
-		if (!over(budget))
-			link = netfs_list_pop_front(&budget->throttled);
-		netfs_mutex_unlock(&budget->dirty_mutex);
-		if (!link)
-			break;
-		trace_resume(netfs_container_of(link, struct netfs_io_state, link));
-		netfs_io_resume(netfs_container_of(link, struct netfs_io_state, link));
+	while ((state = next_to_resume(budget))) {
+		trace_resume(state);
+		netfs_io_resume(state);
 	}
 }
 
@@ -72,12 +101,13 @@ void netfs_budget_stuck(struct netfs_budget *budget, uint64_t more, uint64_t les
 bool netfs_budget_throttle(struct netfs_budget *budget, struct netfs_io *io)
 {
 	struct netfs_io_state *state = netfs_io_state(io);
+	const struct netfs_core *core = state->inode->core;
 	bool queued = false;
 
-	if (!over(budget))
+	if (!netfs_budget_full(core))
 		return false;
 	netfs_mutex_lock(&budget->dirty_mutex);
-	if (over(budget)) {
+	if (netfs_budget_full(core)) {
 		netfs_count(state->inode->core->stats, write_throttled);
 		netfs_trace_file(throttle_wait, state->inode, state->pos, state->end, 0);
 		netfs_list_push_back(&budget->throttled, &state->link);

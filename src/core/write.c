@@ -313,7 +313,7 @@ static void start(struct netfs_io *io)
 	struct netfs_inode *inode = state->inode;
 	int err = state->cancelled ? -EINTR : refused(inode);
 
-	if (!err && (io->flags & NETFS_IO_NOWAIT) && netfs_budget_full(inode->core->budget))
+	if (!err && (io->flags & NETFS_IO_NOWAIT) && netfs_budget_full(inode->core))
 		err = -EAGAIN;
 	if (err) {
 		netfs_io_complete(io, err);
