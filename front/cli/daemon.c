@@ -235,6 +235,9 @@ static void report(void *user, struct netfs_cli_text *text)
 	add_fact(text, "options", daemon->request->option_text);
 	add_number(text, "dirty", picture->dirty);
 	add_number(text, "stuck", picture->stuck);
+	add_number(text, "lost", picture->lost);
+	if (picture->lost_last[0])
+		add_fact(text, "lost_last", picture->lost_last);
 	add_number(text, "cached", picture->cached);
 	add_number(text, "vnodes", picture->vnodes);
 	add_number(text, "files_open", picture->files_open);

@@ -159,6 +159,8 @@ struct netfs_mount_status {
 	char cache_mode[16]; /* none, strict, loose, immutable */
 	uint64_t dirty; /* bytes written and not yet at the server */
 	uint64_t stuck; /* of these: bytes the server refused */
+	uint64_t lost; /* bytes given up because the server says their file is gone */
+	char lost_last[128]; /* where, the last time; "": nothing was.  The log has all. */
 	uint64_t cached; /* bytes of file data in memory */
 	uint64_t vnodes;
 	uint64_t files_open;

@@ -59,6 +59,8 @@ int netfs_core_new(const struct netfs_core_config *config, struct netfs_core **r
 	core->be = config->be;
 	core->stats = config->stats;
 	core->crypt = config->crypt;
+	core->lost = config->lost;
+	core->lost_user = config->lost_user;
 	core->refs = 1;
 	atomic_init(&core->next_id, 1);
 	set_limits(core, config);

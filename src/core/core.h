@@ -69,6 +69,10 @@ struct netfs_core_config {
 	uint32_t retry_ms;
 	/* Content is encrypted with it; outlives the core.  NULL: it is not. */
 	const struct netfs_crypt *crypt;
+	/* So many dirty bytes inside range were given up, because the server says
+	 * that the file is gone.  No lock; NULL: nobody wants to know. */
+	void (*lost)(void *user, uint64_t inode, const struct netfs_range *range, uint64_t bytes);
+	void *lost_user;
 };
 
 int netfs_core_new(const struct netfs_core_config *config, struct netfs_core **ret_core);

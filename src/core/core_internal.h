@@ -34,6 +34,8 @@ struct netfs_core {
 	uint64_t granule; /* I: reads are widened to it, at most a folio; 0: none */
 	uint64_t upload_window; /* I: bytes of one file under upload at once */
 	uint64_t upload_batch; /* I: dirty bytes of one file that are sent at once */
+	void (*lost)(void *user, uint64_t inode, const struct netfs_range *range, uint64_t bytes);
+	void *lost_user; /* I, as lost */
 	bool hard; /* I */
 	uint64_t retry_ns; /* I: budget of a soft mount */
 	struct netfs_pace pace; /* a */
@@ -87,6 +89,8 @@ struct netfs_news {
 	struct netfs_list direct; /* struct netfs_request of direct I/O that ended */
 	struct netfs_list handles; /* struct netfs_file_ref to drop */
 	struct netfs_list dead; /* struct netfs_request without references */
+	struct netfs_range lost; /* where dirty bytes were given up */
+	uint64_t lost_bytes; /* how many; 0: none */
 	bool cleaned; /* dirty bytes went: writers may go on */
 	bool idle; /* ops->idle is due */
 };

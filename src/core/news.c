@@ -22,6 +22,7 @@ void netfs_news_init(struct netfs_news *news)
 	netfs_list_init(&news->dead);
 	news->idle = false;
 	news->cleaned = false;
+	news->lost_bytes = 0;
 }
 
 static void tell_readers(struct netfs_news *news)
@@ -71,9 +72,12 @@ static void free_things(struct netfs_news *news)
 void netfs_news_unlock(struct netfs_news *news, struct netfs_inode *inode)
 {
 	struct netfs_budget *budget = inode->core->budget;
+	struct netfs_core *core = inode->core;
 	struct netfs_list *link;
 
 	netfs_mutex_unlock(&inode->mutex);
+	if (news->lost_bytes && core->lost)
+		core->lost(core->lost_user, inode->id, &news->lost, news->lost_bytes);
 	issue_requests(news);
 	free_things(news);
 	tell_readers(news);

@@ -119,14 +119,25 @@ static void arrived(struct netfs_request *req, struct netfs_seg *seg, uint64_t f
 
 /* The file is gone at the server, so nobody will ever take the bytes: they are
  * let go, and the error tells it. */
-static void dropped(struct netfs_request *req, struct netfs_seg *seg, uint64_t from, uint64_t to)
+static void dropped(struct netfs_request *req, struct netfs_seg *seg,
+		    const struct netfs_range *range, struct netfs_news *news)
 {
+	uint64_t from = range->from, to = range->to;
+
 	if (!netfs_group_settled(req, from, to)) {
 		returned(req, seg, from, to);
 		return;
 	}
 	req->inode->uploading -= to - from;
 	netfs_trace_file(folio_drop, req->inode, from, to, 0);
+	netfs_count_n(req->inode->core->stats, write_lost, to - from);
+	if (news->lost_bytes == 0)
+		news->lost = *range;
+	if (from < news->lost.from)
+		news->lost.from = from;
+	if (to > news->lost.to)
+		news->lost.to = to;
+	news->lost_bytes += to - from;
 	netfs_inode_cleaned(req->inode, req->group, to - from);
 }
 
@@ -144,8 +155,11 @@ enum outcome {
 	DROPPED,
 };
 
-static void settle(struct netfs_request *req, uint64_t from, uint64_t to, enum outcome outcome)
+static void settle(struct netfs_request *req, const struct netfs_range *range, enum outcome outcome,
+		   struct netfs_news *news)
 {
+	uint64_t from = range->from, to = range->to;
+
 	for (unsigned i = req->collect_seg; i < req->nsegs; i++) {
 		struct netfs_seg *seg = &req->segs[i];
 		uint64_t a = seg->from > from ? seg->from : from;
@@ -160,7 +174,7 @@ static void settle(struct netfs_request *req, uint64_t from, uint64_t to, enum o
 		else if (outcome == RETURNED)
 			returned(req, seg, a, b);
 		else
-			dropped(req, seg, a, b);
+			dropped(req, seg, &(struct netfs_range){a, b}, news);
 		if (b == seg->to)
 			upload_over(seg->folio);
 	}
@@ -222,10 +236,11 @@ void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 	uint64_t got = sub->start + sub->transferred, end = sub->start + sub->len;
 
 	netfs_group_uploaded(req);
-	settle(req, sub->start, got, ARRIVED);
+	settle(req, &(struct netfs_range){sub->start, got}, ARRIVED, news);
 	if (got < end) {
 		refused(req, got, end);
-		settle(req, got, end, sub->error == -ESTALE ? DROPPED : RETURNED);
+		settle(req, &(struct netfs_range){got, end},
+		       sub->error == -ESTALE ? DROPPED : RETURNED, news);
 		netfs_crypt_torn(req->inode, got);
 		if (sub->error != -EINTR)
 			latch(req->inode, sub->error);
@@ -250,8 +265,8 @@ void netfs_write_finish(struct netfs_request *req, struct netfs_news *news)
 
 	if (stream->issued_to < req->end) {
 		refused(req, stream->issued_to, req->end);
-		settle(req, stream->issued_to, req->end,
-		       stream->error == -ESTALE ? DROPPED : RETURNED);
+		settle(req, &(struct netfs_range){stream->issued_to, req->end},
+		       stream->error == -ESTALE ? DROPPED : RETURNED, news);
 		netfs_crypt_torn(inode, stream->issued_to);
 		if (inode->stuck)
 			stick(inode);

@@ -33,6 +33,7 @@
 	X(write_bytes, "bytes those writes brought")                                               \
 	X(write_throttled, "writes that waited for the dirty limit")                               \
 	X(write_copied, "folios copied because their upload was under way")                        \
+	X(write_lost, "written bytes given up because their file is gone")                         \
 	X(write_durable, "writes that ended when they were durable")                               \
 	X(writeback_requests, "requests that send dirty ranges")                                   \
 	X(writethrough_requests, "requests that send what a durable write brought")                \

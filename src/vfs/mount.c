@@ -70,6 +70,23 @@ void netfs_mount_set_crypt(struct netfs_mount *mount, struct netfs_crypt *crypt)
 	mount->config.crypt = crypt;
 }
 
+static void data_lost(void *user, uint64_t ino, const struct netfs_range *range, uint64_t bytes)
+{
+	struct netfs_mount *mount = user;
+	char what[sizeof(mount->lost_last)], line[400];
+
+	snprintf(what, sizeof(what), "file %llu is gone, %llu bytes of [%llu, %llu)",
+		 (unsigned long long)ino, (unsigned long long)bytes,
+		 (unsigned long long)range->from, (unsigned long long)range->to);
+	netfs_mutex_lock(&mount->mutex);
+	memcpy(mount->lost_last, what, sizeof(what));
+	netfs_mutex_unlock(&mount->mutex);
+	if (!mount->config.log)
+		return;
+	snprintf(line, sizeof(line), "%.180s: unsent data is given up: %s", mount->source, what);
+	mount->config.log(mount->config.user, NETFS_LOG_WARN, line);
+}
+
 struct netfs_be_host *netfs_mount_host(struct netfs_mount *mount)
 {
 	return &mount->host;
@@ -135,6 +152,8 @@ int netfs_mount_start(struct netfs_mount *mount, struct netfs_be *be, struct net
 		.hard = mount->config.hard,
 		.retry_ms = mount->config.retry_ms,
 		.crypt = mount->config.crypt,
+		.lost = data_lost,
+		.lost_user = mount,
 	};
 	struct netfs_asked asked;
 	int err;
@@ -313,11 +332,13 @@ void netfs_mount_status(struct netfs_mount *mount, struct netfs_mount_status *re
 	ret_status->read_only = mount->config.read_only;
 	ret_status->dirty = netfs_core_dirty(mount->core);
 	ret_status->stuck = netfs_core_stuck(mount->core);
+	ret_status->lost = netfs_stats_get(&mount->stats, NETFS_STAT_write_lost);
 	ret_status->cached = netfs_core_cached(mount->core);
 	ret_status->requests = netfs_core_requests(mount->core);
 	netfs_mutex_lock(&mount->mutex);
 	snprintf(ret_status->state, sizeof(ret_status->state), "%s", mount->state);
 	ret_status->connected = mount->connected;
+	memcpy(ret_status->lost_last, mount->lost_last, sizeof(mount->lost_last));
 	ret_status->vnodes = mount->vnodes.count;
 	ret_status->files_open = mount->files_open;
 	netfs_mutex_unlock(&mount->mutex);

@@ -51,6 +51,7 @@ struct netfs_mount {
 	bool drain_busy; /* m: and busy too */
 	bool connected; /* m */
 	char state[128]; /* m: for people */
+	char lost_last[128]; /* m: data given up, for people */
 };
 
 /* Keeps the mount from being freed.  -ESHUTDOWN while it is being closed,

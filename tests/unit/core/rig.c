@@ -253,6 +253,17 @@ static void start_server(struct rig *rig, const struct rig_options *options, uin
 	rig->size = rig->server_size = size;
 }
 
+static void note_lost(void *user, uint64_t inode, const struct netfs_range *range, uint64_t bytes)
+{
+	struct rig *rig = user;
+
+	if (rig->lost_bytes == 0 || range->from < rig->lost.from)
+		rig->lost.from = range->from;
+	if (range->to > rig->lost.to)
+		rig->lost.to = range->to;
+	rig->lost_bytes += bytes;
+}
+
 void rig_start(struct rig *rig, uint64_t size, const struct rig_options *options)
 {
 	static const struct rig_options usual;
@@ -271,6 +282,8 @@ void rig_start(struct rig *rig, uint64_t size, const struct rig_options *options
 	config.budget = rig->budget;
 	config.be = &rig->be;
 	config.stats = &rig->stats;
+	config.lost = note_lost;
+	config.lost_user = rig;
 	config.rasize = options->rasize;
 	config.dirty_age_ms = options->dirty_age_ms ? options->dirty_age_ms : LONG_MS;
 	config.hard = options->retry_ms == 0;

@@ -69,6 +69,8 @@ struct rig {
 	struct netfs_core *core;
 	struct netfs_inode inode;
 	struct netfs_opener opener, direct;
+	struct netfs_range lost; /* where dirty data was given up, in all */
+	uint64_t lost_bytes;
 	int refs; /* busy minus idle */
 	bool fresh; /* not idle since it became busy last */
 

@@ -250,6 +250,10 @@ static void data_of_a_file_that_is_gone_is_let_go(void **unused)
 	rig_run();
 	assert_int_equal(netfs_core_dirty(rig.core), 0);
 	assert_int_equal(netfs_core_stuck(rig.core), 0);
+	assert_int_equal(rig_count(&rig, write_lost), 10000);
+	assert_int_equal(rig.lost_bytes, 10000);
+	assert_int_equal(rig.lost.from, 0);
+	assert_int_equal(rig.lost.to, 10000);
 	assert_int_equal(netfs_inode_error_check(&rig.inode, &seen), -ESTALE);
 	rig.read_error = -ESTALE;
 	netfs_inode_invalidate(&rig.inode, 0, UINT64_MAX);
