@@ -86,8 +86,11 @@ static void count_moved(const struct netfs_subrequest *sub)
  * to have of the rest is not asked for again. */
 static void go_to_server(struct netfs_subrequest *sub)
 {
-	netfs_count(sub->req->inode->core->stats, cache_read_errors);
-	netfs_cache_forget(sub->req->inode, sub->start + sub->transferred, sub->start + sub->len);
+	struct netfs_inode *inode = sub->req->inode;
+
+	netfs_count(inode->core->stats, cache_read_errors);
+	sub->transferred = netfs_crypt_again(inode, sub->start + sub->transferred) - sub->start;
+	netfs_cache_forget(inode, sub->start + sub->transferred, sub->start + sub->len);
 	sub->cache = false;
 	sub->error = 0;
 	sub->first_ns = 0;

@@ -190,6 +190,21 @@ int netfs_crypt_request(struct netfs_request *req, struct netfs_folio *folio,
 	return 0;
 }
 
+void netfs_crypt_one_place(const struct netfs_inode *inode, uint64_t end, uint64_t *from,
+			   uint64_t *to)
+{
+	if (!inode->crypt)
+		return;
+	*from = netfs_crypt_up(*from);
+	if (*to < end)
+		*to = netfs_crypt_down(*to);
+}
+
+uint64_t netfs_crypt_again(const struct netfs_inode *inode, uint64_t pos)
+{
+	return inode->crypt ? netfs_crypt_down(pos) : pos;
+}
+
 /* ----------------------------------------------------------- decrypt */
 
 /* One segment's share of [from, to), with the mutex dropped.  Nobody else

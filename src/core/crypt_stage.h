@@ -49,6 +49,12 @@ struct netfs_crypt_piece {
  * in what is known to be zero.  -ENOMEM. */
 int netfs_crypt_look(struct netfs_inode *inode, struct netfs_folio *folio,
 		     const struct netfs_range *range, struct netfs_crypt_piece *ret_piece);
+/* A block comes whole from one place: cuts what a cache has of a run that ends at
+ * end; empty: nothing. */
+void netfs_crypt_one_place(const struct netfs_inode *inode, uint64_t end, uint64_t *from,
+			   uint64_t *to);
+/* Where a download goes on at the server that got as far as pos from a cache. */
+uint64_t netfs_crypt_again(const struct netfs_inode *inode, uint64_t pos);
 /* Puts what is missing of the piece on its way.  -ENOMEM. */
 int netfs_crypt_request(struct netfs_request *req, struct netfs_folio *folio,
 			const struct netfs_crypt_piece *piece);

@@ -343,6 +343,9 @@ static bool choose_place(struct netfs_request *req, uint64_t pos, size_t *len)
 
 	if (!cookie || req->io || !cookie->ops->present(cookie, pos, pos + *len, &from, &to))
 		return false;
+	netfs_crypt_one_place(req->inode, pos + *len, &from, &to);
+	if (from >= to)
+		return false;
 	*len = (from == pos ? to : from) - pos;
 	return from == pos;
 }
