@@ -528,6 +528,11 @@ static void a_dead_handle_is_the_last_choice(void **unused)
 	assert_int_equal(netfs_inode_attach_handle(&rig.inode, &rig.handle), 0);
 	assert_ptr_equal(chosen(&rig, true), &rig.handle);
 	assert_ptr_equal(chosen(&rig, false), &rig.handle);
+	/* Whichever came first. */
+	netfs_inode_detach_handle(&rig.inode, &dead);
+	assert_int_equal(netfs_inode_attach_handle(&rig.inode, &dead), 0);
+	assert_ptr_equal(chosen(&rig, true), &rig.handle);
+	assert_ptr_equal(chosen(&rig, false), &rig.handle);
 	rig_write(&rig, 100, 500);
 	assert_int_equal(rig_flush(&rig), 0);
 	rig.handle.writable = false;
