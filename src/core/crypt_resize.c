@@ -26,12 +26,22 @@ struct netfs_crypt_resize {
 	struct netfs_completion *done;
 	struct netfs_inode *inode;
 	uint64_t size;
+	bool over; /* only downloads of more than was needed are left */
+	int err; /* with which it ends then */
 };
 
 static void finish(struct netfs_crypt_resize *resize, int err, struct netfs_news *news)
 {
 	struct netfs_completion *done = resize->done;
 
+	/* What was asked for may have been widened, and nothing may be on its way
+	 * when the size changes. */
+	if (resize->inode->downloads) {
+		resize->over = true;
+		resize->err = err;
+		resize->inode->crypt_resize = resize;
+		return;
+	}
 	netfs_free(resize);
 	done->err = err;
 	netfs_ranges_init(&done->todo);
@@ -147,7 +157,12 @@ static void step(struct netfs_crypt_resize *resize, int err, struct netfs_news *
 
 void netfs_crypt_resize_again(struct netfs_inode *inode, int err, struct netfs_news *news)
 {
-	step(inode->crypt_resize, err, news);
+	struct netfs_crypt_resize *resize = netfs_take(inode->crypt_resize);
+
+	if (resize->over)
+		finish(resize, resize->err, news);
+	else
+		step(resize, err, news);
 }
 
 /* What was dirty is at the server: a file that grows has the server's length. */
