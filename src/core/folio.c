@@ -176,11 +176,13 @@ int netfs_folio_own(struct netfs_folio *folio, uint64_t from, uint64_t to)
 	return copy_block(folio);
 }
 
-/* Downloads under way are worth nothing any more.  They go on writing into the
- * block they know, so the folio gets another one. */
+/* Downloads under way are worth nothing any more, also for bytes that nobody
+ * waits for because they were written meanwhile: asked for again, they must come
+ * from a later answer.  They go on writing into the block they know, so the folio
+ * gets another one; whoever wrote has done that already. */
 static void abandon_pending(struct netfs_folio *folio)
 {
-	if (netfs_ranges_empty(&folio->pending) || copy_block(folio))
+	if (!netfs_ranges_empty(&folio->pending) && copy_block(folio))
 		return;
 	netfs_ranges_clear(&folio->pending);
 	folio->gen++;

@@ -234,6 +234,59 @@ static void a_size_on_the_way_makes_no_zeroes(void **unused)
 	rig_stop(&rig);
 }
 
+/* A read was overtaken by a write of the same bytes, which is at the server and
+ * forgotten here: who asks for them again must not get what was there before. */
+static void an_overtaken_download_answers_no_later_read(void **unused)
+{
+	static uint8_t then[RIG_ROOM];
+	static struct rig rig;
+	static struct rig_io first, write, second;
+	struct rig_flush flush;
+
+	rig_start(&rig, 3 * PAGE, NULL);
+	memcpy(then, rig.server, RIG_ROOM);
+	rig.hold = true;
+	rig_begin(&rig, &first, false, 0, PAGE, 0);
+	rig_begin(&rig, &write, true, 0, PAGE, 0);
+	assert_int_equal(rig_finish(&write), PAGE);
+	rig_note_write(&rig, &write);
+	rig_begin_flush(&rig, &flush, 0, UINT64_MAX);
+	rig_answer(&rig, rig.nheld - 1, SIZE_MAX, 0, 0);
+	assert_int_equal(rig_finish_flush(&flush), 0);
+	/* An unsent byte keeps the page here. */
+	rig_write(&rig, 0, 1);
+	netfs_inode_invalidate(&rig.inode, 0, PAGE);
+	rig_begin(&rig, &second, false, 0, PAGE, 0);
+	assert_true(rig.nheld >= 2);
+	answer_from(&rig, 0, then);
+	assert_false(second.ended);
+	rig_release(&rig);
+	assert_int_equal(rig_finish(&first), PAGE);
+	assert_int_equal(rig_finish(&second), PAGE);
+	assert_memory_equal(second.buf, rig.mine, PAGE);
+	rig_check(&rig);
+	assert_int_equal(rig_flush(&rig), 0);
+	rig_stop(&rig);
+}
+
+/* What was lent stays as it was, also when it is forgotten and read again. */
+static void lent_bytes_do_not_change_when_they_are_read_again(void **unused)
+{
+	static uint8_t then[RIG_ROOM];
+	static struct rig rig;
+	static struct rig_io lent;
+
+	rig_start(&rig, 3 * PAGE, NULL);
+	memcpy(then, rig.server, RIG_ROOM);
+	rig_begin_lent(&rig, &lent, 0, PAGE, 1);
+	assert_int_equal(rig_finish(&lent), PAGE);
+	rig_remote_change(&rig, 3 * PAGE, true);
+	rig_read(&rig, 0, PAGE);
+	assert_memory_equal(lent.iov[0].iov_base, then, PAGE);
+	netfs_core_io_end(&lent.io);
+	rig_stop(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +299,8 @@ int main(void)
 		cmocka_unit_test(a_flush_waits_for_what_is_under_way),
 		cmocka_unit_test(a_new_size_keeps_unsent_bytes),
 		cmocka_unit_test(a_size_on_the_way_makes_no_zeroes),
+		cmocka_unit_test(an_overtaken_download_answers_no_later_read),
+		cmocka_unit_test(lent_bytes_do_not_change_when_they_are_read_again),
 	};
 
 	return t_run(tests, NULL, NULL);
