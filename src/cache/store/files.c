@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The folder and the files in it.
+ *
+ * No name that a server or another user chose is ever part of a path: names are
+ * hashes.  Everything is opened beneath the folder, through no symbolic link,
+ * and what was opened is used only if it is a regular file of ours that has one
+ * name.  So whoever may write into the folder can spoil the cache, and cannot
+ * make us write anywhere else.
+ *
+ * An object that is open is locked with a lock of the open file, which goes
+ * with the process that has it.
+ *
+ * Locks: none.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+#include <cache/store/files.h>
+#include <env/host.h>
+#include <env/hostfs.h>
+
+static int judge(int fd, uint32_t type)
+{
+	struct timespec btime;
+	struct stat st;
+	int err = netfs_hostfs_stat(fd, "", &st, &btime);
+
+	if (err)
+		return err;
+	if ((st.st_mode & S_IFMT) != type || st.st_uid != netfs_host_uid() || (st.st_mode & 077))
+		return -EPERM;
+	return type == S_IFREG && st.st_nlink != 1 ? -EPERM : 0;
+}
+
+int netfs_files_open(const char *path)
+{
+	int err = netfs_hostfs_mkdir(AT_FDCWD, path, 0700), fd;
+
+	if (err && err != -EEXIST)
+		return err;
+	fd = netfs_hostfs_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return fd;
+	err = judge(fd, S_IFDIR);
+	if (err) {
+		netfs_hostfs_close(fd);
+		return err;
+	}
+	return fd;
+}
+
+void netfs_files_name(const char *volume, uint64_t ino, uint64_t gen, char name[NETFS_STORE_NAME])
+{
+	uint64_t seed[2] = {ino, gen};
+	XXH128_hash_t outer = XXH3_128bits(volume, strlen(volume));
+	XXH128_hash_t hash = XXH3_128bits_withSeed(seed, sizeof(seed), outer.low64 ^ outer.high64);
+
+	snprintf(name, NETFS_STORE_NAME, "%02x/%02x/%012llx%016llx", (unsigned)(hash.high64 >> 56),
+		 (unsigned)(hash.high64 >> 48 & 0xff),
+		 (unsigned long long)(hash.high64 & 0xffffffffffff),
+		 (unsigned long long)hash.low64);
+}
+
+static int open_folder(int up, const char *name, bool make)
+{
+	int fd = netfs_hostfs_open_beneath(up, name, O_RDONLY | O_DIRECTORY);
+
+	if (fd != -ENOENT || !make)
+		return fd;
+	netfs_hostfs_mkdir(up, name, 0700);
+	return netfs_hostfs_open_beneath(up, name, O_RDONLY | O_DIRECTORY);
+}
+
+/* The folder that name, "01/23/...", is in, made where that is wanted. */
+static int open_place(int folder, const char *name, bool make)
+{
+	const char outer[3] = {name[0], name[1], 0}, inner[3] = {name[3], name[4], 0};
+	int up = open_folder(folder, outer, make), fd;
+
+	if (up < 0)
+		return up;
+	fd = open_folder(up, inner, make);
+	netfs_hostfs_close(up);
+	return fd;
+}
+
+int netfs_files_object(int folder, const char *name, bool make)
+{
+	int place = open_place(folder, name, make), fd, err;
+
+	if (place < 0)
+		return place;
+	fd = netfs_hostfs_open(place, name + 6, O_RDWR | O_NONBLOCK | (make ? O_CREAT : 0), 0600);
+	netfs_hostfs_close(place);
+	if (fd < 0)
+		return fd == -ELOOP || fd == -EISDIR || fd == -ENXIO ? -EUCLEAN : fd;
+	err = netfs_hostfs_lock(fd, F_WRLCK, 0, UINT64_MAX) ? -EBUSY : 0;
+	/* After the lock: whoever had it may have removed the file. */
+	if (!err && judge(fd, S_IFREG))
+		err = -EUCLEAN;
+	if (err) {
+		netfs_hostfs_close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int netfs_files_unlink(int folder, const char *name)
+{
+	int place = open_place(folder, name, false), err;
+
+	if (place < 0)
+		return place;
+	err = netfs_hostfs_unlink(place, name + 6, 0);
+	netfs_hostfs_close(place);
+	return err;
+}
+
+int netfs_files_check(int folder, const char *name)
+{
+	int fd = netfs_hostfs_open_beneath(folder, name, O_PATH | O_NOFOLLOW), err;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	err = judge(fd, S_IFREG);
+	netfs_hostfs_close(fd);
+	return err;
+}

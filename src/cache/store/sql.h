@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The catalogue's statements.  Every function may block; one thread at a time. */
+#ifndef CACHE_STORE_SQL_H
+#define CACHE_STORE_SQL_H
+
+#include <stdint.h>
+#include <sqlite3.h>
+
+/* X(identifier, "text") */
+#define NETFS_SQL(X)                                                                               \
+	X(BEGIN, "BEGIN IMMEDIATE")                                                                \
+	X(COMMIT, "COMMIT")                                                                        \
+	X(ROLLBACK, "ROLLBACK")                                                                    \
+	X(VOLUME_ADD, "INSERT OR IGNORE INTO volumes(key) VALUES(?1)")                             \
+	X(VOLUME_GET, "SELECT id FROM volumes WHERE key = ?1")                                     \
+	X(VOLUME_KEY, "SELECT key FROM volumes WHERE id = ?1")                                     \
+	X(OBJECT_GET, "SELECT id, version, tail, bytes FROM objects"                               \
+		      " WHERE volume = ?1 AND ino = ?2 AND gen = ?3")                              \
+	X(OBJECT_PUT, "INSERT INTO objects(volume, ino, gen, version, tail, bytes, used)"          \
+		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"                                        \
+		      " ON CONFLICT(volume, ino, gen) DO UPDATE SET version = ?4, tail = ?5,"      \
+		      " bytes = ?6, used = ?7 RETURNING id")                                       \
+	X(OBJECT_DROP, "DELETE FROM objects WHERE volume = ?1 AND ino = ?2 AND gen = ?3")          \
+	X(OBJECT_OLD, "SELECT objects.id, volume, ino, gen, bytes, used, key"                      \
+		      " FROM objects JOIN volumes ON volumes.id = volume"                          \
+		      " WHERE (used, objects.id) > (?1, ?2)"                                       \
+		      " ORDER BY used, objects.id LIMIT 1")                                        \
+	X(CHUNKS_GET, "SELECT chunk, blocks FROM chunks WHERE object = ?1")                        \
+	X(CHUNK_PUT, "INSERT OR REPLACE INTO chunks(object, chunk, blocks) VALUES(?1, ?2, ?3)")    \
+	X(CHUNK_DROP, "DELETE FROM chunks WHERE object = ?1 AND chunk = ?2")                       \
+	X(TOTAL_GET, "SELECT bytes, objects FROM total")
+
+enum netfs_sql_id {
+#define NETFS_SQL_ENUM(name, text) NETFS_SQL_##name,
+	NETFS_SQL(NETFS_SQL_ENUM)
+#undef NETFS_SQL_ENUM
+	NETFS_SQL_COUNT
+};
+
+struct netfs_sql {
+	sqlite3 *db;
+	sqlite3_stmt *stmt[NETFS_SQL_COUNT];
+};
+
+/* Opens the catalogue at path, making it where it is missing.  -EUCLEAN: it is
+ * no catalogue, or of another format; it must be removed first. */
+int netfs_sql_open(struct netfs_sql *sql, const char *path);
+void netfs_sql_close(struct netfs_sql *sql);
+/* The statement, with the numbers bound to its first parameters. */
+sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, enum netfs_sql_id id, unsigned n,
+			    const int64_t *numbers);
+/* One step: 1 a row, 0 the end, else a negative errno.  Without a row the
+ * statement is reset. */
+int netfs_sql_step(sqlite3_stmt *stmt);
+/* All of it, for one that has no rows. */
+int netfs_sql_run(sqlite3_stmt *stmt);
+
+#endif

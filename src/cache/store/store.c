@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store: what the catalogue says and what is in the files, kept together.
+ *
+ * A record says which blocks of a file are there, with a checksum of each.  The
+ * file says nothing: what is in it where no record is, is nothing.  So the order
+ * is always data, record, and for removing record, file; a crash between
+ * the two leaves a file nobody believes, which the next object of that name
+ * starts from.
+ *
+ * A catalogue that cannot be read, or has another format, is moved out of the
+ * way by making a new one: the files of its objects are then such files too.
+ *
+ * Locks: none; the owner uses it from one thread at a time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <cache/store/files.h>
+#include <cache/store/sql.h>
+#include <env/alloc.h>
+#include <env/clock.h>
+#include <env/hostfs.h>
+
+#define CATALOGUE "catalogue"
+#define PATH_SIZE 4096
+
+struct netfs_store {
+	int folder;
+	struct netfs_sql sql;
+	bool began;
+};
+
+static const char *const catalogue_files[] = {CATALOGUE, CATALOGUE "-wal", CATALOGUE "-shm"};
+
+#define CATALOGUE_FILES (sizeof(catalogue_files) / sizeof(catalogue_files[0]))
+
+/* -------------------------------------------------------------- life */
+
+/* SQLite gives its other files the mode of this one. */
+static int open_sql(struct netfs_store *store, const char *path)
+{
+	int fd = netfs_hostfs_open(store->folder, CATALOGUE, O_RDWR | O_CREAT, 0600);
+
+	if (fd < 0)
+		return fd;
+	netfs_hostfs_close(fd);
+	return netfs_sql_open(&store->sql, path);
+}
+
+static int open_catalogue(struct netfs_store *store, const char *path)
+{
+	char whole[PATH_SIZE];
+	int err = 0;
+
+	if (snprintf(whole, sizeof(whole), "%s/" CATALOGUE, path) >= (int)sizeof(whole))
+		return -ENAMETOOLONG;
+	for (unsigned i = 0; i < CATALOGUE_FILES && !err; i++)
+		err = netfs_files_check(store->folder, catalogue_files[i]);
+	if (err)
+		return -EPERM;
+	err = open_sql(store, whole);
+	if (err != -EUCLEAN)
+		return err;
+	for (unsigned i = 0; i < CATALOGUE_FILES; i++)
+		netfs_hostfs_unlink(store->folder, catalogue_files[i], 0);
+	return open_sql(store, whole);
+}
+
+int netfs_store_open(const char *path, struct netfs_store **ret_store, char *message,
+		     size_t message_size)
+{
+	struct netfs_store *store = netfs_zalloc(sizeof(*store));
+	int err;
+
+	if (!store)
+		return -ENOMEM;
+	store->folder = err = netfs_files_open(path);
+	if (err >= 0)
+		err = open_catalogue(store, path);
+	if (err < 0) {
+		if (message)
+			snprintf(message, message_size, "cannot use cache folder %s: %s", path,
+				 err == -EPERM ? "it must belong to you alone (mode 0700)"
+					       : strerrordesc_np(-err));
+		netfs_hostfs_close(store->folder);
+		netfs_free(store);
+		return err;
+	}
+	*ret_store = store;
+	return 0;
+}
+
+void netfs_store_close(struct netfs_store *store)
+{
+	if (!store)
+		return;
+	netfs_sql_close(&store->sql);
+	netfs_hostfs_close(store->folder);
+	netfs_free(store);
+}
+
+int netfs_store_begin(struct netfs_store *store)
+{
+	int err = netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_BEGIN, 0, NULL));
+
+	store->began = !err;
+	return err;
+}
+
+int netfs_store_end(struct netfs_store *store)
+{
+	int err;
+
+	if (!store->began)
+		return 0;
+	store->began = false;
+	err = netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_COMMIT, 0, NULL));
+	if (err)
+		netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_ROLLBACK, 0, NULL));
+	return err;
+}
+
+int netfs_store_volume(struct netfs_store *store, const char *key, int64_t *ret_volume)
+{
+	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_ADD, 0, NULL);
+	int err;
+
+	sqlite3_bind_text(stmt, 1, key, -1, SQLITE_TRANSIENT);
+	err = netfs_sql_run(stmt);
+	if (err)
+		return err;
+	stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_GET, 0, NULL);
+	sqlite3_bind_text(stmt, 1, key, -1, SQLITE_TRANSIENT);
+	err = netfs_sql_step(stmt);
+	if (err == 1)
+		*ret_volume = sqlite3_column_int64(stmt, 0);
+	sqlite3_reset(stmt);
+	return err == 1 ? 0 : err ? err : -EUCLEAN;
+}
+
+/* ----------------------------------------------------------- objects */
+
+static int name_of(struct netfs_store *store, const struct netfs_store_key *key,
+		   char name[NETFS_STORE_NAME])
+{
+	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_KEY, 1, &key->volume);
+	int result = netfs_sql_step(stmt);
+
+	if (result != 1)
+		return result ? result : -EUCLEAN;
+	netfs_files_name((const char *)sqlite3_column_text(stmt, 0), key->ino, key->gen, name);
+	sqlite3_reset(stmt);
+	return 0;
+}
+
+static sqlite3_stmt *with_key(struct netfs_store *store, enum netfs_sql_id id,
+			      const struct netfs_store_key *key)
+{
+	int64_t numbers[] = {key->volume, (int64_t)key->ino, (int64_t)key->gen};
+
+	return netfs_sql_get(&store->sql, id, 3, numbers);
+}
+
+static int load_chunks(struct netfs_store *store, int64_t id, struct netfs_map *map)
+{
+	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_CHUNKS_GET, 1, &id);
+	int result;
+
+	while ((result = netfs_sql_step(stmt)) == 1) {
+		int err = netfs_map_load(map, (uint64_t)sqlite3_column_int64(stmt, 0),
+					 sqlite3_column_blob(stmt, 1),
+					 (size_t)sqlite3_column_bytes(stmt, 1));
+
+		if (err) {
+			sqlite3_reset(stmt);
+			return err;
+		}
+	}
+	return result;
+}
+
+/* What the catalogue has of it: 1, or 0 where it has nothing. */
+static int load_record(struct netfs_store *store, struct netfs_store_object *object)
+{
+	sqlite3_stmt *stmt = with_key(store, NETFS_SQL_OBJECT_GET, &object->key);
+	int result = netfs_sql_step(stmt);
+	uint64_t tail;
+	int64_t id;
+
+	if (result != 1)
+		return result;
+	id = sqlite3_column_int64(stmt, 0);
+	tail = (uint64_t)sqlite3_column_int64(stmt, 2);
+	object->counted = (uint64_t)sqlite3_column_int64(stmt, 3);
+	if (sqlite3_column_bytes(stmt, 1) != NETFS_STORE_VERSION)
+		result = -EUCLEAN;
+	else
+		memcpy(object->version, sqlite3_column_blob(stmt, 1), NETFS_STORE_VERSION);
+	sqlite3_reset(stmt);
+	if (result == 1 && (result = load_chunks(store, id, &object->map)) == 0)
+		result = 1;
+	if (tail % NETFS_MAP_BLOCK && netfs_map_has(&object->map, tail / NETFS_MAP_BLOCK))
+		object->map.tail = tail;
+	return result;
+}
+
+int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *key,
+		     struct netfs_store_object *ret_object)
+{
+	struct netfs_store_object object = {.key = *key};
+	char name[NETFS_STORE_NAME];
+	int result = name_of(store, key, name);
+
+	if (result)
+		return result;
+	object.fd = netfs_files_object(store->folder, name, true);
+	/* What is not ours is taken away, once, and never written to. */
+	if (object.fd == -EUCLEAN && netfs_files_unlink(store->folder, name) == 0)
+		object.fd = netfs_files_object(store->folder, name, true);
+	if (object.fd < 0)
+		return object.fd;
+	object.open = true;
+	result = load_record(store, &object);
+	if (result <= 0) {
+		netfs_map_done(&object.map);
+		result = netfs_store_clear(store, &object);
+	}
+	if (result < 0) {
+		netfs_store_release(&object);
+		return result;
+	}
+	*ret_object = object;
+	return 0;
+}
+
+int netfs_store_clear(struct netfs_store *store, struct netfs_store_object *object)
+{
+	int err = netfs_sql_run(with_key(store, NETFS_SQL_OBJECT_DROP, &object->key));
+
+	if (err)
+		return err;
+	netfs_map_done(&object->map);
+	object->counted = 0;
+	return netfs_hostfs_truncate(object->fd, 0);
+}
+
+static int save_chunks(struct netfs_store *store, int64_t id, struct netfs_map *map)
+{
+	uint8_t row[NETFS_MAP_ROW];
+	int err = 0;
+
+	for (uint32_t i = 0; i < map->nchunks && !err; i++) {
+		struct netfs_map_chunk *chunk = map->chunks[i];
+		int64_t numbers[] = {id, i};
+		sqlite3_stmt *stmt;
+
+		if (!chunk || !chunk->changed)
+			continue;
+		stmt = netfs_sql_get(&store->sql,
+				     chunk->count ? NETFS_SQL_CHUNK_PUT : NETFS_SQL_CHUNK_DROP, 2,
+				     numbers);
+		if (chunk->count) {
+			netfs_map_store(chunk, row);
+			sqlite3_bind_blob(stmt, 3, row, sizeof(row), SQLITE_STATIC);
+		}
+		err = netfs_sql_run(stmt);
+		chunk->changed = err != 0;
+	}
+	return err;
+}
+
+int netfs_store_save(struct netfs_store *store, struct netfs_store_object *object)
+{
+	sqlite3_stmt *stmt = with_key(store, NETFS_SQL_OBJECT_PUT, &object->key);
+	struct timespec btime;
+	struct stat st;
+	int64_t id = 0;
+	int result;
+
+	result = netfs_hostfs_stat(object->fd, "", &st, &btime);
+	if (result)
+		return result;
+	object->counted = (uint64_t)st.st_blocks * 512;
+	sqlite3_bind_blob(stmt, 4, object->version, NETFS_STORE_VERSION, SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 5, (int64_t)object->map.tail);
+	sqlite3_bind_int64(stmt, 6, (int64_t)object->counted);
+	sqlite3_bind_int64(stmt, 7, (int64_t)(netfs_clock_real() / NETFS_NS_PER_MS));
+	result = netfs_sql_step(stmt);
+	if (result == 1)
+		id = sqlite3_column_int64(stmt, 0);
+	if (result == 1)
+		result = netfs_sql_run(stmt);
+	return result ? result : save_chunks(store, id, &object->map);
+}
+
+int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *object)
+{
+	char name[NETFS_STORE_NAME];
+	int err = netfs_sql_run(with_key(store, NETFS_SQL_OBJECT_DROP, &object->key));
+
+	object->counted = 0;
+	if (!err)
+		err = name_of(store, &object->key, name);
+	return err ? err : netfs_files_unlink(store->folder, name);
+}
+
+void netfs_store_release(struct netfs_store_object *object)
+{
+	if (object->open)
+		netfs_hostfs_close(object->fd);
+	netfs_map_done(&object->map);
+	object->open = false;
+}
+
+/* ------------------------------------------------------------- space */
+
+int netfs_store_space(struct netfs_store *store, struct netfs_store_space *ret_space)
+{
+	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_TOTAL_GET, 0, NULL);
+	int result = netfs_sql_step(stmt);
+	struct statvfs vfs;
+
+	if (result != 1)
+		return result ? result : -EUCLEAN;
+	ret_space->bytes = (uint64_t)sqlite3_column_int64(stmt, 0);
+	ret_space->objects = (uint64_t)sqlite3_column_int64(stmt, 1);
+	sqlite3_reset(stmt);
+	result = netfs_hostfs_statvfs(store->folder, &vfs);
+	if (result)
+		return result;
+	ret_space->disk_bytes = vfs.f_blocks * vfs.f_frsize;
+	ret_space->disk_free = vfs.f_bavail * vfs.f_frsize;
+	ret_space->disk_files = vfs.f_files;
+	ret_space->disk_files_free = vfs.f_favail;
+	return 0;
+}
+
+/* The object that comes next in the order of use: 1, or 0 at the end. */
+static int next_old(struct netfs_store *store, int64_t at[2], struct netfs_store_key *ret_key,
+		    uint64_t *ret_bytes, char name[NETFS_STORE_NAME])
+{
+	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_OBJECT_OLD, 2, at);
+	int result = netfs_sql_step(stmt);
+
+	if (result != 1)
+		return result;
+	at[1] = sqlite3_column_int64(stmt, 0);
+	*ret_key = (struct netfs_store_key){
+		.volume = sqlite3_column_int64(stmt, 1),
+		.ino = (uint64_t)sqlite3_column_int64(stmt, 2),
+		.gen = (uint64_t)sqlite3_column_int64(stmt, 3),
+	};
+	*ret_bytes = (uint64_t)sqlite3_column_int64(stmt, 4);
+	at[0] = sqlite3_column_int64(stmt, 5);
+	netfs_files_name((const char *)sqlite3_column_text(stmt, 6), ret_key->ino, ret_key->gen,
+			 name);
+	sqlite3_reset(stmt);
+	return 1;
+}
+
+/* Removes one; the lock is held until its record is gone for good. */
+static int cull_one(struct netfs_store *store, const struct netfs_store_key *key, const char *name)
+{
+	int fd = netfs_files_object(store->folder, name, false), err;
+
+	if (fd == -EBUSY)
+		return fd;
+	err = netfs_store_begin(store);
+	if (!err)
+		err = netfs_sql_run(with_key(store, NETFS_SQL_OBJECT_DROP, key));
+	if (!err)
+		err = netfs_store_end(store);
+	if (!err && (fd >= 0 || fd == -EUCLEAN))
+		netfs_files_unlink(store->folder, name);
+	if (err)
+		netfs_store_end(store);
+	netfs_hostfs_close(fd);
+	return err;
+}
+
+int netfs_store_cull(struct netfs_store *store, uint64_t bytes, uint64_t objects)
+{
+	int64_t at[2] = {INT64_MIN, 0};
+	char name[NETFS_STORE_NAME];
+	struct netfs_store_key key;
+	uint64_t freed = 0, gone = 0, size;
+	int result = 0;
+
+	while ((freed < bytes || gone < objects) &&
+	       (result = next_old(store, at, &key, &size, name)) == 1) {
+		result = cull_one(store, &key, name);
+		if (result && result != -EBUSY)
+			return result;
+		freed += result ? 0 : size;
+		gone += !result;
+	}
+	return result < 0 && result != -EBUSY ? result : 0;
+}

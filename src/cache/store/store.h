@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A cache folder: a catalogue and one file per object.  doc/cache-format.md
+ * says what is in it.
+ *
+ * Every function here may block, and a store is used by one thread at a time.
+ * Other processes may use the folder meanwhile.
+ */
+#ifndef CACHE_STORE_STORE_H
+#define CACHE_STORE_STORE_H
+
+#include <cache/store/map.h>
+
+#define NETFS_STORE_FORMAT 1
+/* What tells two versions of a file apart, as bytes that are only compared. */
+#define NETFS_STORE_VERSION 48
+
+struct netfs_store;
+
+/* Which object: of which volume, and the server's numbers of the file. */
+struct netfs_store_key {
+	int64_t volume;
+	uint64_t ino;
+	uint64_t gen;
+};
+
+/* An object that is open here, and locked against every other user of the
+ * folder.  Zero is none. */
+struct netfs_store_object {
+	struct netfs_store_key key;
+	bool open;
+	int fd; /* for data I/O, while open */
+	uint8_t version[NETFS_STORE_VERSION]; /* what the data is of */
+	struct netfs_map map;
+	uint64_t counted; /* bytes of it in the totals of the catalogue */
+};
+
+struct netfs_store_space {
+	uint64_t bytes; /* of data in the folder, by the catalogue */
+	uint64_t objects;
+	uint64_t disk_bytes; /* the file system: all, and those to be had */
+	uint64_t disk_free;
+	uint64_t disk_files;
+	uint64_t disk_files_free;
+};
+
+/* path is absolute; the folder is made where it is missing.  A catalogue of
+ * another format is dropped with all objects.  -EPERM: the folder is not ours
+ * alone; message then says so in a line.  NULL message is allowed. */
+int netfs_store_open(const char *path, struct netfs_store **ret_store, char *message,
+		     size_t message_size);
+void netfs_store_close(struct netfs_store *store);
+/* The number of the volume with that key, which is made where it is missing. */
+int netfs_store_volume(struct netfs_store *store, const char *key, int64_t *ret_volume);
+
+/* What follows is one transaction until end: all of it stays, or nothing. */
+int netfs_store_begin(struct netfs_store *store);
+int netfs_store_end(struct netfs_store *store);
+/* Opens the object, with what the catalogue has of it; the file is made where
+ * it is missing.  -EBUSY: another user of the folder has it; -EUCLEAN: there is
+ * something that is not ours in its place. */
+int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *key,
+		     struct netfs_store_object *ret_object);
+/* Forgets all data of an open object, in the catalogue and on the disk. */
+int netfs_store_clear(struct netfs_store *store, struct netfs_store_object *object);
+/* Records version and map.  Its data was written before. */
+int netfs_store_save(struct netfs_store *store, struct netfs_store_object *object);
+/* Removes it from catalogue and folder. */
+int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *object);
+/* Closes the object and frees what is in it.  Not before the end of the
+ * transaction that saved it. */
+void netfs_store_release(struct netfs_store_object *object);
+
+int netfs_store_space(struct netfs_store *store, struct netfs_store_space *ret_space);
+/* Removes objects nobody uses, the longest unused first, until that many bytes
+ * and objects went or there are no more.  In a transaction of its own. */
+int netfs_store_cull(struct netfs_store *store, uint64_t bytes, uint64_t objects);
+
+#endif

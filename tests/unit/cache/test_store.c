@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Goal: what was saved is found again, by whoever opens the folder next, and
+ * nothing else is: not what was not saved, not what somebody put in its place.
+ * Method: a store in a temporary folder, closed and opened between the steps;
+ * a second store on the same folder stands for another process.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cache/store/files.h>
+#include <cache/store/store.h>
+#include <sqlite3.h>
+#include <t.h>
+
+static char *top;
+static char path[400];
+
+static int setup(void **state)
+{
+	top = t_temp_dir();
+	snprintf(path, sizeof(path), "%s/cache", top);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	t_temp_dir_remove(top);
+	return 0;
+}
+
+static struct netfs_store *store_open(void)
+{
+	char message[300] = "";
+	struct netfs_store *store = NULL;
+
+	assert_int_equal(netfs_store_open(path, &store, message, sizeof(message)), 0);
+	return store;
+}
+
+static struct netfs_store_key key_of(struct netfs_store *store, uint64_t ino)
+{
+	struct netfs_store_key key = {.ino = ino, .gen = 7};
+
+	assert_int_equal(netfs_store_volume(store, "9p://server/a", &key.volume), 0);
+	return key;
+}
+
+static void file_name(uint64_t ino, char name[600])
+{
+	char tail[NETFS_STORE_NAME];
+
+	netfs_files_name("9p://server/a", ino, 7, tail);
+	snprintf(name, 600, "%s/%s", path, tail);
+}
+
+/* An object with that many blocks from the start. */
+static void keep(struct netfs_store *store, uint64_t ino, unsigned blocks)
+{
+	struct netfs_store_key key = key_of(store, ino);
+	struct netfs_store_object object;
+	char data[NETFS_MAP_BLOCK];
+
+	memset(data, (int)ino, sizeof(data));
+	assert_int_equal(netfs_store_begin(store), 0);
+	assert_int_equal(netfs_store_load(store, &key, &object), 0);
+	assert_int_equal(netfs_map_reserve(&object.map, 0, blocks * NETFS_MAP_BLOCK), 0);
+	for (unsigned i = 0; i < blocks; i++) {
+		assert_int_equal(pwrite(object.fd, data, sizeof(data), i * sizeof(data)),
+				 sizeof(data));
+		netfs_map_add(&object.map, i * NETFS_MAP_BLOCK, NETFS_MAP_BLOCK, ino + i);
+	}
+	memset(object.version, 'v', sizeof(object.version));
+	assert_int_equal(netfs_store_save(store, &object), 0);
+	assert_int_equal(netfs_store_end(store), 0);
+	netfs_store_release(&object);
+}
+
+/* How many blocks of it the folder has. */
+static uint64_t kept(struct netfs_store *store, uint64_t ino)
+{
+	struct netfs_store_key key = key_of(store, ino);
+	struct netfs_store_object object;
+	uint64_t blocks;
+
+	assert_int_equal(netfs_store_load(store, &key, &object), 0);
+	blocks = object.map.blocks;
+	if (blocks)
+		assert_int_equal(netfs_map_sum(&object.map, 0), ino);
+	netfs_store_release(&object);
+	return blocks;
+}
+
+static void saved_object_is_found_by_the_next_who_opens(void **state)
+{
+	struct netfs_store *store = store_open();
+	struct netfs_store_space space;
+	struct stat st;
+
+	keep(store, 1, 600);
+	netfs_store_close(store);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	store = store_open();
+	assert_int_equal(kept(store, 1), 600);
+	assert_int_equal(kept(store, 2), 0);
+	assert_int_equal(netfs_store_space(store, &space), 0);
+	assert_int_equal(space.objects, 1);
+	assert_true(space.bytes >= 600 * NETFS_MAP_BLOCK);
+	netfs_store_close(store);
+}
+
+static void object_without_a_record_is_empty(void **state)
+{
+	struct netfs_store *store = store_open();
+	struct netfs_store_key key = key_of(store, 3);
+	struct netfs_store_object object;
+
+	assert_int_equal(netfs_store_load(store, &key, &object), 0);
+	assert_int_equal(pwrite(object.fd, "stray", 5, 0), 5);
+	netfs_store_release(&object);
+	assert_int_equal(kept(store, 3), 0);
+	netfs_store_close(store);
+}
+
+static void object_has_one_user_at_a_time(void **state)
+{
+	struct netfs_store *one = store_open(), *two = store_open();
+	struct netfs_store_object object;
+	struct netfs_store_key key;
+
+	keep(one, 4, 2);
+	key = key_of(one, 4);
+	assert_int_equal(netfs_store_load(one, &key, &object), 0);
+	assert_int_equal(netfs_store_cull(two, UINT64_MAX, UINT64_MAX), 0);
+	key = key_of(two, 4);
+	assert_int_equal(netfs_store_load(two, &key, &(struct netfs_store_object){0}), -EBUSY);
+	netfs_store_release(&object);
+	assert_int_equal(kept(two, 4), 2);
+	netfs_store_close(one);
+	netfs_store_close(two);
+}
+
+static void longest_unused_objects_are_culled_first(void **state)
+{
+	struct netfs_store *store = store_open();
+	struct netfs_store_space space;
+
+	for (uint64_t ino = 10; ino < 20; ino++)
+		keep(store, ino, 4);
+	keep(store, 10, 4);
+	assert_int_equal(netfs_store_cull(store, 5 * 4 * NETFS_MAP_BLOCK, 0), 0);
+	assert_int_equal(netfs_store_space(store, &space), 0);
+	assert_int_equal(space.objects, 5);
+	assert_int_equal(space.bytes, 5 * 4 * NETFS_MAP_BLOCK);
+	assert_int_equal(kept(store, 10), 4);
+	assert_int_equal(kept(store, 12), 0);
+	assert_int_equal(netfs_store_cull(store, UINT64_MAX, 0), 0);
+	assert_int_equal(netfs_store_space(store, &space), 0);
+	assert_int_equal(space.bytes, 0);
+	netfs_store_close(store);
+}
+
+/* Puts something else in the place of an object's file. */
+static void replace(const char *name, unsigned how, const char *precious)
+{
+	assert_int_equal(unlink(name), 0);
+	if (how == 0)
+		assert_int_equal(symlink(precious, name), 0);
+	else if (how == 1)
+		assert_int_equal(link(precious, name), 0);
+	else if (how == 2)
+		assert_int_equal(mkfifo(name, 0600), 0);
+	else if (how == 3 && getuid() == 0)
+		assert_true(mknod(name, S_IFREG | 0600, 0) == 0 && chown(name, 1, 1) == 0);
+}
+
+static void what_is_not_our_file_is_never_written_to(void **state)
+{
+	struct netfs_store *store = store_open();
+	char precious[500], name[600], text[10] = "";
+	int fd;
+
+	snprintf(precious, sizeof(precious), "%s/precious", top);
+	fd = open(precious, O_CREAT | O_RDWR, 0600);
+	assert_int_equal(write(fd, "precious", 8), 8);
+	for (unsigned how = 0; how < 5; how++) {
+		keep(store, 30, 1);
+		file_name(30, name);
+		replace(name, how, precious);
+		keep(store, 30, 1);
+		assert_int_equal(pread(fd, text, 9, 0), 8);
+		assert_string_equal(text, "precious");
+		assert_int_equal(kept(store, 30), 1);
+	}
+	close(fd);
+	netfs_store_close(store);
+}
+
+static void folder_of_others_is_refused(void **state)
+{
+	struct netfs_store *store;
+	char message[300] = "";
+
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(netfs_store_open(path, &store, message, sizeof(message)), -EPERM);
+	assert_non_null(strstr(message, "0700"));
+	assert_int_equal(chmod(path, 0700), 0);
+	netfs_store_close(store_open());
+}
+
+static void unknown_format_is_dropped(void **state)
+{
+	struct netfs_store *store = store_open();
+	char name[500];
+	sqlite3 *db;
+	int fd;
+
+	keep(store, 1, 3);
+	netfs_store_close(store);
+	snprintf(name, sizeof(name), "%s/catalogue", path);
+	assert_int_equal(sqlite3_open(name, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), 0);
+	sqlite3_close(db);
+	store = store_open();
+	assert_int_equal(kept(store, 1), 0);
+	keep(store, 1, 3);
+	netfs_store_close(store);
+	fd = open(name, O_WRONLY | O_TRUNC);
+	assert_int_equal(write(fd, "this is no database", 19), 19);
+	close(fd);
+	store = store_open();
+	assert_int_equal(kept(store, 1), 0);
+	netfs_store_close(store);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(saved_object_is_found_by_the_next_who_opens, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(object_without_a_record_is_empty, setup, teardown),
+		cmocka_unit_test_setup_teardown(object_has_one_user_at_a_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(longest_unused_objects_are_culled_first, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_is_not_our_file_is_never_written_to, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(folder_of_others_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(unknown_format_is_dropped, setup, teardown),
+	};
+
+	return t_run(tests, NULL, NULL);
+}
