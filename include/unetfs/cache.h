@@ -36,6 +36,21 @@
 
 struct netfs_cookie;
 
+/* What tells two versions of a file apart: those of struct netfs_attr. */
+struct netfs_cache_version {
+	uint64_t counter;
+	struct netfs_time mtime;
+	struct netfs_time ctime;
+	uint64_t size;
+};
+
+/* Somebody who waits until a cookie is ready. */
+struct netfs_cache_wait {
+	/* Called once, perhaps before use() returned; any thread, no lock held. */
+	void (*done)(struct netfs_cache_wait *wait);
+	struct netfs_cache_wait *next; /* the cache's, until then */
+};
+
 struct netfs_cache_ops {
 	/* The first stretch of [start, end) that is there; false: nothing. */
 	bool (*present)(struct netfs_cookie *cookie, uint64_t start, uint64_t end,
@@ -47,6 +62,22 @@ struct netfs_cache_ops {
 	ssize_t (*write)(struct netfs_cookie *cookie, struct netfs_slice *slice);
 	/* As in backend.h. */
 	void (*slice_cancel)(struct netfs_cookie *cookie, struct netfs_slice *slice);
+
+	/* Optional from here, for a cache that is there longer than its mounts. */
+
+	/*
+	 * The file was opened.  The opener goes on after wait->done(): then what
+	 * the cache has of the version told last is present.  Until the first
+	 * use and after the last unuse nothing need be.
+	 */
+	void (*use)(struct netfs_cookie *cookie, struct netfs_cache_wait *wait);
+	void (*unuse)(struct netfs_cookie *cookie);
+	/*
+	 * What is present, and what is written from now on, is of this version
+	 * of the file.  NULL: it is not known any more; nor is it after an
+	 * invalidate.  Called with locks held: only looks at or changes memory.
+	 */
+	void (*version)(struct netfs_cookie *cookie, const struct netfs_cache_version *version);
 };
 
 /* First member of the cache's own. */

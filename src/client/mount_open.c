@@ -15,12 +15,14 @@
 #include <base/assert.h>
 #include <base/checked_math.h>
 #include <base/list.h>
+#include <cache/cache.h>
 #include <client/client.h>
 #include <client/client_private.h>
 #include <client/crypt_share.h>
 #include <client/options.h>
 #include <client/source.h>
 #include <env/alloc.h>
+#include <env/executor.h>
 #include <vfs/vfs.h>
 
 #define READ_AHEAD_DEFAULT (4 << 20)
@@ -36,8 +38,10 @@ struct opening {
 	struct netfs_mount_options options;
 	struct netfs_source_parts source;
 	struct netfs_be_config config;
-	struct netfs_job job; /* reads the secret, which may block */
 	const struct netfs_be_ops *ops;
+	char *text; /* owned: the source, as it was given */
+	struct netfs_cache *cache; /* the disk cache; the mount's, once there is one */
+	struct netfs_job job; /* opens it, and reads the secret */
 	struct netfs_crypt_share share;
 	struct netfs_node *root; /* while the share's key is looked at */
 	struct netfs_attr root_attr;
@@ -49,6 +53,7 @@ static void opening_free(struct opening *opening)
 	netfs_crypt_share_done(&opening->share);
 	netfs_options_done(&opening->options);
 	netfs_source_done(&opening->source);
+	netfs_free(opening->text);
 	netfs_free(opening);
 }
 
@@ -62,6 +67,7 @@ static void opening_fail(struct opening *opening, int err)
 			 strerrordesc_np(-err));
 	if (opening->mount)
 		netfs_mount_free(opening->mount);
+	netfs_cache_close(opening->cache);
 	opening_free(opening);
 	atomic_fetch_sub(&client->mounts, 1);
 	netfs_call_complete(call, err);
@@ -129,15 +135,18 @@ static void opening_finish(struct opening *opening, int err)
 		return;
 	}
 	call->mount = opening->mount;
+	opening->cache = NULL;
 	call->message[0] = 0;
 	opening_free(opening);
 	netfs_call_complete(call, 0);
 }
 
-static void mount_closed(void *user)
+static void mount_closed(void *user, struct netfs_cache *cache)
 {
 	struct netfs_client *client = user;
 
+	if (cache != client->config.cache)
+		netfs_cache_close(cache);
 	atomic_fetch_sub(&client->mounts, 1);
 }
 
@@ -179,7 +188,7 @@ static int make_mount(struct opening *opening, const char *source)
 		.call_mutex = &client->call_mutex,
 		.source = source,
 		.cache_mode = options->mode->name,
-		.cache = client->config.cache,
+		.cache = opening->cache ? opening->cache : client->config.cache,
 		.attr_ttl_ms = netfs_options_attr_ttl(options),
 		.dir_ttl_ms = netfs_options_dir_ttl(options),
 		.entry_ttl_ms = netfs_options_entry_ttl(options),
@@ -225,11 +234,10 @@ static void read_secret(struct netfs_job *job)
 				      &opening->op);
 }
 
-static void opening_start(struct opening *opening, const struct netfs_be_ops *ops,
-			  const char *source)
+static void opening_start(struct opening *opening)
 {
 	struct netfs_call *call = opening->call;
-	int err = make_mount(opening, source);
+	int err = make_mount(opening, opening->text);
 
 	if (err) {
 		opening_fail(opening, err);
@@ -246,13 +254,75 @@ static void opening_start(struct opening *opening, const struct netfs_be_ops *op
 	opening->op.cred = call->cred;
 	opening->op.buf = call->message;
 	opening->op.buf_size = sizeof(call->message);
-	opening->ops = ops;
 	if (encrypted(opening)) {
 		opening->job.fn = read_secret;
 		netfs_job_post(&opening->job);
 		return;
 	}
-	ops->connect(&opening->config, netfs_mount_host(opening->mount), &opening->op);
+	opening->ops->connect(&opening->config, netfs_mount_host(opening->mount), &opening->op);
+}
+
+/* Options that say which share is meant, or for whom. */
+static const char *const identity[] = {"aname", "port", "uname"};
+
+#define IDENTITIES (sizeof(identity) / sizeof(identity[0]))
+
+/* The share as the catalogue of the disk cache knows it: what one user may see
+ * of it is not what another may. */
+static char *volume_name(const struct opening *opening)
+{
+	const struct netfs_mount_options *options = &opening->options;
+	const struct netfs_be_config config = {
+		.options = options->backend,
+		.noptions = options->nbackend,
+	};
+	char *name = NULL;
+	size_t size = 0;
+
+	/* First how long it is, then the name. */
+	for (unsigned pass = 0; pass < 2; pass++) {
+		const char *tag = options->cachetag ? options->cachetag : opening->text;
+		size_t at = (size_t)snprintf(name, size, "%u %s", opening->call->cred.uid, tag);
+
+		for (unsigned i = 0; i < IDENTITIES && !options->cachetag; i++) {
+			const char *value = netfs_config_option(&config, identity[i]);
+
+			if (value)
+				at += (size_t)snprintf(name ? name + at : NULL,
+						       name ? size - at : 0, " %s=%s", identity[i],
+						       value);
+		}
+		if (pass == 0) {
+			size = at + 1;
+			name = netfs_alloc(size);
+			if (!name)
+				return NULL;
+		}
+	}
+	return name;
+}
+
+static void cache_job(struct netfs_job *job)
+{
+	struct opening *opening = netfs_container_of(job, struct opening, job);
+	const struct netfs_mount_options *options = &opening->options;
+	struct netfs_call *call = opening->call;
+	netfs_cleanup_free char *volume = volume_name(opening);
+	struct netfs_cache_config config = {
+		.folder = options->cachedir,
+		.volume = volume,
+		.size = options->cachesize,
+		.blocks = {options->brun, options->bcull, options->bstop},
+		.files = {options->frun, options->fcull, options->fstop},
+	};
+	int err = volume ? netfs_cache_open(&config, &opening->cache, call->message,
+					    sizeof(call->message))
+			 : -ENOMEM;
+
+	if (err)
+		opening_fail(opening, err);
+	else
+		opening_start(opening);
 }
 
 void netfs_mount_open_with(struct netfs_client *client, const struct netfs_be_ops *ops,
@@ -273,8 +343,15 @@ void netfs_mount_open_with(struct netfs_client *client, const struct netfs_be_op
 	if (!err)
 		err = netfs_options_parse(options, ops, &opening->options, call->message,
 					  sizeof(call->message));
+	opening->ops = ops;
+	opening->text = netfs_strdup(source);
+	if (!err && !opening->text)
+		err = -ENOMEM;
+	opening->job.fn = cache_job;
 	if (err)
 		opening_fail(opening, err);
+	else if (opening->options.cachedir)
+		netfs_job_post(&opening->job);
 	else
-		opening_start(opening, ops, source);
+		opening_start(opening);
 }

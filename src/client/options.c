@@ -44,6 +44,10 @@ enum kind {
 	KIND_SECONDS,
 	KIND_SIZE,
 	KIND_NUMBER,
+	KIND_BYTES,
+	KIND_PERCENT,
+	KIND_PATH,
+	KIND_TEXT,
 	KIND_CACHE,
 	KIND_LOCKS,
 	KIND_NOAC,
@@ -101,6 +105,20 @@ static const struct word words[] = {
 	{"encrypt_init",
 	 "begins encryption of an empty share; encrypt_init=force: of one with files", KIND_INIT,
 	 FIELD(encrypt_init)},
+	{"fsc", "keep file data in the disk cache, in " NETFS_OPTION_CACHEDIR, KIND_ON, FIELD(fsc)},
+	{"cachedir", "the same, in this folder (an absolute path; it must be yours alone)",
+	 KIND_PATH, FIELD(cachedir)},
+	{"cachesize", "bytes the disk cache may take, with k, m, g or t (default: see bcull)",
+	 KIND_BYTES, FIELD(cachesize)},
+	{"cachetag", "name of the share in the disk cache (default: its source)", KIND_TEXT,
+	 FIELD(cachetag)},
+	{"brun", "percent of the disk, and of cachesize, free when culling ends (default 7)",
+	 KIND_PERCENT, FIELD(brun)},
+	{"bcull", "the same when culling begins (default 5)", KIND_PERCENT, FIELD(bcull)},
+	{"bstop", "the same when nothing more is stored (default 1)", KIND_PERCENT, FIELD(bstop)},
+	{"frun", "as brun, of the disk's files (default 7)", KIND_PERCENT, FIELD(frun)},
+	{"fcull", "as bcull, of the disk's files (default 5)", KIND_PERCENT, FIELD(fcull)},
+	{"fstop", "as bstop, of the disk's files (default 1)", KIND_PERCENT, FIELD(fstop)},
 	{"defaults", NULL, KIND_IGNORED, 0},
 	{"auto", NULL, KIND_IGNORED, 0},
 	{"noauto", NULL, KIND_IGNORED, 0},
@@ -181,7 +199,7 @@ static bool parse_seconds(const char *text, uint64_t *ret_ms)
 	return !*end && ms < NETFS_TTL_FOREVER;
 }
 
-static bool parse_size(const char *text, uint64_t *ret_bytes)
+static bool parse_bytes(const char *text, uint64_t *ret_bytes)
 {
 	unsigned shift = 0;
 	const char *end;
@@ -195,10 +213,34 @@ static bool parse_size(const char *text, uint64_t *ret_bytes)
 		shift = 20;
 	else if (*end == 'g' || *end == 'G')
 		shift = 30;
+	else if (*end == 't' || *end == 'T')
+		shift = 40;
 	if (shift && !netfs_checked_mul(bytes, UINT64_C(1) << shift, &bytes))
 		return false;
 	*ret_bytes = bytes;
-	return !end[shift ? 1 : 0] && bytes <= UINT32_MAX;
+	return !end[shift ? 1 : 0];
+}
+
+static bool parse_size(const char *text, uint64_t *ret_bytes)
+{
+	return parse_bytes(text, ret_bytes) && *ret_bytes <= UINT32_MAX;
+}
+
+static bool parse_percent(const char *text, uint32_t *ret_percent)
+{
+	uint64_t number;
+	const char *end;
+
+	if (!parse_number(text, &end, &number) || number > 99)
+		return false;
+	*ret_percent = (uint32_t)number;
+	return !*end || !strcmp(end, "%");
+}
+
+static bool parse_text(const char *text, const char **ret_text)
+{
+	*ret_text = text;
+	return *text;
 }
 
 static bool parse_cache(const char *text, struct netfs_mount_options *options)
@@ -238,6 +280,14 @@ static bool set_word(struct netfs_mount_options *options, const struct word *wor
 		return parse_size(value, field);
 	case KIND_NUMBER:
 		return parse_plain(value, field);
+	case KIND_BYTES:
+		return parse_bytes(value, field);
+	case KIND_PERCENT:
+		return parse_percent(value, field);
+	case KIND_PATH:
+		return *value == '/' && parse_text(value, field);
+	case KIND_TEXT:
+		return parse_text(value, field);
 	case KIND_CACHE:
 		return parse_cache(value, options);
 	case KIND_LOCKS:
@@ -373,6 +423,9 @@ static void set_defaults(struct netfs_mount_options *options, const struct netfs
 	*options = (struct netfs_mount_options){0};
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		*numbers[i] = NETFS_OPTION_UNSET;
+	options->brun = options->frun = 7;
+	options->bcull = options->fcull = 5;
+	options->bstop = options->fstop = 1;
 	/* 9P tells nobody that a file was changed, and has no counter. */
 	parse_cache(strcmp(ops->scheme, "9p") ? "strict" : "none", options);
 }
@@ -419,6 +472,14 @@ int netfs_options_parse(const char *text, const struct netfs_be_ops *ops,
 	if (err) {
 		netfs_options_done(&options);
 		return err;
+	}
+	if (options.fsc && !options.cachedir)
+		options.cachedir = NETFS_OPTION_CACHEDIR;
+	/* Where nothing is kept in memory nothing passes by the disk cache. */
+	if (options.cachedir && options.mode->unbuffered) {
+		netfs_options_done(&options);
+		return refuse(message, message_size,
+			      "the disk cache needs cache=strict, loose or immutable");
 	}
 	*ret_options = options;
 	return 0;

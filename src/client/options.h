@@ -24,6 +24,9 @@ struct netfs_cache_mode {
 /* A number that was not given. */
 #define NETFS_OPTION_UNSET UINT64_MAX
 
+/* Where the disk cache is with fsc alone. */
+#define NETFS_OPTION_CACHEDIR "/var/cache/unetfs"
+
 /* All options of one mount. */
 struct netfs_mount_options {
 	const struct netfs_cache_mode *mode;
@@ -49,6 +52,12 @@ struct netfs_mount_options {
 	const char *encrypt;
 	const char *encryptcmd;
 	const char *encrypt_init;
+
+	bool fsc;
+	const char *cachedir; /* in text; NULL where not given, likewise: */
+	const char *cachetag;
+	uint64_t cachesize; /* bytes; 0: no limit */
+	uint32_t brun, bcull, bstop, frun, fcull, fstop; /* percent */
 
 	struct netfs_option *backend; /* owned: what the back end lists */
 	unsigned nbackend;

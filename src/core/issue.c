@@ -369,7 +369,12 @@ static size_t slice_max(const struct netfs_request *req, bool cache)
 
 	if (cache)
 		return CACHE_SLICE_MAX;
-	return netfs_request_writes(req) ? core->wsize : core->rsize;
+	if (netfs_request_writes(req))
+		return core->wsize;
+	/* What the server sends goes to the cache in whole granules. */
+	if (req->inode->cookie && core->rsize > NETFS_CACHE_GRANULE)
+		return core->rsize & ~(NETFS_CACHE_GRANULE - 1);
+	return core->rsize;
 }
 
 static void retry_later(struct netfs_request *req, uint64_t delay_ns)

@@ -19,6 +19,8 @@
 	X(GROUP, "the order of groups of writes")                                                  \
 	X(STALLED, "core: slices waiting for the back end")                                        \
 	X(BUDGET, "core: eviction queue and memory accounting")                                    \
+	X(COOKIE, "disk cache: what is there of one file")                                         \
+	X(CACHE, "disk cache: the worker's queue, and space")                                      \
 	X(BACKEND, "back end: its connection and tables")                                          \
 	X(BACKEND_IO, "back end: its send queue")                                                  \
 	X(CALL, "vfs: a call against its cancellation")                                            \

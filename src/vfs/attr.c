@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 #include <base/checked_math.h>
 #include <env/clock.h>
+#include <unetfs/cache.h>
 #include <vfs/mount.h>
 #include <vfs/vnode.h>
 #include <vfs/whole.h>
@@ -86,6 +87,20 @@ static bool version_same(const struct netfs_vnode *vnode, const struct netfs_ver
 	return version_same_data(ours, version) && time_equal(&ours->ctime, &version->ctime);
 }
 
+void netfs_attr_tell_cache_locked(struct netfs_vnode *vnode, bool known)
+{
+	struct netfs_cookie *cookie = netfs_vnode_regular(vnode) ? vnode->inode.cookie : NULL;
+	struct netfs_cache_version version = {
+		.counter = vnode->version.counter,
+		.mtime = vnode->version.mtime,
+		.ctime = vnode->version.ctime,
+		.size = vnode->version.size,
+	};
+
+	if (cookie && cookie->ops->version)
+		cookie->ops->version(cookie, known ? &version : NULL);
+}
+
 static void view_of(struct netfs_vnode *vnode, struct netfs_inode_view *ret_view)
 {
 	*ret_view = (struct netfs_inode_view){0};
@@ -108,6 +123,18 @@ void netfs_attr_ask(struct netfs_mount *mount, struct netfs_vnode *vnode,
 		ret_asked->dirty = view.dirty;
 		ret_asked->seq = view.seq;
 	}
+}
+
+/* The version was adopted when the core looked like view, and the core was told.
+ * Where something was changed since, the cache holds data of no version. */
+static void tell_cache_after_locked(struct netfs_vnode *vnode, const struct netfs_inode_view *view)
+{
+	struct netfs_inode_view now;
+
+	netfs_attr_tell_cache_locked(vnode, true);
+	view_of(vnode, &now);
+	if (now.dirty || now.seq != view->seq)
+		netfs_attr_tell_cache_locked(vnode, false);
 }
 
 /* Does the size in the answer say anything about the file as it is now? */
@@ -153,7 +180,7 @@ static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 {
 	struct netfs_version version = version_of(attr);
 	struct netfs_inode_view view;
-	bool changed;
+	bool changed, told;
 
 	view_of(vnode, &view);
 	if (!size_counts(vnode, asked, &view)) {
@@ -172,7 +199,12 @@ static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 		vnode->epoch++;
 		netfs_count(&vnode->mount->stats, invalidations);
 	}
-	return tell_core_locked(vnode, changed);
+	if (changed)
+		netfs_attr_tell_cache_locked(vnode, false);
+	told = tell_core_locked(vnode, changed);
+	if (vnode->version_seq == view.seq)
+		tell_cache_after_locked(vnode, &view);
+	return told;
 }
 
 /* True where the names in it may mean something else now. */
@@ -248,7 +280,10 @@ void netfs_attr_changed(struct netfs_vnode *vnode, const struct netfs_attr *attr
 		if (changed)
 			vnode->epoch++;
 		adopt_locked(vnode, attr, &view);
+		if (changed)
+			netfs_attr_tell_cache_locked(vnode, false);
 		told = tell_core_locked(vnode, changed);
+		tell_cache_after_locked(vnode, &view);
 	}
 	netfs_mutex_unlock(&vnode->mutex);
 	if (told)
@@ -276,6 +311,8 @@ void netfs_attr_resized(struct netfs_vnode *vnode, const struct netfs_attr *attr
 	vnode->changed_stamp = vnode->attr_stamp;
 	if (attr && !view.dirty)
 		adopt_locked(vnode, attr, &view);
+	if (attr && !view.dirty && !suspect)
+		tell_cache_after_locked(vnode, &view);
 	if (suspect)
 		vnode->epoch++;
 	netfs_mutex_unlock(&vnode->mutex);

@@ -203,6 +203,7 @@ void netfs_release(struct netfs_file *file)
 	file_delist(file);
 	if (netfs_vnode_regular(vnode))
 		netfs_inode_detach_handle(&vnode->inode, file->handle);
+	netfs_file_unuse_cache(vnode);
 	netfs_handle_put(file->handle);
 	netfs_batch_free(file->batch);
 	netfs_free(file);

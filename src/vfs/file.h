@@ -37,6 +37,8 @@ struct netfs_file {
 /* handle is taken over in any case.  -ENOMEM. */
 int netfs_file_make(struct netfs_vnode *vnode, struct netfs_handle *handle, uint32_t flags,
 		    struct netfs_file **ret_file);
+/* The disk cache need not keep the vnode's data at hand for one more file. */
+void netfs_file_unuse_cache(struct netfs_vnode *vnode);
 /* The write-back error this file was not told yet, once. */
 int netfs_file_error(struct netfs_file *file);
 /* From a step: goes on with v->then once vnode's attributes are of the server's

@@ -24,6 +24,7 @@
 #include <base/assert.h>
 #include <base/limits.h>
 #include <env/alloc.h>
+#include <unetfs/cache.h>
 #include <vfs/file.h>
 #include <vfs/vcall.h>
 
@@ -85,6 +86,14 @@ int netfs_file_make(struct netfs_vnode *vnode, struct netfs_handle *handle, uint
 	return 0;
 }
 
+void netfs_file_unuse_cache(struct netfs_vnode *vnode)
+{
+	struct netfs_cookie *cookie = netfs_vnode_regular(vnode) ? vnode->inode.cookie : NULL;
+
+	if (cookie && cookie->ops->unuse)
+		cookie->ops->unuse(cookie);
+}
+
 struct netfs_vnode *netfs_file_vnode(struct netfs_file *file)
 {
 	return file->vnode;
@@ -109,8 +118,9 @@ static void open_done(struct netfs_vcall *v, int err)
 {
 	struct netfs_file *file;
 
-	if (!err)
-		err = netfs_file_make(v->vnode, netfs_take(v->handle), v->flags, &file);
+	err = netfs_file_make(v->vnode, netfs_take(v->handle), v->flags, &file);
+	if (err)
+		netfs_file_unuse_cache(v->vnode);
 	if (err) {
 		netfs_vcall_finish(v, err);
 		return;
@@ -124,14 +134,37 @@ static void open_done(struct netfs_vcall *v, int err)
 	netfs_vcall_finish(v, 0);
 }
 
+static void cache_found(struct netfs_cache_wait *wait)
+{
+	netfs_vcall_resume(netfs_container_of(wait, struct netfs_vcall, cache_wait), 0);
+}
+
+/* The version is known now, and with it what of the disk cache is of use. */
+static void open_cached(struct netfs_vcall *v, int err)
+{
+	struct netfs_cookie *cookie = netfs_vnode_regular(v->vnode) ? v->vnode->inode.cookie : NULL;
+
+	if (err) {
+		netfs_vcall_finish(v, err);
+		return;
+	}
+	if (!cookie || !cookie->ops->use) {
+		open_done(v, 0);
+		return;
+	}
+	v->cache_wait.done = cache_found;
+	netfs_vcall_await(v, open_done, NULL);
+	cookie->ops->use(cookie, &v->cache_wait);
+}
+
 static void open_revalidate(struct netfs_vcall *v)
 {
 	if (!netfs_vnode_regular(v->vnode) ||
 	    (!v->mount->config.revalidate && netfs_attr_fresh(v->vnode))) {
-		open_done(v, 0);
+		open_cached(v, 0);
 		return;
 	}
-	v->then = open_done;
+	v->then = open_cached;
 	netfs_vcall_refetch(v, v->vnode, v->handle);
 }
 
@@ -151,7 +184,7 @@ static void open_answered(struct netfs_vcall *v, int err)
 	v->handle = netfs_take(v->ask.op.handle);
 	if (v->flags & O_TRUNC) {
 		v->set = (struct netfs_setattr){.valid = NETFS_SET_SIZE};
-		v->then = open_done;
+		v->then = open_cached;
 		netfs_vcall_resize(v);
 	} else {
 		open_revalidate(v);
@@ -257,7 +290,7 @@ static void create_entered(struct netfs_vcall *v)
 	v->vnode = vnode;
 	v->handle = handle;
 	v->wants_vnode = true;
-	open_done(v, netfs_vnode_regular(vnode) ? 0 : -EIO);
+	open_cached(v, netfs_vnode_regular(vnode) ? 0 : -EIO);
 }
 
 static void create_answered(struct netfs_vcall *v, int err)

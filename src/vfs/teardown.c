@@ -148,12 +148,13 @@ static void free_vnodes(struct netfs_mount *mount)
 static void close_disconnected(struct netfs_vcall *v, int err)
 {
 	struct netfs_mount *mount = v->mount;
-	void (*closed)(void *user) = mount->config.closed;
+	void (*closed)(void *user, struct netfs_cache *cache) = mount->config.closed;
+	struct netfs_cache *cache = mount->config.cache;
 	void *user = mount->config.user;
 
 	netfs_mount_free(mount);
 	if (closed)
-		closed(user);
+		closed(user, cache);
 	/* Nothing is left that an error could be about. */
 	netfs_vcall_finish(v, 0);
 }

@@ -16,6 +16,7 @@
 #include <core/core.h>
 #include <env/executor.h>
 #include <env/timer.h>
+#include <unetfs/cache.h>
 #include <vfs/ask.h>
 #include <vfs/locks.h>
 #include <vfs/mount.h>
@@ -51,6 +52,7 @@ struct netfs_vcall {
 	bool aborted; /* m: told of the abort */
 
 	/* What it may wait for. */
+	struct netfs_cache_wait cache_wait; /* the disk cache to find the file */
 	struct netfs_flush_wait *flush; /* c */
 	struct netfs_completion gate; /* the lock of an inode */
 	bool gated; /* it is held */

@@ -47,8 +47,9 @@ struct netfs_vfs_config {
 
 	/* One line for people; may be NULL. */
 	void (*log)(void *user, int level, const char *line);
-	/* The mount was freed; called once, by a close that succeeded. */
-	void (*closed)(void *user);
+	/* The mount was freed and used the cache last; called once, by a close
+	 * that succeeded. */
+	void (*closed)(void *user, struct netfs_cache *cache);
 	void *user;
 };
 

@@ -182,6 +182,9 @@ static void vnode_first_attr(struct netfs_vnode *vnode, const struct netfs_attr 
 		.ctime = attr->ctime,
 		.size = attr->size,
 	};
+	netfs_mutex_lock(&vnode->mutex);
+	netfs_attr_tell_cache_locked(vnode, true);
+	netfs_mutex_unlock(&vnode->mutex);
 }
 
 /* The vnode to use, with a reference: an old one, or fresh, which then is in

@@ -134,6 +134,9 @@ bool netfs_attr_fresh(struct netfs_vnode *vnode);
 bool netfs_attr_unadopted(struct netfs_vnode *vnode);
 /* What stat(2) shows, and how long that may be believed. */
 void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr, uint32_t *ret_ttl_ms);
+/* Tells the disk cache what its data is of; known: or that nobody knows.  The
+ * vnode's mutex is held. */
+void netfs_attr_tell_cache_locked(struct netfs_vnode *vnode, bool known);
 /* Somebody else changed it, says the server. */
 void netfs_attr_stale(struct netfs_vnode *vnode);
 

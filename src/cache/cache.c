@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The cache of one mount: its birth and end, and how much it may store.
+ *
+ * Space is taken before a slice is written: what is recorded in the folder, by
+ * whomever, and what this mount stored since, may together not exceed the limit.
+ * Another process' unrecorded data is not known here.
+ *
+ * Locks: the cache's mutex.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <base/assert.h>
+#include <cache/cookie.h>
+#include <env/alloc.h>
+#include <env/clock.h>
+
+static bool limits_valid(const struct netfs_cache_limits *limits)
+{
+	return limits->stop < limits->cull && limits->cull < limits->run && limits->run < 100;
+}
+
+/* A while after the first of them became idle: the worker closes the objects. */
+static void idle_run(struct netfs_task *task)
+{
+	struct cache *cache = netfs_container_of(task, struct cache, idle_task);
+	struct netfs_list *link;
+
+	netfs_mutex_lock(&cache->mutex);
+	while ((link = netfs_list_pop_front(&cache->idle))) {
+		struct cookie *cookie = netfs_container_of(link, struct cookie, idle_link);
+
+		if (netfs_list_empty(&cookie->link))
+			netfs_list_push_back(&cache->queue, &cookie->link);
+	}
+	cache->lingering = false;
+	cache_worker_post_locked(cache);
+	netfs_mutex_unlock(&cache->mutex);
+}
+
+int netfs_cache_open(const struct netfs_cache_config *config, struct netfs_cache **ret_cache,
+		     char *message, size_t message_size)
+{
+	struct netfs_store_space space;
+	struct cache *cache;
+	int err;
+
+	if (config->folder[0] != '/' || !limits_valid(&config->blocks) ||
+	    !limits_valid(&config->files)) {
+		snprintf(message, message_size, "%s",
+			 config->folder[0] == '/' ? "limits must be 0 <= stop < cull < run < 100"
+						  : "cachedir must be an absolute path");
+		return -EINVAL;
+	}
+	cache = netfs_zalloc(sizeof(*cache));
+	if (!cache)
+		return -ENOMEM;
+	err = netfs_store_open(config->folder, &cache->store, message, message_size);
+	if (!err)
+		err = netfs_store_volume(cache->store, config->volume, &cache->volume);
+	if (!err)
+		err = netfs_store_space(cache->store, &space);
+	if (err) {
+		netfs_store_close(cache->store);
+		netfs_free(cache);
+		return err;
+	}
+	cache->cache.acquire = cache_cookie_acquire;
+	cache->cache.relinquish = cache_cookie_relinquish;
+	cache->size = config->size;
+	cache->blocks = config->blocks;
+	cache->files = config->files;
+	cache->used = space.bytes;
+	netfs_mutex_init(&cache->mutex, NETFS_RANK_CACHE);
+	netfs_list_init(&cache->queue);
+	netfs_list_init(&cache->idle);
+	cache->job.fn = cache_worker_run;
+	netfs_task_init(&cache->idle_task, idle_run);
+	netfs_timer_init(&cache->idle_timer, &cache->idle_task);
+	*ret_cache = &cache->cache;
+	return 0;
+}
+
+void netfs_cache_close(struct netfs_cache *netfs_cache)
+{
+	struct cache *cache;
+
+	if (!netfs_cache)
+		return;
+	cache = netfs_container_of(netfs_cache, struct cache, cache);
+	netfs_mutex_lock(&cache->mutex);
+	cache->closing = true;
+	if (cache->lingering && netfs_timer_stop(&cache->idle_timer))
+		cache->lingering = false;
+	cache_worker_post_locked(cache);
+	netfs_mutex_unlock(&cache->mutex);
+}
+
+bool cache_space_take(struct cache *cache, uint64_t bytes)
+{
+	bool room;
+
+	netfs_mutex_lock(&cache->mutex);
+	room = !cache->stopped &&
+	       (!cache->size || cache->used + cache->fresh + bytes <= cache->size);
+	if (room)
+		cache->fresh += bytes;
+	else if (cache->wanted < bytes)
+		cache->wanted = bytes;
+	if (!room && netfs_clock_now() >= cache->patient_ns)
+		cache_worker_post_locked(cache);
+	netfs_mutex_unlock(&cache->mutex);
+	return room;
+}
+
+void cache_space_short(struct cache *cache)
+{
+	netfs_mutex_lock(&cache->mutex);
+	if (cache->wanted < NETFS_MAP_CHUNK)
+		cache->wanted = NETFS_MAP_CHUNK;
+	if (netfs_clock_now() >= cache->patient_ns)
+		cache_worker_post_locked(cache);
+	netfs_mutex_unlock(&cache->mutex);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* The cache of a mount and its cookies, for the files of this folder. */
+#ifndef CACHE_COOKIE_H
+#define CACHE_COOKIE_H
+
+#include <stdatomic.h>
+#include <base/list.h>
+#include <base/ranges.h>
+#include <cache/cache.h>
+#include <cache/store/store.h>
+#include <env/executor.h>
+#include <env/lock.h>
+#include <env/timer.h>
+
+/*
+ * Owned by the mount until netfs_cache_close(), then by its worker, which frees
+ * it after the last cookie.
+ *
+ * I: immutable; m: mutex; w: the worker's, of which there is one at a time.
+ */
+struct cache {
+	struct netfs_cache cache; /* I */
+	struct netfs_store *store; /* w */
+	int64_t volume; /* I */
+	uint64_t size; /* I */
+	struct netfs_cache_limits blocks; /* I */
+	struct netfs_cache_limits files; /* I */
+
+	struct netfs_mutex mutex;
+	struct netfs_list queue; /* m: cookies the worker is to look at */
+	struct netfs_list idle; /* m: cookies nobody uses */
+	bool working; /* m: the worker is posted or runs */
+	bool closing; /* m: no cookie comes any more */
+	bool lingering; /* m: the idle timer is armed, or its task under way */
+	uint32_t cookies; /* m: living */
+	uint64_t used; /* m: bytes in the folder, when the worker looked last */
+	uint64_t fresh; /* m: bytes stored since, not yet recorded */
+	uint64_t wanted; /* m: bytes that were not stored for want of space */
+	uint64_t patient_ns; /* m: there was nothing to remove; not before then again */
+	bool stopped; /* m: the disk is too full to store anything */
+	struct netfs_job job;
+	struct netfs_task idle_task;
+	struct netfs_timer idle_timer;
+};
+
+enum cookie_state {
+	COOKIE_QUIESCENT, /* nothing of it is here */
+	COOKIE_LOOKING_UP, /* somebody uses it; the worker opens its object */
+	COOKIE_ACTIVE, /* its object is open, and slices move */
+	COOKIE_COMMITTING, /* the worker records it and closes its object */
+	COOKIE_FAILED, /* it cannot be had while those last who use it */
+	COOKIE_DROPPED, /* the end */
+	COOKIE_STATES,
+};
+
+/*
+ * Made by acquire, freed by the worker after relinquish.
+ *
+ * I: immutable; c: mutex; m: the cache's mutex; o: c, and of an object that is
+ * being looked up or committed the worker's alone.
+ */
+struct cookie {
+	struct netfs_cookie cookie; /* I */
+	struct cache *cache; /* I */
+	struct netfs_cache_file file; /* I */
+	struct netfs_list link; /* m: in cache->queue, or in the worker's batch */
+	struct netfs_list idle_link; /* m: in cache->idle */
+
+	struct netfs_mutex mutex;
+	enum cookie_state state; /* c */
+	bool relinquished; /* c */
+	uint32_t users; /* c */
+	struct netfs_cache_wait *waits; /* c: who waits for the end of a lookup */
+	bool stale; /* c: what is recorded is not to be believed */
+	bool known; /* c: version is what the data is of */
+	uint8_t version[NETFS_STORE_VERSION]; /* c */
+	struct netfs_store_object object; /* o */
+	uint64_t fresh; /* c: its share of cache->fresh */
+	uint32_t nflights; /* c */
+	struct netfs_list flights; /* c: struct flight */
+	bool wants_ready; /* c: a slice was refused with -EAGAIN */
+	struct netfs_ranges failed; /* c: what slices did not move, and will be forgotten */
+};
+
+static inline struct cookie *cookie_of(struct netfs_cookie *cookie)
+{
+	return netfs_container_of(cookie, struct cookie, cookie);
+}
+
+/* The only place where a state changes; the mutex is held. */
+void cache_cookie_set(struct cookie *cookie, enum cookie_state state);
+/* Nobody uses it: the worker will look at it in a while.  The mutex is held. */
+void cache_cookie_idle(struct cookie *cookie);
+/* Has the worker look at it.  Any lock of higher rank may be held. */
+void cache_cookie_push(struct cookie *cookie);
+/* One slice of an active cookie; netfs_cache_ops.read and write. */
+ssize_t cache_cookie_read(struct netfs_cookie *cookie, struct netfs_slice *slice);
+ssize_t cache_cookie_write(struct netfs_cookie *cookie, struct netfs_slice *slice);
+/* What is under way in [start, end) is worth nothing.  The mutex is held. */
+void cache_flights_spoil(struct cookie *cookie, uint64_t start, uint64_t end);
+
+extern const struct netfs_cache_ops cache_cookie_ops;
+struct netfs_cookie *cache_cookie_acquire(struct netfs_cache *cache,
+					  const struct netfs_cache_file *file);
+void cache_cookie_relinquish(struct netfs_cache *cache, struct netfs_cookie *cookie);
+
+/* Space for so many more bytes; false: there is none. */
+bool cache_space_take(struct cache *cache, uint64_t bytes);
+/* The disk has no space: something must go. */
+void cache_space_short(struct cache *cache);
+
+/* The worker, worker.c.  Posts it where it is not; the mutex is held. */
+void cache_worker_post_locked(struct cache *cache);
+void cache_worker_run(struct netfs_job *job);
+
+#endif

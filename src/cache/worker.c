@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker: the one job of a cache that touches its store.
+ *
+ * It takes cookies from the queue, opens or records their objects in one
+ * transaction for a batch of them, and makes room when the queue is empty.
+ *
+ * An object that was recorded stays locked until the transaction ended: another
+ * process that finds it free finds the record too.  So a cookie leaves
+ * COMMITTING only at the end of its batch.
+ *
+ * Locks: none is held while the store works.
+ */
+#include <errno.h>
+#include <string.h>
+#include <cache/cookie.h>
+#include <env/alloc.h>
+#include <env/clock.h>
+
+#define BATCH_MAX 64
+/* Where all objects are in use, looking for others is a waste for so long. */
+#define PATIENCE_NS NETFS_NS_PER_SEC
+
+/* ----------------------------------------------------------- looking up */
+
+/* Is what was found of a version that nobody wants?  The mutex is held. */
+static bool unwanted_locked(struct cookie *cookie, const struct netfs_store_object *object)
+{
+	bool stale = cookie->stale;
+
+	cookie->stale = false;
+	if (!object->map.blocks)
+		return false;
+	return stale || !cookie->known ||
+	       memcmp(cookie->version, object->version, NETFS_STORE_VERSION) != 0;
+}
+
+static void tell(struct netfs_cache_wait *waits)
+{
+	while (waits) {
+		struct netfs_cache_wait *wait = waits;
+
+		waits = wait->next;
+		wait->done(wait);
+	}
+}
+
+/* An object of that key, without anything that is not of the cookie's version.
+ * On success the mutex is held. */
+static int find_locked(struct cookie *cookie, struct netfs_store_object *ret_object)
+{
+	struct cache *cache = cookie->cache;
+	struct netfs_store_key key = {
+		.volume = cache->volume,
+		.ino = cookie->file.ino,
+		.gen = cookie->file.gen,
+	};
+	int err = netfs_store_load(cache->store, &key, ret_object);
+
+	if (err)
+		return err;
+	netfs_mutex_lock(&cookie->mutex);
+	while (unwanted_locked(cookie, ret_object)) {
+		netfs_mutex_unlock(&cookie->mutex);
+		err = netfs_store_clear(cache->store, ret_object);
+		if (err) {
+			netfs_store_release(ret_object);
+			return err;
+		}
+		netfs_mutex_lock(&cookie->mutex);
+	}
+	return 0;
+}
+
+static void look_up(struct cookie *cookie)
+{
+	struct netfs_store_object object;
+	struct netfs_cache_wait *waits;
+	int err = find_locked(cookie, &object);
+
+	if (err)
+		netfs_mutex_lock(&cookie->mutex);
+	waits = netfs_take(cookie->waits);
+	if (!err)
+		cookie->object = object;
+	cache_cookie_set(cookie, err ? COOKIE_FAILED : COOKIE_ACTIVE);
+	if (!cookie->users) {
+		/* They went before it was found. */
+		if (err)
+			cache_cookie_set(cookie, COOKIE_QUIESCENT);
+		cache_cookie_push(cookie);
+	}
+	netfs_mutex_unlock(&cookie->mutex);
+	tell(waits);
+}
+
+/* ----------------------------------------------------------- recording */
+
+static void record(struct cookie *cookie, bool save)
+{
+	struct netfs_store *store = cookie->cache->store;
+	int err = save ? netfs_store_save(store, &cookie->object) : 0;
+	bool stale;
+
+	netfs_mutex_lock(&cookie->mutex);
+	stale = cookie->stale;
+	cookie->stale = false;
+	netfs_mutex_unlock(&cookie->mutex);
+	if (!save || err || stale)
+		err = netfs_store_remove(store, &cookie->object);
+	if (err) {
+		/* Could be believed later, so it must be told again. */
+		netfs_mutex_lock(&cookie->mutex);
+		cookie->stale = true;
+		netfs_mutex_unlock(&cookie->mutex);
+	}
+}
+
+/* From ACTIVE, if nobody needs it; returns and leaves with the mutex dropped.
+ * True: it is to be recorded. */
+static bool begin_commit(struct cookie *cookie, bool *ret_save)
+{
+	bool commit;
+
+	netfs_mutex_lock(&cookie->mutex);
+	commit = cookie->state == COOKIE_ACTIVE && !cookie->users && !cookie->nflights;
+	if (commit) {
+		*ret_save = cookie->known && cookie->object.map.blocks;
+		memcpy(cookie->object.version, cookie->version, NETFS_STORE_VERSION);
+		cache_cookie_set(cookie, COOKIE_COMMITTING);
+	}
+	netfs_mutex_unlock(&cookie->mutex);
+	return commit;
+}
+
+/* The batch it was recorded in has ended. */
+static void end_commit(struct cookie *cookie)
+{
+	struct cache *cache = cookie->cache;
+	struct netfs_cache_wait *waits;
+
+	netfs_mutex_lock(&cookie->mutex);
+	netfs_store_release(&cookie->object);
+	netfs_mutex_lock(&cache->mutex);
+	/* Until the totals are looked at again. */
+	cache->used += cookie->fresh;
+	cache->fresh -= cookie->fresh;
+	netfs_mutex_unlock(&cache->mutex);
+	cookie->fresh = 0;
+	waits = netfs_take(cookie->waits);
+	cache_cookie_set(cookie, COOKIE_QUIESCENT);
+	if (cookie->users) {
+		cache_cookie_set(cookie, COOKIE_LOOKING_UP);
+		cookie->waits = waits;
+		waits = NULL;
+	}
+	cache_cookie_push(cookie);
+	netfs_mutex_unlock(&cookie->mutex);
+	tell(waits);
+}
+
+/* ------------------------------------------------------------ the end */
+
+static void forget_record(struct cookie *cookie)
+{
+	struct cache *cache = cookie->cache;
+	struct netfs_store_object object;
+	struct netfs_store_key key = {
+		.volume = cache->volume,
+		.ino = cookie->file.ino,
+		.gen = cookie->file.gen,
+	};
+
+	if (netfs_store_load(cache->store, &key, &object))
+		return;
+	netfs_store_remove(cache->store, &object);
+	netfs_store_release(&object);
+}
+
+static void drop(struct cookie *cookie)
+{
+	struct cache *cache = cookie->cache;
+
+	if (cookie->stale)
+		forget_record(cookie);
+	netfs_mutex_lock(&cookie->mutex);
+	cache_cookie_set(cookie, COOKIE_DROPPED);
+	netfs_mutex_unlock(&cookie->mutex);
+	netfs_ranges_done(&cookie->failed);
+	netfs_mutex_done(&cookie->mutex);
+	netfs_free(cookie);
+	netfs_mutex_lock(&cache->mutex);
+	cache->cookies--;
+	netfs_mutex_unlock(&cache->mutex);
+}
+
+/* ------------------------------------------------------------- batches */
+
+/* What is to be done with one.  True: it is to wait for the batch's end. */
+static bool attend(struct cookie *cookie)
+{
+	enum cookie_state state;
+	bool relinquished, save;
+
+	netfs_mutex_lock(&cookie->mutex);
+	state = cookie->state;
+	relinquished = cookie->relinquished;
+	netfs_mutex_unlock(&cookie->mutex);
+	if (state == COOKIE_LOOKING_UP) {
+		look_up(cookie);
+	} else if (state == COOKIE_QUIESCENT && relinquished) {
+		drop(cookie);
+	} else if (begin_commit(cookie, &save)) {
+		record(cookie, save);
+		return true;
+	}
+	return false;
+}
+
+static struct cookie *next(struct cache *cache)
+{
+	struct netfs_list *link;
+
+	netfs_mutex_lock(&cache->mutex);
+	link = netfs_list_pop_front(&cache->queue);
+	netfs_mutex_unlock(&cache->mutex);
+	return link ? netfs_container_of(link, struct cookie, link) : NULL;
+}
+
+/* True: there may be more. */
+static bool batch(struct cache *cache)
+{
+	struct cookie *done[BATCH_MAX], *cookie;
+	unsigned ndone = 0, n = 0;
+
+	cookie = next(cache);
+	if (!cookie)
+		return false;
+	/* Without a transaction each change is one of its own. */
+	netfs_store_begin(cache->store);
+	for (; cookie; cookie = ++n < BATCH_MAX ? next(cache) : NULL) {
+		if (attend(cookie))
+			done[ndone++] = cookie;
+	}
+	netfs_store_end(cache->store);
+	for (n = 0; n < ndone; n++)
+		end_commit(done[n]);
+	return true;
+}
+
+/* --------------------------------------------------------------- room */
+
+static uint64_t percent(uint64_t of, uint32_t percents)
+{
+	return of / 100 * percents;
+}
+
+/* What has to go until so much is free again. */
+static uint64_t surplus(uint64_t all, uint64_t free, const struct netfs_cache_limits *limits,
+			uint64_t wanted)
+{
+	uint64_t run = percent(all, limits->run);
+
+	if (!all || (!wanted && free >= percent(all, limits->cull)))
+		return 0;
+	if (run < wanted)
+		run = wanted;
+	return run > free ? run - free : 0;
+}
+
+static uint64_t left(uint64_t all, uint64_t taken)
+{
+	return taken < all ? all - taken : 0;
+}
+
+/* Removes what is too much.  Takes the space there is, and updates it. */
+static void cull(struct cache *cache, struct netfs_store_space *space, uint64_t fresh,
+		 uint64_t wanted)
+{
+	uint64_t bytes = surplus(cache->size, left(cache->size, space->bytes + fresh),
+				 &cache->blocks, wanted);
+	uint64_t more = surplus(space->disk_bytes, space->disk_free, &cache->blocks,
+				cache->size ? 0 : wanted);
+	uint64_t files = surplus(space->disk_files, space->disk_files_free, &cache->files, 0);
+	uint64_t before = space->objects;
+
+	if (bytes < more)
+		bytes = more;
+	if (!bytes && !files)
+		return;
+	netfs_store_cull(cache->store, bytes, files);
+	if (netfs_store_space(cache->store, space) || space->objects < before)
+		return;
+	netfs_mutex_lock(&cache->mutex);
+	cache->patient_ns = netfs_clock_now() + PATIENCE_NS;
+	netfs_mutex_unlock(&cache->mutex);
+}
+
+static void make_room(struct cache *cache)
+{
+	struct netfs_store_space space;
+	uint64_t fresh, wanted;
+
+	if (netfs_store_space(cache->store, &space))
+		return;
+	netfs_mutex_lock(&cache->mutex);
+	fresh = cache->fresh;
+	wanted = cache->wanted;
+	cache->wanted = 0;
+	netfs_mutex_unlock(&cache->mutex);
+	cull(cache, &space, fresh, wanted);
+	netfs_mutex_lock(&cache->mutex);
+	cache->used = space.bytes;
+	cache->stopped = space.disk_free < percent(space.disk_bytes, cache->blocks.stop) ||
+			 space.disk_files_free < percent(space.disk_files, cache->files.stop);
+	netfs_mutex_unlock(&cache->mutex);
+}
+
+static void cache_free(struct cache *cache)
+{
+	netfs_store_close(cache->store);
+	netfs_mutex_done(&cache->mutex);
+	netfs_free(cache);
+}
+
+void cache_worker_post_locked(struct cache *cache)
+{
+	if (cache->working)
+		return;
+	cache->working = true;
+	netfs_job_post(&cache->job);
+}
+
+void cache_worker_run(struct netfs_job *job)
+{
+	struct cache *cache = netfs_container_of(job, struct cache, job);
+	bool more = true, over = false;
+
+	while (more) {
+		while (batch(cache))
+			;
+		make_room(cache);
+		netfs_mutex_lock(&cache->mutex);
+		more = !netfs_list_empty(&cache->queue);
+		if (!more) {
+			cache->working = false;
+			over = cache->closing && !cache->cookies && !cache->lingering;
+		}
+		netfs_mutex_unlock(&cache->mutex);
+	}
+	if (over)
+		cache_free(cache);
+}

@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Goal: what was read or written on one mount is read from the disk cache on the
+# next, without asking the server for data; what changed meanwhile is not; and
+# whatever happens to the cache folder, no wrong byte is read.
+# Method: mounts with cachedir= follow each other on one folder; counters say
+# where the data came from; between mounts the cache's files are damaged at
+# random.
+. "$(dirname "$0")/lib.sh"
+requires_fuse
+requires python3
+
+make_tree() {
+	mkdir "$1" "$1/d"
+	for i in $(seq 30); do
+		head -c $((i * i * 701)) /dev/urandom >"$1/d/f$i"
+	done
+	head -c 9000001 /dev/urandom >"$1/big"
+	: >"$1/empty"
+}
+
+same_tree() { diff -r "$1" "$2"; }
+
+asked_nothing() {
+	"$unetfs" status --json "$1" | grep -oE '"(cache|download)_[a-z_]*":[0-9]*'
+	[ "$(counter "$1" download_slices)" = 0 ]
+}
+asked() { [ "$(counter "$1" download_slices)" -gt 0 ]; }
+
+# again SOURCE DIR OPTIONS: the mount of DIR once more.
+again() {
+	umount_unetfs "$2" "$mount_pid" || not_ok "umount of $2"
+	mount_unetfs "$1" "$2" "$3"
+}
+
+# warm_mount NAME SOURCE BEHIND OPTIONS
+warm_mount() {
+	local name=$1 source=$2 b=$3 options=$4 m=$tmp/$1
+
+	mount_unetfs "$source" "$m" "$options"
+	check "$name: the first mount reads the tree" same_tree "$m" "$b"
+	check "$name: from the server" asked "$m"
+	again "$source" "$m" "$options"
+	check "$name: the second mount reads the same" same_tree "$m" "$b"
+	check "$name: without asking for data" asked_nothing "$m"
+	cp "$b/big" "$m/written"
+	printf XXXX | dd of="$m/d/f20" bs=1 seek=5000 conv=notrunc status=none
+	again "$source" "$m" "$options"
+	check "$name: what was written is read" cmp "$m/written" "$b/written"
+	check "$name: from the cache" asked_nothing "$m"
+	check "$name: what was changed here is right" cmp "$m/d/f20" "$b/d/f20"
+	umount_unetfs "$m" "$mount_pid"
+	printf YYYY | dd of="$b/big" bs=1 seek=4000000 conv=notrunc status=none
+	truncate -s 100 "$b/d/f30"
+	mount_unetfs "$source" "$m" "$options"
+	check "$name: what changed at the server is read from it" same_tree "$m" "$b"
+	check "$name: and nothing else" [ "$(counter "$m" download_bytes)" -lt 10000000 ]
+	check_umount "$m" "$mount_pid"
+}
+
+make_tree "$tmp/e1"
+make_tree "$tmp/e2"
+make_tree "$tmp/e3"
+warm_mount dir "dir:$tmp/e1" "$tmp/e1" "cache=strict,cachedir=$tmp/c,delay=2"
+start_diod "$tmp/e2" "$tmp/9p.sock"
+warm_mount 9p "9p://$tmp/9p.sock" "$tmp/e2" \
+	"trans=unix,aname=$tmp/e2,cache=strict,cachedir=$tmp/c"
+
+# Damage: flip, truncate, swap, delete, empty, put another file in the place.
+options="cache=strict,cachedir=$tmp/c3"
+mount_unetfs "dir:$tmp/e3" "$tmp/hurt" "$options"
+check "the tree is read before the cache is damaged" same_tree "$tmp/hurt" "$tmp/e3"
+for round in 1 2 3 4 5 6; do
+	umount_unetfs "$tmp/hurt" "$mount_pid" || not_ok "umount in round $round"
+	python3 "$here/damage.py" "$tmp/c3" "$round"
+	mount_unetfs "dir:$tmp/e3" "$tmp/hurt" "$options"
+	check "no wrong byte from a damaged cache, round $round" same_tree "$tmp/hurt" "$tmp/e3"
+done
+check "the server was asked for what was damaged" asked "$tmp/hurt"
+check "the files of others are as they were" grep -qx precious "$tmp/precious"
+check_umount "$tmp/hurt" "$mount_pid"
+
+# A limit smaller than the set of files, and fsx on top.
+mkdir "$tmp/e4"
+mount_unetfs "dir:$tmp/e4" "$tmp/small" "cache=strict,cachedir=$tmp/c4,cachesize=4m"
+for seed in 1 2 3; do
+	check "fsx beyond the limit of the cache, seed $seed" timeout $((patience * 10)) \
+		"$BUILD/unetfs-fsx" -q -N 5000 -S "$seed" -P "$tmp" -l 3M "$tmp/small/x$seed"
+	sync "$tmp/small/x$seed"
+	check "the server has the same file" cmp "$tmp/small/x$seed" "$tmp/e4/x$seed"
+done
+cp "$tmp/e3/big" "$tmp/e4/"
+check "a file larger than the cache is read" cmp "$tmp/small/big" "$tmp/e4/big"
+check_umount "$tmp/small" "$mount_pid"
+data_bytes() {
+	find "$1" -type f -path '*/??/??/*' -printf '%b\n' |
+		awk '{ n += $1 * 512 } END { print n + 0 }'
+}
+check "the cache is not larger than its limit" [ "$(data_bytes "$tmp/c4")" -le $((4 << 20)) ]
+
+# Two mounts of one share on one folder, at once; one of them is killed.
+options="cache=strict,cachedir=$tmp/c3"
+mount_unetfs "dir:$tmp/e3" "$tmp/one" "$options"
+one_pid=$mount_pid
+mount_unetfs "dir:$tmp/e3" "$tmp/two" "$options"
+check "one of two mounts on a folder reads right" same_tree "$tmp/one" "$tmp/e3"
+check "the other too, at the same time" same_tree "$tmp/two" "$tmp/e3"
+exec 7<"$tmp/one/big"
+check "a file that the other has open" cmp "$tmp/two/big" "$tmp/e3/big"
+kill -9 "$one_pid"
+exec 7<&-
+wait_for "$patience" gone "$one_pid"
+umount -l "$tmp/one" 2>/dev/null || fusermount3 -uz "$tmp/one"
+again "dir:$tmp/e3" "$tmp/two" "$options"
+check "after the death of one the other still reads right" same_tree "$tmp/two" "$tmp/e3"
+check "and nothing of the dead one is in the way" asked_nothing "$tmp/two"
+check_umount "$tmp/two" "$mount_pid"
+
+refused() { ! "$unetfs" mount -f -o "$1" "dir:$tmp/e3" "$tmp/two" >"$tmp/why" 2>&1; }
+mkdir -m 755 "$tmp/open"
+check "a folder others may read is refused" refused "cachedir=$tmp/open"
+check "with a line that says why" grep -q 0700 "$tmp/why"
+check "a disk cache without a cache in memory is refused" refused "cache=none,cachedir=$tmp/c3"
+check "limits in the wrong order are refused" refused "cachedir=$tmp/c3,bcull=1,bstop=2"
