@@ -47,11 +47,10 @@ enum kind {
 	KIND_BYTES,
 	KIND_PERCENT,
 	KIND_PATH,
-	KIND_TEXT,
+	KIND_TEXT, /* must have a value */
 	KIND_CACHE,
 	KIND_LOCKS,
 	KIND_NOAC,
-	KIND_TEXT, /* must have a value */
 	KIND_INIT,
 };
 
@@ -296,9 +295,6 @@ static bool set_word(struct netfs_mount_options *options, const struct word *wor
 		options->actimeo = 0;
 		options->negtimeo = 0;
 		return !*value;
-	case KIND_TEXT:
-		*(const char **)field = value;
-		return *value;
 	case KIND_INIT:
 		*(const char **)field = value;
 		return !*value || !strcmp(value, "force");
