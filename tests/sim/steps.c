@@ -219,7 +219,7 @@ static void draw_absent(struct slot *slot)
 		slot->step = STEP_READDIR;
 		break;
 	case 2:
-		slot->step = slot->has_scratch ? STEP_RMDIR : STEP_MKDIR;
+		slot->step = names_has_scratch(slot) ? STEP_RMDIR : STEP_MKDIR;
 		break;
 	default:
 		slot->step = STEP_CREATE;
@@ -290,7 +290,7 @@ static void draw_present(struct slot *slot)
 	else if (draw < 98)
 		slot->step = STEP_UNLINK;
 	else
-		slot->step = slot->has_scratch ? STEP_RMDIR : STEP_MKDIR;
+		slot->step = names_has_scratch(slot) ? STEP_RMDIR : STEP_MKDIR;
 }
 
 /* The next step on the way to silence; STEP_NONE when the slot is there. */

@@ -107,6 +107,7 @@ struct slot {
 	char name[FILE_NAME_MAX];
 	uint64_t epoch; /* changes when a step on the name begins or ends */
 	bool has_scratch; /* its directory d<index> exists */
+	bool scratch_doubt; /* a cancelled call may still make or remove it */
 	struct netfs_vnode *vnode;
 	struct node *node; /* the server's, where PRESENT */
 	struct fsx_oracle model;
@@ -247,6 +248,9 @@ void extras_finish(struct slot *slot);
 /* names.c: steps on names */
 void names_issue(struct slot *slot);
 void names_finish(struct slot *slot);
+/* Does the slot's directory exist?  The server may do what was cancelled after the
+ * connection went, so then it is looked at again. */
+bool names_has_scratch(struct slot *slot);
 
 /* finish.c: a step has come to its end */
 void step_finish(struct slot *slot);
