@@ -8,5 +8,6 @@
 extern const struct netfs_be_ops netfs_mem_ops;
 extern const struct netfs_be_ops netfs_dir_ops;
 extern const struct netfs_be_ops netfs_p9_ops;
+extern const struct netfs_be_ops netfs_smb_ops;
 
 #endif

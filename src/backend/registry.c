@@ -10,6 +10,7 @@
 #include <backend/registry.h>
 
 static const struct netfs_be_ops *const backends[] = {
+	&netfs_smb_ops,
 	&netfs_p9_ops,
 	&netfs_dir_ops,
 	&netfs_mem_ops,

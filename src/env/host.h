@@ -5,8 +5,9 @@
 
 #include <stdint.h>
 
-/* The effective user id; 0 in env/sim. */
+/* The effective user and group id; 0 in env/sim. */
 uint32_t netfs_host_uid(void);
+uint32_t netfs_host_gid(void);
 /* Bytes of memory the machine has; 1 GiB in env/sim. */
 uint64_t netfs_host_memory(void);
 

@@ -9,6 +9,11 @@ uint32_t netfs_host_uid(void)
 	return geteuid();
 }
 
+uint32_t netfs_host_gid(void)
+{
+	return getegid();
+}
+
 uint64_t netfs_host_memory(void)
 {
 	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);

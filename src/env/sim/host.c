@@ -7,6 +7,11 @@ uint32_t netfs_host_uid(void)
 	return 0;
 }
 
+uint32_t netfs_host_gid(void)
+{
+	return 0;
+}
+
 uint64_t netfs_host_memory(void)
 {
 	return UINT64_C(1) << 30;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The SMB 3.1.1 back end's table.
+ *
+ * Locks of files are this mount's own: a server's are mandatory and of one handle,
+ * and would refuse the engine's uploads through another.
+ */
+#include <backend/backends.h>
+#include "smb.h"
+
+const struct netfs_be_ops netfs_smb_ops = {
+	.scheme = "smb",
+	.summary = "SMB 3.1.1 share: //host/share or smb://user@host:port/share",
+	.options = smb_options,
+	.connect = smb_connect,
+	.disconnect = smb_disconnect,
+	.node_free = smb_node_free,
+	.handle_free = smb_handle_free,
+	.op_cancel = smb_call_cancel_op,
+	.slice_cancel = smb_call_cancel_slice,
+	.lookup = smb_lookup,
+	.getattr = smb_getattr,
+	.setattr = smb_setattr,
+	.readlink = smb_readlink,
+	.mknod = smb_mknod,
+	.mkdir = smb_mkdir,
+	.symlink = smb_symlink,
+	.link = smb_link,
+	.unlink = smb_unlink,
+	.rmdir = smb_rmdir,
+	.rename = smb_rename,
+	.create = smb_create,
+	.open = smb_open,
+	.readdir = smb_readdir,
+	.read = smb_read,
+	.write = smb_write,
+	.fsync = smb_fsync,
+	.fallocate = smb_fallocate,
+	.copy_range = smb_copy_range,
+	.seek = smb_seek,
+	.statfs = smb_statfs,
+};

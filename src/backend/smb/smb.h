@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the SMB back end share, apart from the messages (smb_pdu.h).
+ *
+ *	smb.c          the operations table
+ *	smb_config.c   source and options to a connection
+ *	smb_conn.c     life of the connection: connect, lose, back off, time out, end
+ *	smb_hello.c    NEGOTIATE, SESSION_SETUP, TREE_CONNECT
+ *	smb_req.c      message ids, credits, signing and sealing, send queue, CANCEL
+ *	smb_recv.c     frames, verification, replies
+ *	smb_call.c     operations of several requests, waiting and starting again
+ *	smb_node.c     nodes, their paths and attributes
+ *	smb_handle.c   open files, opening them again
+ *	smb_name.c smb_make.c smb_attr.c smb_dir.c smb_io.c smb_range.c smb_lock.c
+ *	               the operations
+ *
+ * Locks: conn->lock (NETFS_RANK_BACKEND) guards ids, credits, nodes' places,
+ * handles, calls; conn->send_lock (NETFS_RANK_BACKEND_IO), taken inside it or
+ * alone, guards the socket pointer and the send queue and is held while the
+ * socket takes bytes (which never blocks).  One task per connection (conn->task)
+ * owns the socket's life and everything that is received.  Nothing is called
+ * upwards with a lock held.
+ *
+ * Letters: I set before publication, c conn->lock, s conn->send_lock, o only the
+ * connection's task, a atomic, p whoever runs the call at that moment (one at a
+ * time).
+ */
+#ifndef SMB_H
+#define SMB_H
+
+#include <errno.h>
+#include <unetfs/backend.h>
+#include <auth/auth.h>
+#include <base/assert.h>
+#include <base/list.h>
+#include <env/alloc.h>
+#include <env/clock.h>
+#include <env/executor.h>
+#include <env/lock.h>
+#include <env/socket.h>
+#include <env/timer.h>
+#include "smb_context.h"
+#include "smb_crypt.h"
+#include "smb_fscc.h"
+#include "smb_fsctl.h"
+#include "smb_pdu.h"
+#include "smb_status.h"
+#include "smb_utf16.h"
+
+#define SMB_PARTS_MAX	 4u /* messages of one compound */
+#define SMB_PREFIX	 4u /* length before each frame (2.1) */
+#define SMB_IO_MAX	 (8u << 20) /* bytes of one read or write at most */
+#define SMB_CREDIT_BYTES 65536u /* that one credit pays for (3.1.5.2) */
+#define SMB_CREDITS_WANT 512u /* held at most; what the window may be */
+#define SMB_CREDITS_KEEP 8u /* slices leave these to everything else */
+#define SMB_REPLY_MAX	 (2u << 20) /* longest reply apart from READ data */
+#define SMB_LISTING	 (1u << 20) /* bytes of a directory asked for at once */
+#define SMB_BUCKETS	 256u
+#define SMB_IOV_MAX	 64u /* pieces per send or receive */
+#define SMB_STAGE	 65536u
+#define SMB_PATH_MAX	 32767u /* UTF-16 code units of a path */
+#define SMB_RESTARTS_MAX 8u
+
+#define SMB_CONNECT_NS	   (20 * NETFS_NS_PER_SEC)
+#define SMB_CANCEL_NS	   (5 * NETFS_NS_PER_SEC)
+#define SMB_BACKOFF_MIN_NS (100 * NETFS_NS_PER_MS)
+#define SMB_BACKOFF_MAX_NS (5 * NETFS_NS_PER_SEC)
+#define SMB_ECHO_DEFAULT   60u /* seconds; a silent server is dead after two */
+
+struct smb_conn;
+struct smb_call;
+
+/* ------------------------------------------------------------ requests */
+
+enum smb_end {
+	SMB_ANSWERED, /* every part has its reply */
+	SMB_LOST, /* the connection went; req->sent: it may have been executed */
+};
+
+/* One message of a request, and its reply. */
+struct smb_part {
+	struct netfs_list link; /* c conn->ids, by message id */
+	struct smb_req *req; /* I */
+	uint64_t mid; /* c */
+	uint64_t async_id; /* c 0: no interim reply yet */
+	uint16_t command; /* I */
+	uint16_t charge; /* I credits */
+	uint32_t at; /* I where it begins in req->head */
+	uint32_t len; /* I without data and padding */
+	bool waiting; /* c in conn->ids */
+	uint32_t status; /* p of the reply */
+	uint8_t *bytes; /* p the reply, heap, until the request is done with */
+	size_t bytes_len; /* p */
+	struct smb_msg reply; /* p decoded; points into bytes */
+};
+
+/*
+ * Up to SMB_PARTS_MAX related messages in one frame.  Lives inside a call or the
+ * connection, which must outlive it; it is the connection's from smb_req_send()
+ * to done().
+ */
+struct smb_req {
+	struct netfs_list link; /* c conn->small or large while there are no credits; s conn->queue */
+	uint8_t *head; /* p prefix and messages, heap */
+	uint32_t head_len, head_room; /* p */
+	struct smb_part part[SMB_PARTS_MAX];
+	uint32_t nparts; /* I */
+	uint32_t left; /* c parts without a reply */
+	uint32_t charge; /* I of all parts */
+	bool urgent; /* I may use the credits that are kept back */
+	bool in_flight; /* c between send and end */
+	bool queued; /* c waits for credits */
+	bool sent; /* s all of it went into the socket */
+	bool cancelled; /* c a CANCEL is out */
+	const struct iovec *data; /* I payload of the last part: WRITE */
+	unsigned ndata; /* I */
+	size_t data_len; /* I */
+	const struct iovec *into; /* I where the data of READ goes, or NULL */
+	unsigned ninto; /* I */
+	size_t into_len; /* I most bytes a READ may bring */
+	size_t got; /* p bytes of it that came */
+	uint8_t *sealed; /* s ciphertext, heap, or NULL */
+	size_t frame_len; /* s bytes on the wire */
+	size_t frame_done; /* s bytes the socket took */
+	/* Last use of the request by the connection.  No lock held. */
+	void (*done)(struct smb_req *req, enum smb_end end);
+};
+
+/* ------------------------------------------------------------ nodes, handles */
+
+/* An object by its name in its directory; the root has neither. */
+struct smb_node {
+	struct netfs_node base;
+	struct netfs_list link; /* c conn->nodes, by file id */
+	uint64_t file_id; /* I */
+	struct smb_node *parent; /* c a reference; NULL: the root, or lost its name */
+	char *name; /* c */
+	bool is_dir; /* I */
+	bool is_root; /* I */
+	bool is_link; /* I a symbolic link inside a file */
+	uint32_t attributes; /* a by accident: what the server said last */
+};
+
+/* The entries of a directory as they were when reading it began. */
+struct smb_listing {
+	uint8_t *bytes; /* heap: entries, each as struct smb_listed and a name */
+	size_t len, room;
+	uint64_t count;
+	bool whole;
+};
+
+struct smb_handle {
+	struct netfs_handle base;
+	struct netfs_list link; /* c conn->handles */
+	struct smb_node *node; /* I a reference */
+	uint32_t access; /* I of CREATE */
+	uint32_t options; /* I */
+	struct smb_fid fid; /* c */
+	uint64_t session; /* c conn->session it was opened in */
+	bool durable; /* c the server keeps it over a lost connection */
+	struct smb_guid create_guid; /* I of DH2Q */
+	bool reopening; /* c a call is at it; others wait in: */
+	struct netfs_list waiting; /* c calls by park */
+	int err; /* c it could not be opened again: for good */
+	uint32_t locks; /* c granted through it and not given back */
+	struct smb_listing listing; /* p one readdir at a time, see smb_dir.c */
+	uint32_t lock_seq; /* c */
+};
+
+/* ------------------------------------------------------------ calls */
+
+typedef void smb_step_fn(struct smb_call *call);
+
+#define SMB_CALL_NODES 3
+
+/*
+ * One operation or slice in flight: a chain of requests, each with the step that
+ * follows it.  Makes its handle current, then runs body.  When the connection goes
+ * it waits in conn->parked and starts again from the top.
+ */
+struct smb_call {
+	struct smb_req req;
+	struct smb_conn *conn; /* I */
+	struct netfs_list all; /* c conn->calls */
+	struct netfs_list park; /* c conn->parked or handle->waiting */
+	struct netfs_op *op; /* I one of the two, or neither for our own */
+	struct netfs_slice *slice; /* I */
+	uint64_t deadline_ns; /* I 0: waits for ever */
+	bool parked; /* c */
+	bool cancelled; /* c */
+	bool changing; /* p the request in flight changes something */
+	bool resent; /* p an earlier try may have made the change */
+	bool stale; /* p req is done with: the next message begins a new one */
+	smb_step_fn *body; /* I */
+	smb_step_fn *next; /* p after the replies */
+	smb_step_fn *end; /* I told the result in err, for calls without op; or NULL */
+	int err; /* p of the first part that failed */
+	uint32_t failed; /* p which */
+	uint32_t restarts; /* p */
+	uint64_t moves; /* p conn->moves at the start */
+	struct smb_node *node[SMB_CALL_NODES]; /* I caller's references */
+	struct smb_handle *handle; /* I */
+
+	/* Arguments and scratch of the operation. */
+	const char *name, *name2;
+	const struct netfs_setattr *set;
+	const struct netfs_lock *lock;
+	const void *value;
+	size_t value_size;
+	uint32_t flags, mode;
+	uint64_t cookie, start, len;
+	struct smb_handle *opening; /* p what becomes op->handle */
+	struct smb_fid fid; /* p opened by the call itself */
+	bool fid_open; /* p */
+	bool is_dir; /* p */
+	uint64_t moved; /* p */
+	unsigned index; /* p */
+	uint32_t attributes; /* p */
+	uint8_t *buf; /* p heap, freed at the end */
+};
+
+/* ------------------------------------------------------------ connection */
+
+enum smb_state {
+	SMB_DOWN, /* no socket; tries again at retry_ns */
+	SMB_CONNECTING, /* socket on its way */
+	SMB_HELLO, /* negotiating */
+	SMB_READY, /* requests go out */
+	SMB_GONE, /* ended */
+};
+
+enum smb_seal_mode {
+	SMB_SEAL_IF_ASKED, /* the server or its share decides */
+	SMB_SEAL_ALWAYS,
+};
+
+/* Who is asking, for one attempt to authenticate; on a job. */
+struct smb_login {
+	struct netfs_job job;
+	struct smb_conn *conn;
+	struct netfs_auth *auth;
+	uint8_t *token; /* the server's, heap */
+	size_t token_len;
+	const void *out; /* ours */
+	size_t out_len;
+	bool done; /* nothing more is expected */
+	uint8_t key[NETFS_AUTH_KEY_MAX];
+	size_t key_len;
+	int err;
+	char message[256];
+};
+
+struct smb_conn {
+	struct netfs_be be;
+	struct netfs_be_host *host; /* I */
+	struct netfs_socket_address address; /* I points into strings */
+	char *strings[12]; /* I owned copies */
+	const char *share; /* I */
+	const char *prefix; /* I folder in it that is mounted, "": all of it */
+	const char *user, *domain; /* I */
+	char *password; /* I secret memory, NETFS_SECRET_MAX bytes, or NULL */
+	enum netfs_auth_mech mech; /* I */
+	bool guest; /* I sec=none */
+	enum smb_seal_mode seal; /* I */
+	bool hard, mfsymlinks, soft_ids; /* I soft_ids: noserverino */
+	enum smb_map map; /* I */
+	uint32_t uid, gid, file_mode, dir_mode; /* I */
+	uint32_t io_want; /* I */
+	uint64_t soft_ns; /* I a soft call fails after this */
+	uint64_t echo_ns; /* I a silent server is asked after this, dead after twice */
+	struct smb_guid client_guid; /* I */
+
+	struct netfs_task task; /* everything that happens by itself */
+	struct netfs_timer timer; /* posts task */
+	_Atomic uint32_t busy; /* a threads that may still touch conn */
+
+	struct netfs_mutex lock;
+	enum smb_state state; /* c written by o */
+	uint64_t session; /* c one more with every login */
+	uint64_t session_id, previous_id; /* c */
+	uint32_t tree_id; /* c */
+	uint32_t max_io, max_transact; /* c */
+	bool sealing; /* c all frames from here on */
+	uint64_t next_mid; /* c */
+	uint32_t credits; /* c that may be spent */
+	uint32_t charged; /* c spent on what has no reply yet */
+	struct netfs_list ids[SMB_BUCKETS]; /* c parts in flight by message id */
+	struct netfs_list small, large; /* c requests without credits */
+	uint32_t outstanding; /* c parts in flight */
+	uint64_t heard_ns; /* c last sign of life, or first request after idling */
+	bool timer_on; /* c */
+	uint32_t cancelling; /* c requests with a CANCEL out */
+	uint64_t cancel_ns; /* c when the first of them went, or the last ended */
+	struct netfs_list calls; /* c all of them */
+	struct netfs_list parked; /* c calls waiting for the connection */
+	struct netfs_list handles; /* c */
+	struct netfs_list nodes[SMB_BUCKETS]; /* c by file id; not the root */
+	uint32_t closes; /* c handles being closed */
+	uint64_t moves; /* c one more with every rename made or begun */
+	bool starved; /* c a slice was refused; host->ready() is due */
+	struct netfs_op *end_op; /* c disconnect, or the connect that failed */
+	bool closing; /* c disconnect was asked for */
+	uint64_t close_ns; /* c and waits for closes no longer than this */
+
+	struct netfs_mutex send_lock;
+	struct netfs_socket *socket; /* s changed by o */
+	struct netfs_list queue; /* s requests to be sent, and cancels */
+	bool send_failed; /* s */
+
+	struct smb_keys *keys; /* o set while nothing is in flight; secret memory */
+	bool keyed; /* o keys are good: everything is signed or sealed */
+	struct smb_preauth preauth; /* o */
+	struct smb_login login; /* o, or the job's while login_busy */
+	bool login_busy; /* o */
+	_Atomic bool login_back; /* a the job is done */
+	struct smb_req hello; /* o */
+	struct smb_req echo; /* o */
+	bool echoing; /* o */
+	uint64_t deadline_ns; /* o of connecting and hello */
+	uint64_t retry_ns; /* o */
+	uint32_t attempts; /* o */
+	bool was_ready; /* o */
+	bool ending; /* o only finish() is left */
+	int end_err; /* o */
+	const struct netfs_be_config *config; /* o until it is read, on a job */
+	struct netfs_op *connect_op; /* o */
+	int fault; /* o why the connection must go */
+	char fault_text[256]; /* o */
+
+	uint8_t stage[SMB_STAGE]; /* o bytes received and not used */
+	size_t have; /* o */
+	uint8_t *frame; /* o heap: a frame that does not fit, or is not only data */
+	size_t frame_len, frame_have; /* o */
+	struct smb_part *data_part; /* o whose data is being received */
+	size_t data_left; /* o */
+	size_t data_skip; /* o bytes of the frame behind the data */
+	uint8_t data_head[SMB_PREFIX + 256]; /* o what came before the data */
+	size_t data_head_len; /* o */
+	bool data_bad; /* o it arrives, but the connection ends then */
+};
+
+static inline struct smb_conn *smb_conn_of(struct netfs_be *be)
+{
+	return netfs_container_of(be, struct smb_conn, be);
+}
+
+static inline struct smb_node *smb_node_of(struct netfs_node *node)
+{
+	return netfs_container_of(node, struct smb_node, base);
+}
+
+static inline struct smb_handle *smb_handle_of(struct netfs_handle *handle)
+{
+	return netfs_container_of(handle, struct smb_handle, base);
+}
+
+extern const struct netfs_option_info smb_options[];
+
+/* smb_config.c.  -EINVAL with one line in message; -ENOMEM. */
+int smb_config_read(const struct netfs_be_config *config, struct smb_conn *conn, char *message,
+		    size_t size);
+
+/* smb_conn.c */
+void smb_connect(const struct netfs_be_config *config, struct netfs_be_host *host,
+		 struct netfs_op *op);
+void smb_disconnect(struct netfs_be *be, struct netfs_op *op);
+/* Around a use of conn by a thread that is not a call's. */
+void smb_conn_enter(struct smb_conn *conn);
+void smb_conn_leave(struct smb_conn *conn);
+/* Notes why the connection must go; the first reason stays.  On the task. */
+int smb_conn_fault(struct smb_conn *conn, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The share is there; takes over root, which is NULL but for the first time. */
+void smb_conn_ready(struct smb_conn *conn, struct netfs_node *root, const struct netfs_attr *attr);
+
+/* smb_hello.c: on the task. */
+void smb_hello_start(struct smb_conn *conn);
+void smb_hello_login(struct smb_conn *conn);
+
+/* smb_req.c */
+
+/* Forgets replies and messages; may be used again. */
+void smb_req_reset(struct smb_req *req);
+/* Appends a message.  -ENOMEM, or what smb_encode() says.  charge: credits. */
+int smb_req_add(struct smb_req *req, const struct smb_msg *msg, uint32_t charge);
+/* Credits that a message with so many bytes of payload either way costs. */
+uint32_t smb_charge(size_t bytes);
+/* Sends it, or has it wait for credits.  False: the state is not that in which
+ * such a request may go; it is still the caller's. */
+bool smb_req_send(struct smb_conn *conn, struct smb_req *req, enum smb_state state);
+/* Asks the server to give it up.  True: nothing of it went, it is the caller's.
+ * Holds conn->lock. */
+bool smb_req_cancel_locked(struct smb_conn *conn, struct smb_req *req);
+/* Moves what the socket takes. */
+void smb_send(struct smb_conn *conn);
+/* Everything in flight goes to list; holds conn->lock. */
+void smb_req_steal_locked(struct smb_conn *conn, struct netfs_list *list);
+/* The part that waits for this message id, or NULL. */
+struct smb_part *smb_part_find_locked(struct smb_conn *conn, uint64_t mid);
+/* Takes credits the server granted; those who waited go.  No lock. */
+void smb_credits_add(struct smb_conn *conn, uint32_t credits);
+/* The part has its reply.  True: it was the last.  No lock. */
+bool smb_part_answered(struct smb_conn *conn, struct smb_part *part);
+/* Bytes a slice may have now, 0: none.  Holds conn->lock. */
+size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want);
+
+/* smb_recv.c: on the task. */
+void smb_recv_reset(struct smb_conn *conn);
+/* 1: there may be more; 0: not now; or the fault. */
+int smb_recv(struct smb_conn *conn);
+
+/* smb_call.c */
+struct smb_call *smb_call_new(struct smb_conn *conn, struct netfs_op *op, smb_step_fn *body);
+/* Has the call wait in list; holds conn->lock. */
+void smb_call_park_locked(struct smb_call *call, struct netfs_list *list);
+/* Ends op at once where there is no memory for a call. */
+struct smb_call *smb_call_for(struct netfs_be *be, struct netfs_op *op, smb_step_fn *body);
+void smb_call_start(struct smb_call *call);
+/* Sends call->req; next sees the replies.  A part that failed ends the call unless
+ * it is in the mask of those that may. */
+void smb_call_send(struct smb_call *call, smb_step_fn *next);
+/* Messages for the call's request; a failure ends the call: then false.  payload:
+ * bytes that come or go beside the message itself. */
+bool smb_call_add(struct smb_call *call, const struct smb_msg *msg, size_t payload);
+/* A CREATE of node, or of name in it where name is not NULL, as msg says. */
+bool smb_call_add_create(struct smb_call *call, struct smb_node *node, const char *name,
+			 struct smb_msg *msg);
+/* QUERY_INFO of all about a file, and CLOSE of one that the request opened. */
+bool smb_call_add_query(struct smb_call *call, struct smb_fid fid);
+bool smb_call_add_close(struct smb_call *call);
+/* What QUERY_INFO told in part i; -EPROTO. */
+int smb_call_all(const struct smb_call *call, unsigned i, union smb_info *ret_info);
+/* Ends the call with what its op or slice is told. */
+void smb_call_end(struct smb_call *call, int err);
+void smb_call_slice_end(struct smb_call *call, size_t moved, int err, unsigned flags);
+void smb_call_cancel_op(struct netfs_be *be, struct netfs_op *op);
+void smb_call_cancel_slice(struct netfs_be *be, struct netfs_slice *slice);
+/* Deadlines: fails what is due; when to look again, or 0. */
+uint64_t smb_call_expire(struct smb_conn *conn, uint64_t now);
+void smb_call_unpark_locked(struct netfs_list *from, struct netfs_list *to);
+void smb_call_start_all(struct netfs_list *list);
+void smb_call_fail_parked(struct smb_conn *conn, int err);
+
+/* smb_node.c */
+void smb_node_table_init(struct smb_conn *conn);
+/* The node of that file id, now known as name in parent; a reference.  NULL: no
+ * memory.  No lock. */
+struct smb_node *smb_node_at(struct smb_conn *conn, struct smb_node *parent, const char *name,
+			     uint64_t file_id, bool is_dir);
+struct smb_node *smb_node_root(struct smb_conn *conn);
+void smb_node_free(struct netfs_node *node);
+/* It is called name in parent from now on.  -ENOMEM. */
+int smb_node_move(struct smb_node *node, struct smb_node *parent, const char *name);
+/* Path of node and, where name is not NULL, of name in it, in UTF-16LE; heap.
+ * -ESTALE: it has lost its name; -ENAMETOOLONG; -ENOMEM; -EILSEQ. */
+int smb_node_path(struct smb_conn *conn, struct smb_node *node, const char *name,
+		  struct smb_buf *ret_path);
+/* What all information says of an object. */
+void smb_attr_of_all(struct smb_conn *conn, const struct smb_file_all *all,
+		     struct netfs_attr *ret_attr);
+
+/* smb_handle.c */
+void smb_handle_free(struct netfs_handle *handle);
+struct smb_handle *smb_handle_new(struct smb_conn *conn, struct smb_node *node, uint32_t access,
+				  uint32_t options);
+/* A CREATE of handle's node for the call; false: the call ended. */
+void smb_handle_opened(struct smb_handle *handle, const struct smb_msg *reply);
+/* True: handle is open in this session.  Else the call waits or has ended. */
+bool smb_handle_ready(struct smb_call *call);
+
+/* The operations, as in backend.h. */
+void smb_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op);
+void smb_unlink(struct netfs_node *dir, const char *name, struct netfs_op *op);
+void smb_rmdir(struct netfs_node *dir, const char *name, struct netfs_op *op);
+void smb_rename(struct netfs_node *node, struct netfs_node *old_dir, const char *old_name,
+		struct netfs_node *new_dir, const char *new_name, uint32_t flags,
+		struct netfs_op *op);
+void smb_link(struct netfs_node *node, struct netfs_node *dir, const char *name,
+	      struct netfs_op *op);
+void smb_mknod(struct netfs_node *dir, const char *name, uint32_t mode, uint32_t major,
+	       uint32_t minor, struct netfs_op *op);
+void smb_mkdir(struct netfs_node *dir, const char *name, uint32_t mode, struct netfs_op *op);
+void smb_symlink(struct netfs_node *dir, const char *name, const char *target,
+		 struct netfs_op *op);
+void smb_readlink(struct netfs_node *node, struct netfs_op *op);
+void smb_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32_t mode,
+		struct netfs_op *op);
+void smb_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op);
+void smb_getattr(struct netfs_node *node, struct netfs_handle *handle, struct netfs_op *op);
+void smb_setattr(struct netfs_node *node, struct netfs_handle *handle,
+		 const struct netfs_setattr *set, struct netfs_op *op);
+void smb_statfs(struct netfs_node *node, struct netfs_op *op);
+void smb_readdir(struct netfs_handle *handle, uint64_t cookie, struct netfs_op *op);
+ssize_t smb_read(struct netfs_handle *handle, struct netfs_slice *slice);
+ssize_t smb_write(struct netfs_handle *handle, struct netfs_slice *slice);
+void smb_fsync(struct netfs_handle *handle, bool datasync, struct netfs_op *op);
+void smb_fallocate(struct netfs_handle *handle, uint32_t mode, uint64_t start, uint64_t len,
+		   struct netfs_op *op);
+void smb_copy_range(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
+		    uint64_t to_start, uint64_t len, struct netfs_op *op);
+void smb_seek(struct netfs_handle *handle, uint64_t start, int whence, struct netfs_op *op);
+void smb_lock(struct netfs_handle *handle, const struct netfs_lock *lock, struct netfs_op *op);
+
+#endif

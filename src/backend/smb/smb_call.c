@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Calls: operations that need requests, one after the other, and that outlive a
+ * connection.
+ *
+ *	start --> (wait for the connection) --> (handle is open) --> body
+ *	  ^                                                           |
+ *	  +------ lost, or names moved <------ next <-- replies <-- send
+ *
+ * A call that lost its connection starts from the top; where a request that
+ * changes something may have been executed it is marked resent, and the
+ * operation then takes "it is so already" for its success.
+ *
+ * Locks: conn->lock for lists and flags; none while a step runs.
+ */
+#include <string.h>
+#include "smb.h"
+
+struct smb_call *smb_call_new(struct smb_conn *conn, struct netfs_op *op, smb_step_fn *body)
+{
+	struct smb_call *call = netfs_zalloc(sizeof(*call));
+
+	if (!call)
+		return NULL;
+	call->conn = conn;
+	call->op = op;
+	call->body = body;
+	netfs_list_init(&call->park);
+	if (!conn->hard)
+		call->deadline_ns = netfs_clock_now() + conn->soft_ns;
+	netfs_mutex_lock(&conn->lock);
+	netfs_list_push_back(&conn->calls, &call->all);
+	netfs_mutex_unlock(&conn->lock);
+	return call;
+}
+
+struct smb_call *smb_call_for(struct netfs_be *be, struct netfs_op *op, smb_step_fn *body)
+{
+	struct smb_call *call = smb_call_new(smb_conn_of(be), op, body);
+
+	if (!call)
+		op->done(op, -ENOMEM);
+	return call;
+}
+
+static void park_locked(struct smb_call *call, struct netfs_list *list)
+{
+	netfs_assert(!call->parked);
+	call->parked = true;
+	netfs_list_push_back(list, &call->park);
+	if (call->deadline_ns)
+		netfs_task_post(&call->conn->task);
+}
+
+void smb_call_park_locked(struct smb_call *call, struct netfs_list *list)
+{
+	netfs_assert_held(&call->conn->lock);
+	park_locked(call, list);
+}
+
+/* May it run now?  0, or why it ends; parks it where it has to wait. */
+static int admit(struct smb_call *call, bool *ret_parked)
+{
+	struct smb_conn *conn = call->conn;
+	int err = 0;
+
+	*ret_parked = false;
+	netfs_mutex_lock(&conn->lock);
+	call->err = 0;
+	call->stale = true;
+	call->moves = conn->moves;
+	if (call->cancelled) {
+		err = -EINTR;
+	} else if (conn->state == SMB_GONE || (conn->closing && call->op)) {
+		err = -ENOTCONN;
+	} else if (conn->state != SMB_READY) {
+		*ret_parked = true;
+		park_locked(call, &conn->parked);
+	}
+	netfs_mutex_unlock(&conn->lock);
+	return err;
+}
+
+void smb_call_start(struct smb_call *call)
+{
+	bool parked;
+	int err = admit(call, &parked);
+
+	if (parked)
+		return;
+	if (err)
+		smb_call_end(call, err);
+	else if (!call->handle || smb_handle_ready(call))
+		call->body(call);
+}
+
+void smb_call_unpark_locked(struct netfs_list *from, struct netfs_list *to)
+{
+	struct netfs_list *link;
+
+	netfs_list_splice_back(to, from);
+	netfs_list_for_each (link, to)
+		netfs_container_of(link, struct smb_call, park)->parked = false;
+}
+
+void smb_call_start_all(struct netfs_list *list)
+{
+	struct netfs_list *link;
+
+	while ((link = netfs_list_pop_front(list)))
+		smb_call_start(netfs_container_of(link, struct smb_call, park));
+}
+
+/* --------------------------------------------------------------- end */
+
+static void end(struct smb_call *call, int err, size_t moved, unsigned flags)
+{
+	struct smb_conn *conn = call->conn;
+	struct netfs_slice *slice = call->slice;
+	struct netfs_op *op = call->op;
+
+	call->err = err;
+	if (call->end)
+		call->end(call);
+	smb_req_reset(&call->req);
+	netfs_free(call->req.head);
+	netfs_free(call->buf);
+	netfs_mutex_lock(&conn->lock);
+	netfs_list_remove(&call->all);
+	if (conn->closing)
+		netfs_task_post(&conn->task);
+	netfs_mutex_unlock(&conn->lock);
+	netfs_free(call);
+	if (slice)
+		slice->done(slice, moved, err, flags);
+	else if (op)
+		op->done(op, err);
+}
+
+/* Names moved while it ran: try again? */
+static bool run_again(struct smb_call *call, int err)
+{
+	struct smb_conn *conn = call->conn;
+	bool again;
+
+	if (err != -ENOENT && err != -ESTALE && err != -ENOTDIR)
+		return false;
+	netfs_mutex_lock(&conn->lock);
+	again = call->moves != conn->moves && call->restarts < SMB_RESTARTS_MAX;
+	netfs_mutex_unlock(&conn->lock);
+	if (!again)
+		return false;
+	call->restarts++;
+	netfs_free(netfs_take(call->buf));
+	smb_call_start(call);
+	return true;
+}
+
+void smb_call_end(struct smb_call *call, int err)
+{
+	if (err && run_again(call, err))
+		return;
+	end(call, err, 0, 0);
+}
+
+void smb_call_slice_end(struct smb_call *call, size_t moved, int err, unsigned flags)
+{
+	end(call, err, moved, flags);
+}
+
+/* -------------------------------------------------------------- send */
+
+static bool session_is_over(uint32_t status)
+{
+	return status == SMB_STATUS_NETWORK_SESSION_EXPIRED ||
+	       status == SMB_STATUS_USER_SESSION_DELETED ||
+	       status == SMB_STATUS_NETWORK_NAME_DELETED;
+}
+
+static void restart(struct smb_call *call)
+{
+	if (call->changing && call->req.sent)
+		call->resent = true;
+	call->changing = false;
+	netfs_free(netfs_take(call->buf));
+	smb_call_start(call);
+}
+
+/* A slice is offered again by the engine, which may have other plans by then. */
+static void lost(struct smb_call *call)
+{
+	if (call->slice)
+		end(call, -ECONNRESET, 0, NETFS_SLICE_RETRY);
+	else
+		restart(call);
+}
+
+static void replied(struct smb_req *req, enum smb_end how)
+{
+	struct smb_call *call = netfs_container_of(req, struct smb_call, req);
+
+	if (how == SMB_LOST) {
+		lost(call);
+		return;
+	}
+	call->err = 0;
+	for (uint32_t i = 0; i < req->nparts; i++) {
+		int err = smb_status_errno(req->part[i].status);
+
+		if (session_is_over(req->part[i].status)) {
+			smb_conn_fault(call->conn, -ECONNRESET, "the session with %s is over: %s",
+				       call->conn->be.address,
+				       smb_status_name(req->part[i].status));
+			call->changing = false;
+			netfs_mutex_lock(&call->conn->lock);
+			if (call->conn->state == SMB_READY)
+				call->conn->state = SMB_DOWN;
+			netfs_mutex_unlock(&call->conn->lock);
+			lost(call);
+			return;
+		}
+		if (err && !call->err) {
+			call->err = err;
+			call->failed = i;
+		}
+	}
+	if (call->err == -ECANCELED)
+		call->err = -EINTR;
+	call->changing = false;
+	call->stale = true;
+	call->next(call);
+}
+
+void smb_call_send(struct smb_call *call, smb_step_fn *next)
+{
+	call->next = next;
+	call->req.done = replied;
+	if (!smb_req_send(call->conn, &call->req, SMB_READY))
+		lost(call);
+}
+
+bool smb_call_add(struct smb_call *call, const struct smb_msg *msg, size_t payload)
+{
+	int err;
+
+	if (call->stale)
+		smb_req_reset(&call->req);
+	call->stale = false;
+	err = smb_req_add(&call->req, msg, smb_charge(payload));
+	if (err)
+		smb_call_end(call, err);
+	return !err;
+}
+
+bool smb_call_add_create(struct smb_call *call, struct smb_node *node, const char *name,
+			 struct smb_msg *msg)
+{
+	int err = smb_node_path(call->conn, node, name, &msg->create_req.name);
+	bool added;
+
+	if (err) {
+		smb_call_end(call, err);
+		return false;
+	}
+	msg->kind = SMB_REQUEST(SMB_CREATE);
+	msg->create_req.impersonation = SMB_IMPERSONATION;
+	msg->create_req.share_access = SMB_SHARE_ALL;
+	added = smb_call_add(call, msg, 0);
+	netfs_free((void *)(uintptr_t)msg->create_req.name.p);
+	return added;
+}
+
+bool smb_call_add_query(struct smb_call *call, struct smb_fid fid)
+{
+	return smb_call_add(call,
+			    &(const struct smb_msg){.kind = SMB_REQUEST(SMB_QUERY_INFO),
+						    .query_info_req = {.info_type = SMB_INFO_FILE,
+								       .info_class = SMB_FILE_ALL,
+								       .max_output = 65536,
+								       .fid = fid}},
+			    65536);
+}
+
+bool smb_call_add_close(struct smb_call *call)
+{
+	return smb_call_add(call,
+			    &(const struct smb_msg){.kind = SMB_REQUEST(SMB_CLOSE),
+						    .close_req = {.fid = SMB_FID_RELATED}},
+			    0);
+}
+
+int smb_call_all(const struct smb_call *call, unsigned i, union smb_info *ret_info)
+{
+	const struct smb_msg *reply = &call->req.part[i].reply;
+
+	if (reply->kind != SMB_REPLY(SMB_QUERY_INFO))
+		return -EPROTO;
+	return smb_info_decode(SMB_INFO_FILE, SMB_FILE_ALL, reply->query_info_rep.output.p,
+			       reply->query_info_rep.output.len, ret_info);
+}
+
+/* ------------------------------------------------------ cancel, time */
+
+/* Ends the call if it is waiting; asks the server where it has it. */
+static void cancel_locked(struct smb_call *call, struct netfs_list *list)
+{
+	call->cancelled = true;
+	if (call->parked) {
+		netfs_list_remove(&call->park);
+		call->parked = false;
+		netfs_list_push_back(list, &call->park);
+	} else if (smb_req_cancel_locked(call->conn, &call->req)) {
+		netfs_list_push_back(list, &call->park);
+	}
+}
+
+static void end_all(struct netfs_list *list, int err)
+{
+	struct netfs_list *link;
+
+	while ((link = netfs_list_pop_front(list))) {
+		struct smb_call *call = netfs_container_of(link, struct smb_call, park);
+
+		end(call, err, 0, 0);
+	}
+}
+
+static void cancel(struct smb_conn *conn, const struct netfs_op *op,
+		   const struct netfs_slice *slice)
+{
+	struct netfs_list list, *link;
+
+	netfs_list_init(&list);
+	smb_conn_enter(conn);
+	netfs_mutex_lock(&conn->lock);
+	netfs_list_for_each (link, &conn->calls) {
+		struct smb_call *call = netfs_container_of(link, struct smb_call, all);
+
+		if ((op && call->op == op) || (slice && call->slice == slice)) {
+			cancel_locked(call, &list);
+			break;
+		}
+	}
+	netfs_mutex_unlock(&conn->lock);
+	end_all(&list, -EINTR);
+	smb_send(conn);
+	smb_conn_leave(conn);
+}
+
+void smb_call_cancel_op(struct netfs_be *be, struct netfs_op *op)
+{
+	cancel(smb_conn_of(be), op, NULL);
+}
+
+void smb_call_cancel_slice(struct netfs_be *be, struct netfs_slice *slice)
+{
+	cancel(smb_conn_of(be), NULL, slice);
+}
+
+uint64_t smb_call_expire(struct smb_conn *conn, uint64_t now)
+{
+	struct netfs_list list, *link, *tmp;
+	uint64_t next = 0;
+
+	netfs_list_init(&list);
+	netfs_mutex_lock(&conn->lock);
+	netfs_list_for_each_safe (link, tmp, &conn->parked) {
+		struct smb_call *call = netfs_container_of(link, struct smb_call, park);
+
+		if (!call->deadline_ns)
+			continue;
+		if (now >= call->deadline_ns) {
+			netfs_list_remove(&call->park);
+			call->parked = false;
+			netfs_list_push_back(&list, &call->park);
+		} else if (!next || call->deadline_ns < next) {
+			next = call->deadline_ns;
+		}
+	}
+	netfs_mutex_unlock(&conn->lock);
+	end_all(&list, -ETIMEDOUT);
+	return next;
+}
+
+void smb_call_fail_parked(struct smb_conn *conn, int err)
+{
+	struct netfs_list list;
+
+	netfs_list_init(&list);
+	netfs_mutex_lock(&conn->lock);
+	smb_call_unpark_locked(&conn->parked, &list);
+	netfs_mutex_unlock(&conn->lock);
+	end_all(&list, err);
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Open files.
+ *
+ * A handle is good in the session it was opened in.  A call that finds it from an
+ * earlier one opens it again by the path it has now and checks the file's id; others
+ * that need it meanwhile wait for that.  What is found to be another file, or to be
+ * gone, makes the handle fail with -ESTALE; so does a lock that was held through it
+ * make it fail with -EIO, because somebody else may have had the lock in between.
+ *
+ * Locks: conn->lock.
+ */
+#include <string.h>
+#include "smb.h"
+
+
+struct smb_handle *smb_handle_new(struct smb_conn *conn, struct smb_node *node, uint32_t access,
+				  uint32_t options)
+{
+	struct smb_handle *handle = netfs_zalloc(sizeof(*handle));
+
+	if (!handle)
+		return NULL;
+	atomic_init(&handle->base.refs, 1);
+	handle->base.be = &conn->be;
+	handle->node = smb_node_of(netfs_node_get(&node->base));
+	handle->access = access;
+	handle->options = options;
+	netfs_list_init(&handle->waiting);
+	netfs_list_init(&handle->link);
+	return handle;
+}
+
+void smb_handle_opened(struct smb_handle *handle, const struct smb_msg *reply)
+{
+	struct smb_conn *conn = smb_conn_of(handle->base.be);
+
+	netfs_mutex_lock(&conn->lock);
+	handle->fid = reply->create_rep.fid;
+	handle->session = conn->session;
+	netfs_mutex_unlock(&conn->lock);
+}
+
+/* ------------------------------------------------------------- close */
+
+static void handle_done(struct smb_handle *handle)
+{
+	netfs_free(handle->listing.bytes);
+	netfs_node_put(&handle->node->base);
+	netfs_free(handle);
+}
+
+static void closed(struct smb_call *call)
+{
+	struct smb_conn *conn = call->conn;
+
+	handle_done(call->opening);
+	netfs_mutex_lock(&conn->lock);
+	conn->closes--;
+	netfs_mutex_unlock(&conn->lock);
+}
+
+static void close_replied(struct smb_call *call)
+{
+	smb_call_end(call, 0);
+}
+
+/* A session that is over took its handles with it. */
+static void close_body(struct smb_call *call)
+{
+	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_CLOSE)};
+	bool open;
+
+	netfs_mutex_lock(&call->conn->lock);
+	open = call->opening->session == call->conn->session;
+	msg.close_req.fid = call->opening->fid;
+	netfs_mutex_unlock(&call->conn->lock);
+	call->req.urgent = true;
+	if (!open)
+		smb_call_end(call, 0);
+	else if (smb_call_add(call, &msg, 0))
+		smb_call_send(call, close_replied);
+}
+
+void smb_handle_free(struct netfs_handle *base)
+{
+	struct smb_handle *handle = smb_handle_of(base);
+	struct smb_conn *conn = smb_conn_of(base->be);
+	struct smb_call *call = NULL;
+
+	netfs_assert(netfs_list_empty(&handle->waiting));
+	if (handle->session)
+		call = smb_call_new(conn, NULL, close_body);
+	if (!call) {
+		/* The server closes it with the session. */
+		handle_done(handle);
+		return;
+	}
+	call->opening = handle;
+	call->end = closed;
+	netfs_mutex_lock(&conn->lock);
+	conn->closes++;
+	netfs_mutex_unlock(&conn->lock);
+	smb_call_start(call);
+}
+
+/* ------------------------------------------------------------ reopen */
+
+/* Those who waited go on, or fail. */
+static void reopen_ended(struct smb_call *call)
+{
+	struct smb_handle *handle = call->opening;
+	struct smb_conn *conn = call->conn;
+	struct netfs_list list;
+
+	netfs_list_init(&list);
+	netfs_mutex_lock(&conn->lock);
+	handle->reopening = false;
+	if (call->err && call->err != -EINTR && call->err != -ENOTCONN) {
+		handle->err = call->err == -ENOENT ? -ESTALE : call->err;
+		atomic_store(&handle->base.dead, true);
+	}
+	smb_call_unpark_locked(&handle->waiting, &list);
+	netfs_mutex_unlock(&conn->lock);
+	smb_call_start_all(&list);
+	netfs_handle_put(&handle->base);
+}
+
+static void reopened(struct smb_call *call)
+{
+	struct smb_handle *handle = call->opening;
+	const struct smb_msg *reply = &call->req.part[0].reply;
+	union smb_info info;
+	int err = call->err;
+
+	if (!err && reply->kind != SMB_REPLY(SMB_CREATE))
+		err = -EPROTO;
+	if (!err)
+		err = smb_call_all(call, 1, &info);
+	if (!err && info.all.index != handle->node->file_id && handle->node->file_id)
+		err = -ESTALE;
+	if (!err)
+		smb_handle_opened(handle, reply);
+	smb_call_end(call, err);
+}
+
+static void reopen_body(struct smb_call *call)
+{
+	struct smb_handle *handle = call->opening;
+	struct smb_msg msg = {.create_req = {.access = handle->access,
+					     .options = handle->options,
+					     .disposition = SMB_OPEN}};
+
+	if (smb_call_add_create(call, handle->node, NULL, &msg) &&
+	    smb_call_add_query(call, SMB_FID_RELATED))
+		smb_call_send(call, reopened);
+}
+
+static void reopen(struct smb_conn *conn, struct smb_handle *handle)
+{
+	struct smb_call *call = smb_call_new(conn, NULL, reopen_body);
+	struct netfs_list list;
+
+	if (call) {
+		call->opening = smb_handle_of(netfs_handle_get(&handle->base));
+		call->end = reopen_ended;
+		smb_call_start(call);
+		return;
+	}
+	netfs_list_init(&list);
+	netfs_mutex_lock(&conn->lock);
+	handle->reopening = false;
+	handle->err = -ENOMEM;
+	smb_call_unpark_locked(&handle->waiting, &list);
+	netfs_mutex_unlock(&conn->lock);
+	smb_call_start_all(&list);
+}
+
+bool smb_handle_ready(struct smb_call *call)
+{
+	struct smb_handle *handle = call->handle;
+	struct smb_conn *conn = call->conn;
+	bool ready = false, begin = false;
+	int err;
+
+	netfs_mutex_lock(&conn->lock);
+	if (handle->session != conn->session && handle->locks && !handle->err) {
+		handle->err = -EIO;
+		atomic_store(&handle->base.dead, true);
+	}
+	err = handle->err;
+	if (!err && handle->session == conn->session) {
+		ready = true;
+	} else if (!err) {
+		smb_call_park_locked(call, &handle->waiting);
+		begin = !handle->reopening;
+		handle->reopening = true;
+	}
+	netfs_mutex_unlock(&conn->lock);
+	if (err && call->slice)
+		smb_call_slice_end(call, 0, err, 0);
+	else if (err)
+		smb_call_end(call, err);
+	else if (begin)
+		reopen(conn, handle);
+	return ready;
+}

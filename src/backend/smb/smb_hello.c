@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From a connected socket to a share: NEGOTIATE (MS-SMB2 3.2.4.2.2.2), SESSION_SETUP
+ * (3.2.4.2.3) as often as the mechanism wants, TREE_CONNECT (3.2.4.2.4), and the
+ * first time a look at the root.
+ *
+ *	NEGOTIATE -> job: token -> SESSION_SETUP -> job: token -> ... -> keys
+ *	          -> TREE_CONNECT -> (CREATE, QUERY_INFO, CLOSE of the root) -> ready
+ *
+ * Only dialect 3.1.1 is offered, whose hash over all these messages goes into the
+ * keys: whoever changes one of them on the way, to weaken what is agreed, makes
+ * the signature of the last reply wrong.  That one is always verified.
+ *
+ * GSSAPI may block, so tokens are made on a job, which owns conn->login until it
+ * sets login_back and posts the task.  Everything else is on the task.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <env/secret.h>
+#include "smb.h"
+
+#define SALT 32u
+
+/* ------------------------------------------------------------- share */
+
+static void hello_send(struct smb_conn *conn, const struct smb_msg *msg,
+		       void (*done)(struct smb_req *req, enum smb_end end))
+{
+	struct smb_req *req = &conn->hello;
+	int err;
+
+	smb_req_reset(req);
+	req->done = done;
+	req->urgent = true;
+	err = smb_req_add(req, msg, 1);
+	if (err)
+		smb_conn_fault(conn, err, "no memory to log in");
+	else if (!smb_req_send(conn, req, SMB_HELLO))
+		smb_conn_fault(conn, -ENOTCONN, "the connection was lost while logging in");
+}
+
+static struct smb_conn *of_hello(struct smb_req *req)
+{
+	return netfs_container_of(req, struct smb_conn, hello);
+}
+
+static void root_seen(struct smb_req *req, enum smb_end end)
+{
+	struct smb_conn *conn = of_hello(req);
+	const struct smb_buf *out = &req->part[1].reply.query_info_rep.output;
+	struct smb_node *root;
+	union smb_info info;
+	struct netfs_attr attr;
+
+	if (end != SMB_ANSWERED)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		int err = smb_status_errno(req->part[i].status);
+
+		if (err) {
+			smb_conn_fault(conn, err, "cannot look into share %s: %s", conn->share,
+				       smb_status_name(req->part[i].status));
+			return;
+		}
+	}
+	if (smb_info_decode(SMB_INFO_FILE, SMB_FILE_ALL, out->p, out->len, &info)) {
+		smb_conn_fault(conn, -EPROTO, "malformed information about the share's root");
+		return;
+	}
+	root = smb_node_root(conn);
+	if (!root) {
+		smb_conn_fault(conn, -ENOMEM, "no memory");
+		return;
+	}
+	smb_attr_of_all(conn, &info.all, &attr);
+	smb_conn_ready(conn, &root->base, &attr);
+}
+
+static void look_at_root(struct smb_conn *conn)
+{
+	struct smb_msg create = {.kind = SMB_REQUEST(SMB_CREATE),
+				 .create_req = {.impersonation = SMB_IMPERSONATION,
+						.access = SMB_ACCESS_READ_ATTRIBUTES,
+						.share_access = SMB_SHARE_ALL,
+						.disposition = SMB_OPEN,
+						.options = SMB_OPT_DIRECTORY}};
+	struct smb_msg query = {.kind = SMB_REQUEST(SMB_QUERY_INFO),
+				.query_info_req = {.info_type = SMB_INFO_FILE,
+						   .info_class = SMB_FILE_ALL,
+						   .max_output = 4096,
+						   .fid = SMB_FID_RELATED}};
+	struct smb_msg close = {.kind = SMB_REQUEST(SMB_CLOSE),
+				.close_req = {.fid = SMB_FID_RELATED}};
+	struct smb_req *req = &conn->hello;
+	struct smb_node *root = smb_node_root(conn);
+	int err = root ? smb_node_path(conn, root, NULL, &create.create_req.name) : -ENOMEM;
+
+	if (root)
+		netfs_node_put(&root->base);
+	if (err) {
+		smb_conn_fault(conn, err, "bad path in the share");
+		return;
+	}
+	smb_req_reset(req);
+	req->done = root_seen;
+	req->urgent = true;
+	err = smb_req_add(req, &create, 1);
+	netfs_free((void *)(uintptr_t)create.create_req.name.p);
+	if (err || smb_req_add(req, &query, 1) ||
+	    smb_req_add(req, &close, 1) || !smb_req_send(conn, req, SMB_HELLO))
+		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+}
+
+static const char *tree_error(uint32_t status)
+{
+	switch (status) {
+	case SMB_STATUS_BAD_NETWORK_NAME:
+		return "there is no such share";
+	case SMB_STATUS_ACCESS_DENIED:
+		return "permission denied";
+	default:
+		return smb_status_name(status);
+	}
+}
+
+static void tree_connected(struct smb_req *req, enum smb_end end)
+{
+	struct smb_conn *conn = of_hello(req);
+	const struct smb_msg *reply = &req->part[0].reply;
+
+	if (end != SMB_ANSWERED)
+		return;
+	if (reply->kind != SMB_REPLY(SMB_TREE_CONNECT)) {
+		int err = smb_status_errno(req->part[0].status);
+
+		smb_conn_fault(conn, err ? err : -EPROTO, "share %s at %s: %s", conn->share,
+			       conn->be.address, tree_error(req->part[0].status));
+		return;
+	}
+	if (reply->tree_connect_rep.type != SMB_SHARE_DISK) {
+		smb_conn_fault(conn, -ENOTDIR, "share %s is no directory", conn->share);
+		return;
+	}
+	if (reply->tree_connect_rep.flags & SMB_SHAREFLAG_ENCRYPT_DATA && !conn->sealing) {
+		if (conn->keys->cipher == SMB_CIPHER_NONE) {
+			smb_conn_fault(conn, -EPROTO, "share %s wants encryption, but no cipher is "
+						      "in common", conn->share);
+			return;
+		}
+		conn->sealing = true;
+	}
+	netfs_mutex_lock(&conn->lock);
+	conn->tree_id = reply->hdr.tree_id;
+	netfs_mutex_unlock(&conn->lock);
+	if (conn->connect_op)
+		look_at_root(conn);
+	else
+		smb_conn_ready(conn, NULL, NULL);
+}
+
+static void connect_tree(struct smb_conn *conn)
+{
+	char text[600];
+	uint8_t path[1200];
+	ssize_t len;
+
+	snprintf(text, sizeof(text), "\\\\%s\\%s", conn->address.host, conn->share);
+	len = smb_utf16_put(text, strlen(text), SMB_MAP_NONE, path, sizeof(path));
+	if (len < 0) {
+		smb_conn_fault(conn, -EINVAL, "bad share name '%s'", conn->share);
+		return;
+	}
+	hello_send(conn,
+		   &(const struct smb_msg){.kind = SMB_REQUEST(SMB_TREE_CONNECT),
+					   .tree_connect_req = {.path = {path, (uint32_t)len, 0}}},
+		   tree_connected);
+}
+
+/* ----------------------------------------------------------- session */
+
+/* The mechanism is content on both sides: keys, and the proof that nobody changed
+ * what was agreed. */
+static void session_made(struct smb_conn *conn)
+{
+	struct smb_part *part = &conn->hello.part[0];
+	struct smb_login *login = &conn->login;
+	struct iovec iov;
+	uint8_t want[SMB_TAG];
+	int err;
+
+	err = smb_keys_derive(conn->keys, login->key, login->key_len, &conn->preauth);
+	explicit_bzero(login->key, sizeof(login->key));
+	if (err) {
+		smb_conn_fault(conn, err, "no session key");
+		return;
+	}
+	/* Its signature field is zero since it was received. */
+	iov = (struct iovec){part->bytes, part->bytes_len};
+	err = smb_sign(conn->keys, &iov, 1, part->reply.hdr.message_id, true, false, want);
+	if (err || !(part->reply.hdr.flags & SMB_FLAG_SIGNED) ||
+	    !smb_signature_equal(want, part->reply.hdr.signature)) {
+		smb_conn_fault(conn, -EBADMSG,
+			       "%s did not prove who it is, or somebody changed messages on the way",
+			       conn->be.address);
+		return;
+	}
+	conn->keyed = true;
+	if (conn->seal == SMB_SEAL_ALWAYS ||
+	    part->reply.session_setup_rep.flags & SMB_SESSION_ENCRYPT_DATA) {
+		if (conn->keys->cipher == SMB_CIPHER_NONE) {
+			smb_conn_fault(conn, -EPROTO, "seal: no cipher is in common with %s",
+				       conn->be.address);
+			return;
+		}
+		conn->sealing = true;
+	}
+	connect_tree(conn);
+}
+
+static void login_job(struct netfs_job *job);
+
+static void start_login(struct smb_conn *conn)
+{
+	conn->login.conn = conn;
+	conn->login.job.fn = login_job;
+	conn->login_busy = true;
+	atomic_store(&conn->login_back, false);
+	netfs_job_post(&conn->login.job);
+}
+
+/* On a job: the next token. */
+static void login_job(struct netfs_job *job)
+{
+	struct smb_login *login = netfs_container_of(job, struct smb_login, job);
+	struct smb_conn *conn = login->conn;
+	struct netfs_auth_who who = {.mech = conn->mech,
+				     .host = conn->address.host,
+				     .service = "cifs",
+				     .user = conn->user,
+				     .domain = conn->domain,
+				     .password = conn->password};
+
+	login->err = 0;
+	if (!login->auth)
+		login->err = netfs_auth_new(&who, &login->auth, login->message,
+					    sizeof(login->message));
+	if (!login->err && !login->done)
+		login->err = netfs_auth_step(login->auth, login->token, login->token_len,
+					     &login->out, &login->out_len, &login->done,
+					     login->message, sizeof(login->message));
+	netfs_free(netfs_take(login->token));
+	login->token_len = 0;
+	if (!login->err && login->done)
+		login->err = netfs_auth_key(login->auth, login->key, &login->key_len);
+	atomic_store(&conn->login_back, true);
+	netfs_task_post(&conn->task);
+}
+
+/* A reply to SESSION_SETUP: more to say, or the end. */
+static void session_answered(struct smb_req *req, enum smb_end end)
+{
+	struct smb_conn *conn = of_hello(req);
+	struct smb_part *part = &req->part[0];
+	const struct smb_buf *token = &part->reply.session_setup_rep.token;
+	bool more = part->status == SMB_STATUS_MORE_PROCESSING;
+	int err;
+
+	if (end != SMB_ANSWERED)
+		return;
+	if (part->reply.kind != SMB_REPLY(SMB_SESSION_SETUP) ||
+	    (!more && part->status != SMB_STATUS_OK)) {
+		err = smb_status_errno(part->status);
+		smb_conn_fault(conn, err ? err : -EACCES, "login to %s failed: %s", conn->be.address,
+			       part->status == SMB_STATUS_LOGON_FAILURE
+				       ? "wrong user name or password"
+				       : smb_status_name(part->status));
+		return;
+	}
+	if (!more && part->reply.session_setup_rep.flags & (SMB_SESSION_IS_GUEST | SMB_SESSION_IS_NULL)) {
+		smb_conn_fault(conn, -EACCES, "%s let us in as a guest only; that is refused",
+			       conn->be.address);
+		return;
+	}
+	netfs_mutex_lock(&conn->lock);
+	conn->session_id = part->reply.hdr.session_id;
+	netfs_mutex_unlock(&conn->lock);
+	if (more && smb_preauth_add(&conn->preauth, part->bytes, part->bytes_len)) {
+		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+		return;
+	}
+	if (!more && conn->login.done) {
+		session_made(conn);
+		return;
+	}
+	conn->login.token = netfs_alloc(token->len + 1);
+	if (!conn->login.token) {
+		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+		return;
+	}
+	memcpy(conn->login.token, token->p, token->len);
+	conn->login.token_len = token->len;
+	start_login(conn);
+}
+
+static void send_token(struct smb_conn *conn)
+{
+	struct smb_msg msg = {
+		.kind = SMB_REQUEST(SMB_SESSION_SETUP),
+		.session_setup_req = {.security_mode = SMB_SIGNING_ENABLED | SMB_SIGNING_REQUIRED,
+				      .token = {conn->login.out, (uint32_t)conn->login.out_len, 0},
+				      .previous_session_id = conn->previous_id}};
+
+	hello_send(conn, &msg, session_answered);
+	/* What the server answers last is not hashed, what we say is. */
+	if (!conn->fault &&
+	    smb_preauth_add(&conn->preauth, conn->hello.head + SMB_PREFIX,
+			    conn->hello.head_len - SMB_PREFIX))
+		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+}
+
+void smb_hello_login(struct smb_conn *conn)
+{
+	struct smb_login *login = &conn->login;
+
+	conn->login_busy = false;
+	atomic_store(&conn->login_back, false);
+	if (conn->state != SMB_HELLO)
+		return;
+	if (login->err)
+		smb_conn_fault(conn, login->err, "login to %s as '%s': %s", conn->be.address,
+			       conn->user, login->message[0] ? login->message : "no key");
+	else if (conn->hello.part[0].command == SMB_SESSION_SETUP &&
+		 conn->hello.part[0].status == SMB_STATUS_OK)
+		session_made(conn);
+	else
+		send_token(conn);
+}
+
+/* --------------------------------------------------------- negotiate */
+
+static int take_contexts(struct smb_conn *conn, const struct smb_msg *reply)
+{
+	struct smb_negotiate_contexts contexts;
+
+	if (smb_negotiate_contexts_decode(&reply->negotiate_rep.contexts,
+					  reply->negotiate_rep.context_count, &contexts) ||
+	    contexts.hashes.count != 1 || contexts.hashes.v[0] != SMB_HASH_SHA512)
+		return -EPROTO;
+	conn->keys->cipher = contexts.ciphers.count ? contexts.ciphers.v[0] : SMB_CIPHER_NONE;
+	conn->keys->signing = contexts.signings.count ? contexts.signings.v[0] : SMB_AES_CMAC;
+	if (conn->keys->cipher > SMB_AES_256_GCM || contexts.ciphers.count > 1 ||
+	    contexts.signings.count > 1 ||
+	    (conn->keys->signing != SMB_AES_CMAC && conn->keys->signing != SMB_AES_GMAC))
+		return -EPROTO;
+	return 0;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static void negotiated(struct smb_req *req, enum smb_end end)
+{
+	struct smb_conn *conn = of_hello(req);
+	struct smb_part *part = &req->part[0];
+	const struct smb_msg *reply = &part->reply;
+
+	if (end != SMB_ANSWERED)
+		return;
+	if (reply->kind != SMB_REPLY(SMB_NEGOTIATE) ||
+	    reply->negotiate_rep.dialect != SMB_DIALECT_311) {
+		smb_conn_fault(conn, -EPROTONOSUPPORT, "%s does not speak SMB 3.1.1",
+			       conn->be.address);
+		return;
+	}
+	if (take_contexts(conn, reply) || reply->negotiate_rep.max_read < SMB_CREDIT_BYTES ||
+	    reply->negotiate_rep.max_write < SMB_CREDIT_BYTES ||
+	    reply->negotiate_rep.max_transact < SMB_CREDIT_BYTES) {
+		smb_conn_fault(conn, -EPROTO, "bad offer from %s", conn->be.address);
+		return;
+	}
+	if (smb_preauth_add(&conn->preauth, part->bytes, part->bytes_len)) {
+		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+		return;
+	}
+	netfs_mutex_lock(&conn->lock);
+	conn->max_io = least(least(reply->negotiate_rep.max_read, reply->negotiate_rep.max_write),
+			     conn->io_want);
+	conn->max_transact = least(reply->negotiate_rep.max_transact, SMB_LISTING);
+	netfs_mutex_unlock(&conn->lock);
+	start_login(conn);
+}
+
+/* Nothing of an earlier session is left. */
+static int forget(struct smb_conn *conn)
+{
+	netfs_auth_free(netfs_take(conn->login.auth));
+	netfs_free(netfs_take(conn->login.token));
+	conn->login.token_len = 0;
+	conn->login.done = false;
+	conn->login.message[0] = 0;
+	memset(&conn->preauth, 0, sizeof(conn->preauth));
+	conn->keyed = conn->sealing = false;
+	netfs_mutex_lock(&conn->lock);
+	conn->previous_id = conn->session_id;
+	conn->session_id = 0;
+	conn->tree_id = 0;
+	conn->next_mid = 0;
+	conn->credits = 1;
+	netfs_mutex_unlock(&conn->lock);
+	return 0;
+}
+
+void smb_hello_start(struct smb_conn *conn)
+{
+	static const struct smb_negotiate_contexts offer = {
+		.hashes = {1, {SMB_HASH_SHA512}},
+		.ciphers = {4, {SMB_AES_128_GCM, SMB_AES_256_GCM, SMB_AES_128_CCM, SMB_AES_256_CCM}},
+		.signings = {2, {SMB_AES_GMAC, SMB_AES_CMAC}},
+	};
+	struct smb_negotiate_contexts contexts = offer;
+	uint8_t salt[SALT], bytes[512];
+	ssize_t len;
+	struct smb_msg msg = {
+		.kind = SMB_REQUEST(SMB_NEGOTIATE),
+		.negotiate_req = {.security_mode = SMB_SIGNING_ENABLED | SMB_SIGNING_REQUIRED,
+				  .capabilities = SMB_CAP_LEASING | SMB_CAP_LARGE_MTU |
+						  SMB_CAP_ENCRYPTION,
+				  .client_guid = conn->client_guid,
+				  .dialects = {1, {SMB_DIALECT_311}}}};
+
+	forget(conn);
+	if (netfs_secret_random(salt, sizeof(salt))) {
+		smb_conn_fault(conn, -EIO, "no randomness");
+		return;
+	}
+	contexts.salt = (struct smb_buf){salt, sizeof(salt), 0};
+	len = smb_negotiate_contexts_encode(&contexts, bytes, sizeof(bytes),
+					    &msg.negotiate_req.context_count);
+	netfs_assert(len > 0);
+	msg.negotiate_req.contexts = (struct smb_buf){bytes, (uint32_t)len, 0};
+	hello_send(conn, &msg, negotiated);
+	if (!conn->fault && smb_preauth_add(&conn->preauth, conn->hello.head + SMB_PREFIX,
+					    conn->hello.head_len - SMB_PREFIX))
+		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+}

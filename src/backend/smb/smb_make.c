@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Making and opening: files, directories, links inside files.
+ *
+ * What is made belongs, on this mount, to whom the options say; its mode is what they
+ * say too, apart from the owner's right to write, which servers know as "read-only".
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "smb.h"
+#include "smb_reparse.h"
+
+#define ACCESS_READ                                                                                \
+	(SMB_ACCESS_READ_DATA | SMB_ACCESS_READ_ATTRIBUTES | SMB_ACCESS_READ_EA |                  \
+	 SMB_ACCESS_READ_CONTROL | SMB_ACCESS_SYNCHRONIZE)
+#define ACCESS_WRITE                                                                               \
+	(SMB_ACCESS_WRITE_DATA | SMB_ACCESS_APPEND_DATA | SMB_ACCESS_WRITE_ATTRIBUTES |            \
+	 SMB_ACCESS_WRITE_EA | SMB_ACCESS_READ_ATTRIBUTES | SMB_ACCESS_SYNCHRONIZE)
+
+/* A handle that is written through may have to read what surrounds a write. */
+static uint32_t access_of(uint32_t flags)
+{
+	switch (flags & O_ACCMODE) {
+	case O_RDONLY:
+		return ACCESS_READ;
+	case O_WRONLY:
+		return ACCESS_WRITE;
+	default:
+		return ACCESS_READ | ACCESS_WRITE;
+	}
+}
+
+static void note_access(struct smb_handle *handle)
+{
+	handle->base.readable = handle->access & SMB_ACCESS_READ_DATA;
+	handle->base.writable = handle->access & SMB_ACCESS_WRITE_DATA;
+}
+
+/* Results are the caller's on success only. */
+static void make_end(struct smb_call *call)
+{
+	if (!call->err)
+		return;
+	if (call->op->node)
+		netfs_node_put(netfs_take(call->op->node));
+	if (call->op->handle)
+		netfs_handle_put(netfs_take(call->op->handle));
+}
+
+/* Part 0 made or opened it, part 1 says what it is: op->node and attr. */
+static int take_node(struct smb_call *call)
+{
+	struct smb_node *node;
+	union smb_info info;
+	int err = call->err;
+
+	if (!err)
+		err = smb_call_all(call, 1, &info);
+	if (err)
+		return err;
+	smb_attr_of_all(call->conn, &info.all, &call->op->attr);
+	node = smb_node_at(call->conn, call->node[0], call->name, info.all.index,
+			   info.all.basic.attributes & SMB_ATTR_DIRECTORY);
+	if (!node)
+		return -ENOMEM;
+	call->op->node = &node->base;
+	return 0;
+}
+
+/* ------------------------------------------------------------ create */
+
+static void created(struct smb_call *call)
+{
+	const struct smb_msg *reply = &call->req.part[0].reply;
+	struct smb_handle *handle;
+	int err = take_node(call);
+
+	if (!err && reply->kind != SMB_REPLY(SMB_CREATE))
+		err = -EPROTO;
+	if (err) {
+		smb_call_end(call, err);
+		return;
+	}
+	handle = smb_handle_new(call->conn, smb_node_of(call->op->node), access_of(call->flags),
+				SMB_OPT_NON_DIRECTORY);
+	if (!handle) {
+		smb_call_end(call, -ENOMEM);
+		return;
+	}
+	note_access(handle);
+	smb_handle_opened(handle, reply);
+	call->op->handle = &handle->base;
+	smb_call_end(call, 0);
+}
+
+static void create_body(struct smb_call *call)
+{
+	bool truncate = call->flags & O_TRUNC, fresh = call->flags & O_EXCL && !call->resent;
+	struct smb_msg msg = {.create_req = {.access = access_of(call->flags),
+					     .attributes = call->mode & 0200 ? SMB_ATTR_NORMAL
+									     : SMB_ATTR_READONLY,
+					     .options = SMB_OPT_NON_DIRECTORY,
+					     .disposition = fresh ? SMB_CREATE_NEW
+							    : truncate ? SMB_OVERWRITE_IF
+								       : SMB_OPEN_IF}};
+
+	call->changing = true;
+	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
+	    smb_call_add_query(call, SMB_FID_RELATED))
+		smb_call_send(call, created);
+}
+
+void smb_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32_t mode,
+		struct netfs_op *op)
+{
+	struct smb_call *call = smb_call_for(dir->be, op, create_body);
+
+	if (!call)
+		return;
+	op->node = NULL;
+	op->handle = NULL;
+	call->node[0] = smb_node_of(dir);
+	call->name = name;
+	call->flags = flags;
+	call->mode = mode;
+	call->end = make_end;
+	smb_call_start(call);
+}
+
+/* -------------------------------------------------------------- open */
+
+static void opened(struct smb_call *call)
+{
+	const struct smb_msg *reply = &call->req.part[0].reply;
+	struct smb_node *node = call->node[0];
+	struct smb_handle *handle;
+
+	/* A directory's rights to write mean something else. */
+	if (call->err || reply->kind != SMB_REPLY(SMB_CREATE)) {
+		smb_call_end(call, call->err ? call->err : -EPROTO);
+		return;
+	}
+	handle = smb_handle_new(call->conn, node, node->is_dir ? ACCESS_READ : access_of(call->flags),
+				node->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY);
+	if (!handle) {
+		smb_call_end(call, -ENOMEM);
+		return;
+	}
+	note_access(handle);
+	smb_handle_opened(handle, reply);
+	call->op->handle = &handle->base;
+	smb_call_end(call, 0);
+}
+
+static void open_body(struct smb_call *call)
+{
+	struct smb_node *node = call->node[0];
+	struct smb_msg msg = {
+		.create_req = {.access = node->is_dir ? ACCESS_READ : access_of(call->flags),
+			       .options = node->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY,
+			       .disposition = call->flags & O_TRUNC ? SMB_OVERWRITE : SMB_OPEN}};
+
+	call->changing = call->flags & O_TRUNC;
+	if (smb_call_add_create(call, node, NULL, &msg))
+		smb_call_send(call, opened);
+}
+
+void smb_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
+{
+	struct smb_call *call = smb_call_for(node->be, op, open_body);
+
+	if (!call)
+		return;
+	call->node[0] = smb_node_of(node);
+	call->flags = flags;
+	smb_call_start(call);
+}
+
+/* ------------------------------------------------------------- mkdir */
+
+static void made(struct smb_call *call)
+{
+	smb_call_end(call, take_node(call));
+}
+
+static void make_body(struct smb_call *call)
+{
+	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES,
+					     .options = call->is_dir ? SMB_OPT_DIRECTORY
+								     : SMB_OPT_NON_DIRECTORY,
+					     .attributes = call->is_dir || call->mode & 0200
+								   ? SMB_ATTR_NORMAL
+								   : SMB_ATTR_READONLY,
+					     .disposition = call->resent ? SMB_OPEN_IF
+									 : SMB_CREATE_NEW}};
+
+	call->changing = true;
+	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_call_add_close(call))
+		smb_call_send(call, made);
+}
+
+static struct smb_call *make_call(struct netfs_node *dir, const char *name, struct netfs_op *op,
+				  smb_step_fn *body)
+{
+	struct smb_call *call = smb_call_for(dir->be, op, body);
+
+	if (!call)
+		return NULL;
+	op->node = NULL;
+	op->handle = NULL;
+	call->node[0] = smb_node_of(dir);
+	call->name = name;
+	call->end = make_end;
+	return call;
+}
+
+void smb_mkdir(struct netfs_node *dir, const char *name, uint32_t mode, struct netfs_op *op)
+{
+	struct smb_call *call = make_call(dir, name, op, make_body);
+
+	if (!call)
+		return;
+	call->is_dir = true;
+	call->mode = mode;
+	smb_call_start(call);
+}
+
+void smb_mknod(struct netfs_node *dir, const char *name, uint32_t mode, uint32_t major,
+	       uint32_t minor, struct netfs_op *op)
+{
+	struct smb_call *call;
+
+	if (!S_ISREG(mode)) {
+		op->done(op, -EPERM);
+		return;
+	}
+	call = make_call(dir, name, op, make_body);
+	if (!call)
+		return;
+	call->mode = mode;
+	smb_call_start(call);
+}
+
+/* ------------------------------------------------------------- links */
+
+static void link_written(struct smb_call *call)
+{
+	int err = call->err;
+
+	/* Part 2 told the attributes, of the file. */
+	if (!err) {
+		union smb_info info;
+		struct smb_node *node;
+
+		err = smb_call_all(call, 2, &info);
+		if (!err) {
+			smb_attr_of_all(call->conn, &info.all, &call->op->attr);
+			call->op->attr.mode = S_IFLNK | 0777;
+			call->op->attr.size = strlen(call->name2);
+			node = smb_node_at(call->conn, call->node[0], call->name, info.all.index,
+					   false);
+			if (node) {
+				node->is_link = true;
+				call->op->node = &node->base;
+			} else {
+				err = -ENOMEM;
+			}
+		}
+	}
+	smb_call_end(call, err);
+}
+
+static void symlink_body(struct smb_call *call)
+{
+	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_WRITE_DATA |
+						       SMB_ACCESS_READ_ATTRIBUTES,
+					     .options = SMB_OPT_NON_DIRECTORY,
+					     .attributes = SMB_ATTR_NORMAL,
+					     .disposition = call->resent ? SMB_OVERWRITE_IF
+									 : SMB_CREATE_NEW}};
+	struct smb_msg write = {.kind = SMB_REQUEST(SMB_WRITE),
+				.write_req = {.fid = SMB_FID_RELATED,
+					      .data = {call->buf, SMB_XSYM_SIZE, 0}}};
+	int err;
+
+	call->buf = netfs_alloc(SMB_XSYM_SIZE);
+	err = call->buf ? smb_xsym_encode(call->name2, strlen(call->name2), call->buf) : -ENOMEM;
+	if (err) {
+		smb_call_end(call, err);
+		return;
+	}
+	write.write_req.data.p = call->buf;
+	call->changing = true;
+	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
+	    smb_call_add(call, &write, 0) && smb_call_add_query(call, SMB_FID_RELATED) &&
+	    smb_call_add_close(call))
+		smb_call_send(call, link_written);
+}
+
+void smb_symlink(struct netfs_node *dir, const char *name, const char *target,
+		 struct netfs_op *op)
+{
+	struct smb_call *call;
+
+	if (!smb_conn_of(dir->be)->mfsymlinks) {
+		op->done(op, -EOPNOTSUPP);
+		return;
+	}
+	call = make_call(dir, name, op, symlink_body);
+	if (!call)
+		return;
+	call->name2 = target;
+	smb_call_start(call);
+}
+
+static void target_read(struct smb_call *call)
+{
+	const struct smb_msg *reply = &call->req.part[1].reply;
+	struct netfs_op *op = call->op;
+	const char *target;
+	size_t len;
+
+	if (!call->err && (reply->kind != SMB_REPLY(SMB_READ) ||
+			   smb_xsym_decode(reply->read_rep.data.p, reply->read_rep.data.len, &target,
+					   &len)))
+		call->err = -EINVAL;
+	if (!call->err && len > op->buf_size)
+		call->err = -ERANGE;
+	if (!call->err) {
+		memcpy(op->buf, target, len);
+		op->count = len;
+	}
+	smb_call_end(call, call->err);
+}
+
+static void readlink_body(struct smb_call *call)
+{
+	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_READ_DATA,
+					     .disposition = SMB_OPEN}};
+	struct smb_msg read = {.kind = SMB_REQUEST(SMB_READ),
+			       .read_req = {.length = SMB_XSYM_SIZE, .fid = SMB_FID_RELATED}};
+
+	if (smb_call_add_create(call, call->node[0], NULL, &msg) &&
+	    smb_call_add(call, &read, 0) && smb_call_add_close(call))
+		smb_call_send(call, target_read);
+}
+
+void smb_readlink(struct netfs_node *node, struct netfs_op *op)
+{
+	struct smb_call *call = smb_call_for(node->be, op, readlink_body);
+
+	if (!call)
+		return;
+	call->node[0] = smb_node_of(node);
+	smb_call_start(call);
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Names: look one up, take one away, give another.
+ *
+ * Each is one compound: CREATE, what is to be done or known, CLOSE; so a name costs
+ * one round trip and leaves nothing open behind, whatever fails.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "smb.h"
+#include "smb_reparse.h"
+
+/* ------------------------------------------------------------ lookup */
+
+/* The file may be a link: its content says. */
+static void link_read(struct smb_call *call)
+{
+	const struct smb_msg *reply = &call->req.part[1].reply;
+	const char *target;
+	size_t len;
+
+	if (!call->err && reply->kind == SMB_REPLY(SMB_READ) &&
+	    smb_xsym_decode(reply->read_rep.data.p, reply->read_rep.data.len, &target, &len) == 0) {
+		call->op->attr.mode = S_IFLNK | 0777;
+		call->op->attr.size = len;
+		smb_node_of(call->op->node)->is_link = true;
+	}
+	smb_call_end(call, 0);
+}
+
+/* op->node and attr are set; what looks like a link inside a file is read. */
+static void name_found(struct smb_call *call)
+{
+	struct smb_conn *conn = call->conn;
+	struct smb_msg create = {.create_req = {.access = SMB_ACCESS_READ_DATA,
+						.disposition = SMB_OPEN}};
+	struct smb_msg read = {.kind = SMB_REQUEST(SMB_READ),
+			       .read_req = {.length = SMB_XSYM_SIZE, .fid = SMB_FID_RELATED}};
+
+	if (!conn->mfsymlinks || !S_ISREG(call->op->attr.mode) ||
+	    call->op->attr.size != SMB_XSYM_SIZE) {
+		smb_call_end(call, 0);
+		return;
+	}
+	if (smb_call_add_create(call, smb_node_of(call->op->node), NULL, &create) &&
+	    smb_call_add(call, &read, 0) && smb_call_add_close(call))
+		smb_call_send(call, link_read);
+}
+
+/* On failure no result is told. */
+static void lookup_end(struct smb_call *call)
+{
+	if (call->err && call->op->node) {
+		netfs_node_put(call->op->node);
+		call->op->node = NULL;
+	}
+}
+
+static void looked_up(struct smb_call *call)
+{
+	struct smb_node *node;
+	union smb_info info;
+	int err = call->err;
+
+	if (!err)
+		err = smb_call_all(call, 1, &info);
+	if (err) {
+		smb_call_end(call, err);
+		return;
+	}
+	smb_attr_of_all(call->conn, &info.all, &call->op->attr);
+	node = smb_node_at(call->conn, call->node[0], call->name, info.all.index,
+			   info.all.basic.attributes & SMB_ATTR_DIRECTORY);
+	if (!node) {
+		smb_call_end(call, -ENOMEM);
+		return;
+	}
+	if (call->op->node)
+		netfs_node_put(call->op->node);
+	call->op->node = &node->base;
+	name_found(call);
+}
+
+static void lookup_body(struct smb_call *call)
+{
+	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES,
+					     .disposition = SMB_OPEN,
+					     .options = SMB_OPT_OPEN_REPARSE_POINT}};
+
+	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_call_add_close(call))
+		smb_call_send(call, looked_up);
+}
+
+void smb_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op)
+{
+	struct smb_call *call = smb_call_for(dir->be, op, lookup_body);
+
+	if (!call)
+		return;
+	op->node = NULL;
+	call->node[0] = smb_node_of(dir);
+	call->name = name;
+	call->end = lookup_end;
+	smb_call_start(call);
+}
+
+/* ------------------------------------------------------------ remove */
+
+static void removed(struct smb_call *call)
+{
+	int err = call->err;
+
+	/* Its first try may have done it. */
+	if (err == -ENOENT && call->resent)
+		err = 0;
+	/* Others have it open: it goes when they close it. */
+	if (err == -EBUSY && call->req.part[0].status == SMB_STATUS_DELETE_PENDING)
+		err = -ENOENT;
+	smb_call_end(call, err);
+}
+
+static void remove_body(struct smb_call *call)
+{
+	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_DELETE,
+					     .disposition = SMB_OPEN,
+					     .options = SMB_OPT_OPEN_REPARSE_POINT |
+							(call->is_dir ? SMB_OPT_DIRECTORY
+								      : SMB_OPT_NON_DIRECTORY)}};
+	union smb_info info = {.value8 = 1};
+	uint8_t bytes[8];
+	ssize_t len = smb_info_encode(SMB_INFO_FILE, SMB_FILE_DISPOSITION, &info, bytes,
+				      sizeof(bytes));
+	struct smb_msg set = {.kind = SMB_REQUEST(SMB_SET_INFO),
+			      .set_info_req = {.info_type = SMB_INFO_FILE,
+					       .info_class = SMB_FILE_DISPOSITION,
+					       .input = {bytes, (uint32_t)len, 0},
+					       .fid = SMB_FID_RELATED}};
+
+	call->changing = true;
+	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
+	    smb_call_add(call, &set, 0) && smb_call_add_close(call))
+		smb_call_send(call, removed);
+}
+
+static void remove_name(struct netfs_node *dir, const char *name, bool is_dir, struct netfs_op *op)
+{
+	struct smb_call *call = smb_call_for(dir->be, op, remove_body);
+
+	if (!call)
+		return;
+	call->node[0] = smb_node_of(dir);
+	call->name = name;
+	call->is_dir = is_dir;
+	smb_call_start(call);
+}
+
+void smb_unlink(struct netfs_node *dir, const char *name, struct netfs_op *op)
+{
+	remove_name(dir, name, false, op);
+}
+
+void smb_rmdir(struct netfs_node *dir, const char *name, struct netfs_op *op)
+{
+	remove_name(dir, name, true, op);
+}
+
+/* ------------------------------------------------------ rename, link */
+
+/* CREATE of what is to get a name, SET_INFO with the name, CLOSE. */
+static bool add_naming(struct smb_call *call, struct smb_node *from, const char *from_name,
+		       uint8_t info_class, struct smb_node *to)
+{
+	struct smb_msg msg = {.create_req = {.access = info_class == SMB_FILE_RENAME
+							       ? SMB_ACCESS_DELETE
+							       : SMB_ACCESS_WRITE_ATTRIBUTES,
+					     .disposition = SMB_OPEN,
+					     .options = SMB_OPT_OPEN_REPARSE_POINT}};
+	union smb_info info = {.rename = {.flags = info_class == SMB_FILE_RENAME &&
+								   !(call->flags & RENAME_NOREPLACE)
+							   ? SMB_RENAME_REPLACE
+							   : 0}};
+	struct smb_msg set = {.kind = SMB_REQUEST(SMB_SET_INFO),
+			      .set_info_req = {.info_type = SMB_INFO_FILE,
+					       .info_class = info_class,
+					       .fid = SMB_FID_RELATED}};
+	int err = smb_node_path(call->conn, to, call->name2, &info.rename.name);
+	size_t room = info.rename.name.len + 64;
+	bool good = false;
+	uint8_t *bytes;
+	ssize_t len;
+
+	bytes = err ? NULL : netfs_alloc(room);
+	len = bytes ? smb_info_encode(SMB_INFO_FILE, info_class, &info, bytes, room) : -ENOMEM;
+	if (err || len < 0) {
+		smb_call_end(call, err ? err : (int)len);
+	} else {
+		set.set_info_req.input = (struct smb_buf){bytes, (uint32_t)len, 0};
+		good = smb_call_add_create(call, from, from_name, &msg) &&
+		       smb_call_add(call, &set, 0) && smb_call_add_close(call);
+	}
+	netfs_free(bytes);
+	if (!err)
+		netfs_free((void *)(uintptr_t)info.rename.name.p);
+	return good;
+}
+
+static void renamed(struct smb_call *call)
+{
+	int err = call->err;
+
+	if (err == -ENOENT && call->resent)
+		err = 0;
+	if (!err)
+		err = smb_node_move(call->node[0], call->node[2], call->name2);
+	smb_call_end(call, err);
+}
+
+static void rename_body(struct smb_call *call)
+{
+	call->changing = true;
+	if (add_naming(call, call->node[1], call->name, SMB_FILE_RENAME, call->node[2]))
+		smb_call_send(call, renamed);
+}
+
+void smb_rename(struct netfs_node *node, struct netfs_node *old_dir, const char *old_name,
+		struct netfs_node *new_dir, const char *new_name, uint32_t flags,
+		struct netfs_op *op)
+{
+	struct smb_call *call;
+
+	if (flags & ~(uint32_t)RENAME_NOREPLACE) {
+		op->done(op, -EINVAL);
+		return;
+	}
+	call = smb_call_for(node->be, op, rename_body);
+	if (!call)
+		return;
+	call->node[0] = smb_node_of(node);
+	call->node[1] = smb_node_of(old_dir);
+	call->node[2] = smb_node_of(new_dir);
+	call->name = old_name;
+	call->name2 = new_name;
+	call->flags = flags;
+	smb_call_start(call);
+}
+
+static void linked(struct smb_call *call)
+{
+	union smb_info info;
+	int err = call->err;
+
+	if (!err)
+		err = smb_call_all(call, 1, &info);
+	if (!err)
+		smb_attr_of_all(call->conn, &info.all, &call->op->attr);
+	smb_call_end(call, err);
+}
+
+/* The link is made: its attributes have one more. */
+static void link_made(struct smb_call *call)
+{
+	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES,
+					     .disposition = SMB_OPEN,
+					     .options = SMB_OPT_OPEN_REPARSE_POINT}};
+
+	if (call->err && !(call->err == -EEXIST && call->resent)) {
+		smb_call_end(call, call->err);
+		return;
+	}
+	if (smb_call_add_create(call, call->node[1], call->name2, &msg) &&
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_call_add_close(call))
+		smb_call_send(call, linked);
+}
+
+static void link_body(struct smb_call *call)
+{
+	call->changing = true;
+	if (add_naming(call, call->node[0], NULL, SMB_FILE_LINK, call->node[1]))
+		smb_call_send(call, link_made);
+}
+
+void smb_link(struct netfs_node *node, struct netfs_node *dir, const char *name,
+	      struct netfs_op *op)
+{
+	struct smb_call *call = smb_call_for(node->be, op, link_body);
+
+	if (!call)
+		return;
+	call->node[0] = smb_node_of(node);
+	call->node[1] = smb_node_of(dir);
+	call->name2 = name;
+	smb_call_start(call);
+}

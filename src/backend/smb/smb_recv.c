@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Frames: from the socket's bytes to the requests they answer.
+ *
+ *	plain READ reply    head -> data_head, data -> straight to its place
+ *	anything else       whole frame -> stage or heap, opened, taken apart
+ *
+ * What a server may get wrong is checked before a byte counts: the length of a
+ * frame, the seal or each message's signature, the message id, the command, every
+ * field (smb_decode), the length of data against what was asked.  Anything wrong
+ * ends the connection: a stream once out of step, or touched by somebody, cannot
+ * be trusted again.  Data that is being received when that happens is in memory
+ * nobody looks at yet, and its request ends as lost.
+ *
+ * Interim replies are not signed by servers, so of them only the id is taken that
+ * a CANCEL needs, and credits.
+ *
+ * All of this runs on the connection's task; a new connection starts from
+ * smb_recv_reset(), never from half a frame.
+ */
+#include <string.h>
+#include "smb.h"
+
+#define STAGE_LITTLE 512u /* staged at once while data is expected */
+#define TURNS_MAX    16u /* receives before others get the thread */
+
+void smb_recv_reset(struct smb_conn *conn)
+{
+	conn->have = 0;
+	netfs_free(netfs_take(conn->frame));
+	conn->frame_len = conn->frame_have = 0;
+	conn->data_part = NULL;
+	conn->data_left = 0;
+}
+
+/* ------------------------------------------------------------ verify */
+
+/* Is the signature of the message in pieces the server's?  signed_by is what stood
+ * in its header; the pieces have zeroes there. */
+static int verify(struct smb_conn *conn, const struct smb_header *hdr, const struct iovec *iov,
+		  unsigned niov)
+{
+	uint8_t want[SMB_TAG];
+
+	if (!(hdr->flags & SMB_FLAG_SIGNED))
+		return smb_conn_fault(conn, -EBADMSG, "a reply from %s is not signed",
+				      conn->be.address);
+	if (smb_sign(conn->keys, iov, niov, hdr->message_id, true, false, want))
+		return smb_conn_fault(conn, -ENOMEM, "no memory to verify a reply");
+	if (!smb_signature_equal(want, hdr->signature))
+		return smb_conn_fault(conn, -EBADMSG, "the signature of a reply from %s is wrong",
+				      conn->be.address);
+	return 0;
+}
+
+static struct smb_part *find(struct smb_conn *conn, uint64_t mid)
+{
+	struct smb_part *part;
+	bool sent = true;
+
+	netfs_mutex_lock(&conn->lock);
+	part = smb_part_find_locked(conn, mid);
+	if (part) {
+		netfs_mutex_lock(&conn->send_lock);
+		sent = part->req->sent;
+		netfs_mutex_unlock(&conn->send_lock);
+	}
+	netfs_mutex_unlock(&conn->lock);
+	if (part && !sent) {
+		smb_conn_fault(conn, -EPROTO, "reply to what was not yet sent");
+		return NULL;
+	}
+	return part;
+}
+
+static void interim(struct smb_conn *conn, const struct smb_header *hdr)
+{
+	struct smb_part *part;
+
+	netfs_mutex_lock(&conn->lock);
+	part = smb_part_find_locked(conn, hdr->message_id);
+	if (part && !part->async_id)
+		part->async_id = hdr->async_id;
+	else
+		part = NULL;
+	netfs_mutex_unlock(&conn->lock);
+	if (part && hdr->credits <= SMB_CREDITS_WANT)
+		smb_credits_add(conn, hdr->credits);
+}
+
+/* ------------------------------------------------------------ answer */
+
+static int broken(struct smb_conn *conn, const struct smb_part *part, const char *what)
+{
+	return smb_conn_fault(conn, -EPROTO, "%s from the server (to %s)", what,
+			      part ? smb_command_name(part->command) : "nothing");
+}
+
+/* The reply is good; the part's request may be complete. */
+static void answered(struct smb_conn *conn, struct smb_part *part, uint32_t credits)
+{
+	struct smb_req *req = part->req;
+
+	part->status = part->reply.hdr.status;
+	if (smb_part_answered(conn, part)) {
+		smb_credits_add(conn, credits);
+		req->done(req, SMB_ANSWERED);
+	} else {
+		smb_credits_add(conn, credits);
+	}
+}
+
+/* Data of a READ reply that came in a whole frame goes to its place. */
+static int scatter(struct smb_conn *conn, struct smb_part *part)
+{
+	const struct smb_buf *data = &part->reply.read_rep.data;
+	struct smb_req *req = part->req;
+	size_t done = 0;
+
+	if (data->len > req->into_len)
+		return broken(conn, part, "more data than was asked for");
+	for (unsigned i = 0; i < req->ninto && done < data->len; i++) {
+		size_t n = req->into[i].iov_len;
+
+		n = n < data->len - done ? n : data->len - done;
+		memcpy(req->into[i].iov_base, (const uint8_t *)data->p + done, n);
+		done += n;
+	}
+	req->got = data->len;
+	return 0;
+}
+
+/* One message with everything in it; opened: it was sealed. */
+static int message(struct smb_conn *conn, uint8_t *bytes, size_t len, bool opened)
+{
+	struct smb_header hdr;
+	struct smb_part *part;
+	struct iovec iov = {bytes, len};
+
+	if (smb_header_decode(bytes, len, &hdr) || !(hdr.flags & SMB_FLAG_REPLY))
+		return broken(conn, NULL, "no reply");
+	if (hdr.status == SMB_STATUS_PENDING && (hdr.flags & SMB_FLAG_ASYNC)) {
+		interim(conn, &hdr);
+		return 0;
+	}
+	/* A break; we hold nothing that could be broken. */
+	if (hdr.message_id == SMB_NO_MESSAGE)
+		return 0;
+	part = find(conn, hdr.message_id);
+	if (!part)
+		return conn->fault;
+	memset(bytes + SMB_SIGNATURE_AT, 0, SMB_TAG);
+	if (conn->keyed && !opened && verify(conn, &hdr, &iov, 1))
+		return conn->fault;
+	part->bytes = netfs_alloc(len);
+	if (!part->bytes)
+		return smb_conn_fault(conn, -ENOMEM, "no memory for a reply");
+	memcpy(part->bytes, bytes, len);
+	part->bytes_len = len;
+	if (smb_decode(part->bytes, len, len, &part->reply) ||
+	    (part->reply.kind != SMB_ERROR && part->reply.kind != SMB_REPLY(part->command)))
+		return broken(conn, part, "malformed reply");
+	part->reply.hdr = hdr;
+	if (part->reply.kind == SMB_REPLY(SMB_READ) && part->req->into && scatter(conn, part))
+		return conn->fault;
+	answered(conn, part, hdr.credits);
+	return conn->fault;
+}
+
+/* A whole frame, without its prefix. */
+static int frame(struct smb_conn *conn, uint8_t *bytes, size_t size)
+{
+	bool opened = false;
+
+	if (size >= 4 && !memcmp(bytes, "\xfdSMB", 4)) {
+		if (!conn->keyed || smb_unseal(conn->keys, conn->session_id, bytes, size))
+			return smb_conn_fault(conn, -EBADMSG, "a sealed frame from %s is not genuine",
+					      conn->be.address);
+		bytes += SMB_TRANSFORM;
+		size -= SMB_TRANSFORM;
+		opened = true;
+	} else if (conn->sealing) {
+		return smb_conn_fault(conn, -EBADMSG, "a frame from %s is not sealed",
+				      conn->be.address);
+	}
+	while (size > 0) {
+		ssize_t step = smb_compound_step(bytes, size);
+
+		if (step < 0)
+			return broken(conn, NULL, "malformed compound");
+		if (message(conn, bytes, (size_t)step, opened))
+			return conn->fault;
+		bytes += step;
+		size -= (size_t)step;
+	}
+	return 0;
+}
+
+/* -------------------------------------------------------------- data */
+
+/* The part of the request's memory that is still to be filled. */
+static unsigned data_iov(struct smb_conn *conn, struct iovec *iov, unsigned room)
+{
+	const struct smb_req *req = conn->data_part->req;
+	size_t skip = req->got, left = conn->data_left;
+	unsigned n = 0;
+
+	for (unsigned i = 0; left > 0 && n < room && i < req->ninto; i++) {
+		size_t part = req->into[i].iov_len;
+
+		if (skip >= part) {
+			skip -= part;
+			continue;
+		}
+		part -= skip;
+		part = part < left ? part : left;
+		iov[n++] = (struct iovec){(char *)req->into[i].iov_base + skip, part};
+		left -= part;
+		skip = 0;
+	}
+	return n;
+}
+
+/* All data is there: is it genuine? */
+static int data_ends(struct smb_conn *conn)
+{
+	struct smb_part *part = netfs_take(conn->data_part);
+	struct smb_req *req = part->req;
+	netfs_cleanup_free struct iovec *iov = netfs_alloc((req->ninto + 1) * sizeof(*iov));
+	size_t left = req->got;
+	unsigned n = 1;
+
+	if (!iov)
+		return smb_conn_fault(conn, -ENOMEM, "no memory to verify a reply");
+	iov[0] = (struct iovec){conn->data_head, conn->data_head_len};
+	for (unsigned i = 0; i < req->ninto && left > 0; i++) {
+		iov[n] = req->into[i];
+		if (iov[n].iov_len > left)
+			iov[n].iov_len = left;
+		left -= iov[n++].iov_len;
+	}
+	if (conn->keyed && verify(conn, &part->reply.hdr, iov, n))
+		return conn->fault;
+	answered(conn, part, part->reply.hdr.credits);
+	return conn->fault;
+}
+
+/* Does a plain READ reply with data begin here?  Then it is received into its
+ * place: bytes of the stage used; 0: no; or the fault. */
+static ssize_t data_begins(struct smb_conn *conn, uint8_t *bytes, size_t have, size_t total)
+{
+	struct smb_msg msg;
+	struct smb_part *part;
+	struct iovec iov[SMB_IOV_MAX];
+	size_t used;
+
+	if (conn->sealing || have < SMB_READ_HEAD || memcmp(bytes, "\xfeSMB", 4) ||
+	    smb_decode(bytes, have, total, &msg) || msg.kind != SMB_REPLY(SMB_READ) ||
+	    msg.hdr.next || msg.hdr.status != SMB_STATUS_OK || msg.read_rep.data.len == 0 ||
+	    msg.read_rep.data.off > sizeof(conn->data_head) || msg.read_rep.data.off > have ||
+	    (size_t)msg.read_rep.data.off + msg.read_rep.data.len != total)
+		return 0;
+	part = find(conn, msg.hdr.message_id);
+	if (!part || part->command != SMB_READ || !part->req->into || part->req->nparts != 1)
+		return conn->fault;
+	if (msg.read_rep.data.len > part->req->into_len)
+		return broken(conn, part, "more data than was asked for");
+	part->reply = msg;
+	conn->data_part = part;
+	conn->data_left = msg.read_rep.data.len;
+	conn->data_head_len = msg.read_rep.data.off;
+	memcpy(conn->data_head, bytes, conn->data_head_len);
+	memset(conn->data_head + SMB_SIGNATURE_AT, 0, SMB_TAG);
+	used = msg.read_rep.data.off;
+	while (conn->data_left > 0 && used < have) {
+		unsigned n = data_iov(conn, iov, SMB_IOV_MAX);
+
+		for (unsigned i = 0; i < n && used < have; i++) {
+			size_t piece = iov[i].iov_len < have - used ? iov[i].iov_len : have - used;
+
+			memcpy(iov[i].iov_base, bytes + used, piece);
+			used += piece;
+			part->req->got += piece;
+			conn->data_left -= piece;
+		}
+	}
+	if (conn->data_left == 0 && data_ends(conn))
+		return conn->fault;
+	return (ssize_t)used;
+}
+
+/* ------------------------------------------------------------- stage */
+
+static size_t frame_max(const struct smb_conn *conn)
+{
+	return (size_t)SMB_IO_MAX + SMB_REPLY_MAX + (conn->keyed ? SMB_TRANSFORM : 0);
+}
+
+/* A frame that does not fit into the stage goes on in memory of its own. */
+static int frame_begins(struct smb_conn *conn, const uint8_t *bytes, size_t have, size_t total)
+{
+	conn->frame = netfs_alloc(total);
+	if (!conn->frame)
+		return smb_conn_fault(conn, -ENOMEM, "no memory for a reply");
+	memcpy(conn->frame, bytes, have);
+	conn->frame_len = total;
+	conn->frame_have = have;
+	return 0;
+}
+
+static int frame_ends(struct smb_conn *conn)
+{
+	netfs_cleanup_free uint8_t *bytes = netfs_take(conn->frame);
+
+	return frame(conn, bytes, conn->frame_len);
+}
+
+/* Takes what it can from the stage's front: bytes used, 0 where more are needed,
+ * or the fault. */
+static ssize_t parse(struct smb_conn *conn, uint8_t *bytes, size_t have)
+{
+	size_t total;
+	ssize_t used;
+
+	if (have < SMB_PREFIX)
+		return 0;
+	total = (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
+	if (bytes[0] || total < SMB_HEADER - 12 || total > frame_max(conn))
+		return broken(conn, NULL, "frame of impossible length");
+	used = data_begins(conn, bytes + SMB_PREFIX, have - SMB_PREFIX < total ? have - SMB_PREFIX : total,
+			   total);
+	if (used)
+		return used < 0 ? used : used + (ssize_t)SMB_PREFIX;
+	if (have - SMB_PREFIX >= total) {
+		if (frame(conn, bytes + SMB_PREFIX, total))
+			return conn->fault;
+		return (ssize_t)(SMB_PREFIX + total);
+	}
+	/* Its head may still show a READ's data. */
+	if (have - SMB_PREFIX < SMB_READ_HEAD || total + SMB_PREFIX <= sizeof(conn->stage) / 2)
+		return 0;
+	if (frame_begins(conn, bytes + SMB_PREFIX, have - SMB_PREFIX, total))
+		return conn->fault;
+	return (ssize_t)have;
+}
+
+static unsigned recv_iov(struct smb_conn *conn, struct iovec iov[SMB_IOV_MAX])
+{
+	size_t room = sizeof(conn->stage) - conn->have;
+	unsigned n = 0;
+
+	if (conn->data_left > 0) {
+		n = data_iov(conn, iov, SMB_IOV_MAX - 1);
+		if (n == SMB_IOV_MAX - 1)
+			return n;
+	} else if (conn->frame) {
+		iov[n++] = (struct iovec){conn->frame + conn->frame_have,
+					  conn->frame_len - conn->frame_have};
+	}
+	if (n > 0 && conn->have < STAGE_LITTLE)
+		room = STAGE_LITTLE - conn->have;
+	iov[n++] = (struct iovec){conn->stage + conn->have, room};
+	return n;
+}
+
+/* count bytes came to where recv_iov() said. */
+static int got(struct smb_conn *conn, size_t count)
+{
+	size_t pos = 0, part;
+	ssize_t used = 0;
+
+	if (conn->data_left > 0) {
+		part = count < conn->data_left ? count : conn->data_left;
+		conn->data_part->req->got += part;
+		conn->data_left -= part;
+		count -= part;
+		if (conn->data_left == 0 && data_ends(conn))
+			return conn->fault;
+	} else if (conn->frame) {
+		part = conn->frame_len - conn->frame_have;
+		part = count < part ? count : part;
+		conn->frame_have += part;
+		count -= part;
+		if (conn->frame_have == conn->frame_len && frame_ends(conn))
+			return conn->fault;
+	}
+	conn->have += count;
+	while (!conn->fault && !conn->data_part && !conn->frame && pos < conn->have) {
+		used = parse(conn, conn->stage + pos, conn->have - pos);
+		if (used <= 0)
+			break;
+		pos += (size_t)used;
+	}
+	memmove(conn->stage, conn->stage + pos, conn->have - pos);
+	conn->have -= pos;
+	return conn->fault;
+}
+
+int smb_recv(struct smb_conn *conn)
+{
+	struct iovec iov[SMB_IOV_MAX];
+	unsigned turn;
+
+	for (turn = 0; turn < TURNS_MAX && !conn->fault; turn++) {
+		unsigned n = recv_iov(conn, iov);
+		ssize_t count = netfs_socket_recv(conn->socket, iov, n);
+
+		if (count == -EAGAIN)
+			break;
+		if (count == 0)
+			return smb_conn_fault(conn, -ECONNRESET, "the server closed the connection");
+		if (count < 0)
+			return smb_conn_fault(conn, (int)count, "connection lost: %s",
+					      strerrordesc_np((int)-count));
+		got(conn, (size_t)count);
+	}
+	if (turn > 0) {
+		netfs_mutex_lock(&conn->lock);
+		conn->heard_ns = netfs_clock_now();
+		netfs_mutex_unlock(&conn->lock);
+	}
+	return conn->fault ? conn->fault : turn == TURNS_MAX;
+}

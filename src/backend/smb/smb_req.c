@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Requests on their way out, and the table that finds them again by message id.
+ *
+ * Credits (3.2.4.1.2) are the server's permission to use message ids: each message
+ * spends as many as its payload has 64 KiB, each reply grants new ones.  Slices
+ * take what is there and come back when there is more; every other request waits
+ * in one of two queues, small ones first, so none of them waits behind a large
+ * one.  The last SMB_CREDITS_KEEP are for what must not wait for others.
+ *
+ * A request gets its ids, its signature and, where the session is sealed, its
+ * ciphertext under conn->lock; so nothing goes out for a session that is over.
+ *
+ * Locks: conn->lock for ids and credits, then send_lock for the queue.
+ */
+#include <string.h>
+#include <obs/trace.h>
+#include "smb.h"
+
+/* Places in an encoded header, 2.2.1. */
+#define AT_CHARGE  6u
+#define AT_CREDITS 14u
+#define AT_FLAGS   16u
+#define AT_MID	   24u
+#define AT_TREE	   36u
+#define AT_SESSION 40u
+
+static void put(uint8_t *to, uint64_t value, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		to[i] = (uint8_t)(value >> (8 * i));
+}
+
+/* ------------------------------------------------------------- build */
+
+void smb_req_reset(struct smb_req *req)
+{
+	netfs_assert(!req->in_flight);
+	for (uint32_t i = 0; i < req->nparts; i++)
+		netfs_free(netfs_take(req->part[i].bytes));
+	netfs_free(netfs_take(req->sealed));
+	req->nparts = req->left = req->charge = 0;
+	req->head_len = 0;
+	req->data = req->into = NULL;
+	req->ndata = req->ninto = 0;
+	req->data_len = req->into_len = req->got = 0;
+	req->cancelled = req->sent = false;
+}
+
+static void req_free(struct smb_req *req)
+{
+	smb_req_reset(req);
+	netfs_free(netfs_take(req->head));
+}
+
+static int make_room(struct smb_req *req, size_t more)
+{
+	size_t want = req->head_len + more, room = req->head_room ? req->head_room : 512;
+	uint8_t *head;
+
+	if (want > SMB_REPLY_MAX)
+		return -EMSGSIZE;
+	while (room < want)
+		room *= 2;
+	if (room == req->head_room)
+		return 0;
+	head = netfs_realloc(req->head, room);
+	if (!head)
+		return -ENOMEM;
+	req->head = head;
+	req->head_room = (uint32_t)room;
+	return 0;
+}
+
+uint32_t smb_charge(size_t bytes)
+{
+	return bytes ? (uint32_t)((bytes - 1) / SMB_CREDIT_BYTES + 1) : 1;
+}
+
+int smb_req_add(struct smb_req *req, const struct smb_msg *msg, uint32_t charge)
+{
+	struct smb_part *part = &req->part[req->nparts];
+	uint32_t at = req->nparts ? SMB_PREFIX + ((req->head_len - SMB_PREFIX + 7) & ~7u) : SMB_PREFIX;
+	ssize_t len = smb_encode(msg, NULL, 0);
+	int err;
+
+	netfs_assert(req->nparts < SMB_PARTS_MAX && !req->data_len);
+	if (len < 0)
+		return (int)len;
+	err = make_room(req, at - req->head_len + (size_t)len);
+	if (err)
+		return err;
+	memset(req->head + req->head_len, 0, at - req->head_len);
+	len = smb_encode(msg, req->head + at, req->head_room - at);
+	/* A payload is counted, and sent from where it is. */
+	if (msg->kind == SMB_REQUEST(SMB_WRITE))
+		req->data_len = msg->write_req.data.len;
+	if (len < 0)
+		return (int)len;
+	if (req->nparts > 0)
+		smb_set_next(req->head + req->part[req->nparts - 1].at,
+			     at - req->part[req->nparts - 1].at);
+	*part = (struct smb_part){.req = req,
+				  .at = at,
+				  .len = (uint32_t)len,
+				  .command = msg->kind / 2,
+				  .charge = (uint16_t)charge};
+	netfs_list_init(&part->link);
+	put(req->head + at + AT_CHARGE, charge, 2);
+	put(req->head + at + AT_FLAGS,
+	    msg->hdr.flags | (req->nparts ? (uint32_t)SMB_FLAG_RELATED : 0), 4);
+	req->head_len = at + (uint32_t)len;
+	req->charge += charge;
+	req->nparts++;
+	return 0;
+}
+
+/* -------------------------------------------------------------- sign */
+
+/* One message of the frame in pieces; how many. */
+static unsigned pieces_of(const struct smb_req *req, uint32_t i, struct iovec *iov)
+{
+	const struct smb_part *part = &req->part[i];
+	uint32_t end = i + 1 < req->nparts ? req->part[i + 1].at : req->head_len;
+	unsigned n = 1;
+
+	iov[0] = (struct iovec){req->head + part->at, end - part->at};
+	if (i + 1 == req->nparts) {
+		for (unsigned k = 0; k < req->ndata; k++)
+			iov[n++] = req->data[k];
+	}
+	return n;
+}
+
+static int sign(struct smb_conn *conn, struct smb_req *req, bool cancel)
+{
+	netfs_cleanup_free struct iovec *iov = NULL;
+	int err = 0;
+
+	iov = netfs_alloc((req->ndata + 1) * sizeof(*iov));
+	if (!iov)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < req->nparts && !err; i++) {
+		uint8_t *at = req->head + req->part[i].at;
+
+		at[AT_FLAGS] |= SMB_FLAG_SIGNED;
+		memset(at + SMB_SIGNATURE_AT, 0, SMB_TAG);
+		err = smb_sign(conn->keys, iov, pieces_of(req, i, iov), req->part[i].mid, false,
+			       cancel, at + SMB_SIGNATURE_AT);
+	}
+	return err;
+}
+
+static int seal(struct smb_conn *conn, struct smb_req *req)
+{
+	size_t len = req->head_len - SMB_PREFIX + req->data_len;
+	netfs_cleanup_free struct iovec *iov = NULL;
+	unsigned n = 1;
+
+	iov = netfs_alloc((req->ndata + 1) * sizeof(*iov));
+	req->sealed = netfs_alloc(SMB_PREFIX + SMB_TRANSFORM + len);
+	if (!iov || !req->sealed)
+		return -ENOMEM;
+	iov[0] = (struct iovec){req->head + SMB_PREFIX, req->head_len - SMB_PREFIX};
+	for (unsigned i = 0; i < req->ndata; i++)
+		iov[n++] = req->data[i];
+	req->frame_len = SMB_PREFIX + SMB_TRANSFORM + len;
+	return smb_seal(conn->keys, conn->session_id, iov, n, req->sealed + SMB_PREFIX);
+}
+
+/* The length before the frame, big-endian. */
+static void put_prefix(uint8_t *to, size_t len)
+{
+	to[0] = 0;
+	to[1] = (uint8_t)(len >> 16);
+	to[2] = (uint8_t)(len >> 8);
+	to[3] = (uint8_t)len;
+}
+
+static int finish(struct smb_conn *conn, struct smb_req *req, bool cancel)
+{
+	int err = 0;
+
+	req->frame_len = req->head_len + req->data_len;
+	req->frame_done = 0;
+	if (conn->sealing)
+		err = seal(conn, req);
+	else if (conn->keyed)
+		err = sign(conn, req, cancel);
+	put_prefix(req->sealed ? req->sealed : req->head, req->frame_len - SMB_PREFIX);
+	return err;
+}
+
+/* -------------------------------------------------------------- send */
+
+static struct netfs_list *bucket(struct smb_conn *conn, uint64_t mid)
+{
+	return &conn->ids[mid % SMB_BUCKETS];
+}
+
+struct smb_part *smb_part_find_locked(struct smb_conn *conn, uint64_t mid)
+{
+	struct netfs_list *link;
+
+	netfs_assert_held(&conn->lock);
+	netfs_list_for_each (link, bucket(conn, mid)) {
+		struct smb_part *part = netfs_container_of(link, struct smb_part, link);
+
+		if (part->mid == mid)
+			return part;
+	}
+	return NULL;
+}
+
+/* From here on silence counts. */
+static void watch_silence(struct smb_conn *conn)
+{
+	if (conn->outstanding > 0)
+		return;
+	conn->heard_ns = netfs_clock_now();
+	if (!conn->timer_on) {
+		conn->timer_on = true;
+		netfs_timer_start(&conn->timer, conn->echo_ns);
+	}
+}
+
+static void queue_frame(struct smb_conn *conn, struct smb_req *req)
+{
+	netfs_mutex_lock(&conn->send_lock);
+	netfs_list_push_back(&conn->queue, &req->link);
+	netfs_mutex_unlock(&conn->send_lock);
+}
+
+/* There are credits: ids, signature, queue. */
+static int dispatch(struct smb_conn *conn, struct smb_req *req)
+{
+	uint32_t held = conn->credits + conn->charged;
+	uint32_t more = held < SMB_CREDITS_WANT ? SMB_CREDITS_WANT - held : 0;
+	int err;
+
+	for (uint32_t i = 0; i < req->nparts; i++) {
+		uint8_t *at = req->head + req->part[i].at;
+		bool last = i + 1 == req->nparts;
+
+		req->part[i].mid = conn->next_mid;
+		conn->next_mid += req->part[i].charge;
+		put(at + AT_CREDITS, req->part[i].charge + (last ? more : 0), 2);
+		put(at + AT_MID, req->part[i].mid, 8);
+		put(at + AT_TREE, conn->tree_id, 4);
+		put(at + AT_SESSION, conn->session_id, 8);
+	}
+	err = finish(conn, req, false);
+	if (err) {
+		/* The ids were told to nobody. */
+		conn->next_mid -= req->charge;
+		return err;
+	}
+	watch_silence(conn);
+	for (uint32_t i = 0; i < req->nparts; i++) {
+		netfs_list_push_back(bucket(conn, req->part[i].mid), &req->part[i].link);
+		req->part[i].waiting = true;
+	}
+	conn->outstanding += req->nparts;
+	conn->credits -= req->charge;
+	conn->charged += req->charge;
+	req->left = req->nparts;
+	queue_frame(conn, req);
+	return 0;
+}
+
+static bool affordable(const struct smb_conn *conn, const struct smb_req *req)
+{
+	uint32_t keep = req->urgent || conn->charged == 0 ? 0 : SMB_CREDITS_KEEP;
+
+	if (req->charge == 1 && keep)
+		keep = SMB_CREDITS_KEEP / 2;
+	return conn->credits >= req->charge + (keep < conn->charged ? keep : 0);
+}
+
+bool smb_req_send(struct smb_conn *conn, struct smb_req *req, enum smb_state state)
+{
+	bool taken;
+
+	netfs_mutex_lock(&conn->lock);
+	netfs_assert(!req->in_flight && req->nparts > 0);
+	taken = conn->state == state;
+	if (taken) {
+		struct netfs_list *wait = req->charge > SMB_PARTS_MAX ? &conn->large : &conn->small;
+
+		req->in_flight = true;
+		if (affordable(conn, req) && netfs_list_empty(wait) && dispatch(conn, req) == 0) {
+			req->queued = false;
+		} else {
+			req->queued = true;
+			netfs_list_push_back(wait, &req->link);
+		}
+	}
+	netfs_mutex_unlock(&conn->lock);
+	if (taken)
+		smb_send(conn);
+	return taken;
+}
+
+/* Those who waited go as far as credits reach. */
+static void dispatch_waiting(struct smb_conn *conn, struct netfs_list *wait)
+{
+	while (!netfs_list_empty(wait)) {
+		struct smb_req *req = netfs_container_of(wait->next, struct smb_req, link);
+
+		if (!affordable(conn, req))
+			return;
+		netfs_list_remove(&req->link);
+		if (dispatch(conn, req)) {
+			/* No memory now; the next reply tries again. */
+			netfs_list_push_front(wait, &req->link);
+			return;
+		}
+		req->queued = false;
+	}
+}
+
+void smb_credits_add(struct smb_conn *conn, uint32_t credits)
+{
+	bool tell, waiting;
+
+	netfs_mutex_lock(&conn->lock);
+	conn->credits += credits;
+	waiting = !netfs_list_empty(&conn->small) || !netfs_list_empty(&conn->large);
+	dispatch_waiting(conn, &conn->small);
+	dispatch_waiting(conn, &conn->large);
+	tell = conn->starved && smb_credits_slice_locked(conn, SMB_CREDIT_BYTES) > 0;
+	if (tell)
+		conn->starved = false;
+	netfs_mutex_unlock(&conn->lock);
+	if (waiting)
+		smb_send(conn);
+	if (tell && conn->host && conn->host->ready)
+		conn->host->ready(conn->host);
+}
+
+size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want)
+{
+	uint32_t keep = conn->charged ? SMB_CREDITS_KEEP : 0, can;
+
+	if (conn->credits <= keep || !netfs_list_empty(&conn->small) ||
+	    !netfs_list_empty(&conn->large))
+		return 0;
+	can = conn->credits - keep;
+	if (can < smb_charge(want))
+		want = (size_t)can * SMB_CREDIT_BYTES;
+	return want < conn->max_io ? want : conn->max_io;
+}
+
+/* Pieces of one frame that the socket has not taken; how many. */
+static unsigned gather_frame(const struct smb_req *req, struct iovec *iov, unsigned room)
+{
+	size_t skip = req->frame_done;
+	unsigned n = 0, pieces = req->sealed ? 0 : req->ndata;
+
+	for (unsigned i = 0; i <= pieces && n < room; i++) {
+		const struct iovec head = {req->sealed ? req->sealed : req->head,
+					   req->sealed ? req->frame_len : req->head_len};
+		const struct iovec *from = i == 0 ? &head : &req->data[i - 1];
+
+		if (skip >= from->iov_len) {
+			skip -= from->iov_len;
+			continue;
+		}
+		iov[n].iov_base = (char *)from->iov_base + skip;
+		iov[n++].iov_len = from->iov_len - skip;
+		skip = 0;
+	}
+	return n;
+}
+
+static void frame_sent(struct smb_req *req)
+{
+	netfs_list_remove(&req->link);
+	netfs_free(netfs_take(req->sealed));
+	req->sent = true;
+	if (!req->done) { /* a CANCEL */
+		req_free(req);
+		netfs_free(req);
+	}
+}
+
+static void advance(struct smb_conn *conn, size_t count)
+{
+	while (count > 0) {
+		struct smb_req *req = netfs_container_of(conn->queue.next, struct smb_req, link);
+		size_t part = req->frame_len - req->frame_done;
+
+		netfs_assert(!netfs_list_empty(&conn->queue));
+		part = part < count ? part : count;
+		req->frame_done += part;
+		count -= part;
+		if (req->frame_done < req->frame_len)
+			return;
+		frame_sent(req);
+	}
+}
+
+static ssize_t send_some(struct smb_conn *conn)
+{
+	struct iovec iov[SMB_IOV_MAX];
+	struct netfs_list *link;
+	unsigned n = 0;
+
+	netfs_list_for_each (link, &conn->queue) {
+		if (n == SMB_IOV_MAX)
+			break;
+		n += gather_frame(netfs_container_of(link, struct smb_req, link), iov + n,
+				  SMB_IOV_MAX - n);
+	}
+	return netfs_socket_send(conn->socket, iov, n);
+}
+
+void smb_send(struct smb_conn *conn)
+{
+	netfs_mutex_lock(&conn->send_lock);
+	while (conn->socket && !conn->send_failed && !netfs_list_empty(&conn->queue)) {
+		ssize_t sent = send_some(conn);
+
+		if (sent == 0 || sent == -EAGAIN || sent == -ENOTCONN || sent == -EINPROGRESS)
+			break;
+		if (sent < 0) {
+			/* The task sees the end when it receives. */
+			conn->send_failed = true;
+			netfs_socket_shutdown(conn->socket);
+			break;
+		}
+		advance(conn, (size_t)sent);
+	}
+	netfs_mutex_unlock(&conn->send_lock);
+}
+
+/* ------------------------------------------------------------ cancel */
+
+static bool queue_cancel(struct smb_conn *conn, const struct smb_part *part)
+{
+	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_CANCEL),
+			      .hdr = {.async_id = part->async_id,
+				      .flags = part->async_id ? SMB_FLAG_ASYNC : 0}};
+	struct smb_req *cancel = netfs_zalloc(sizeof(*cancel));
+
+	if (!cancel)
+		return false;
+	if (smb_req_add(cancel, &msg, 0) == 0) {
+		cancel->part[0].mid = part->mid;
+		put(cancel->head + SMB_PREFIX + AT_MID, part->mid, 8);
+		put(cancel->head + SMB_PREFIX + AT_SESSION, conn->session_id, 8);
+		if (!part->async_id)
+			put(cancel->head + SMB_PREFIX + AT_TREE, conn->tree_id, 4);
+		if (finish(conn, cancel, true) == 0) {
+			queue_frame(conn, cancel);
+			return true;
+		}
+	}
+	req_free(cancel);
+	netfs_free(cancel);
+	return false;
+}
+
+bool smb_req_cancel_locked(struct smb_conn *conn, struct smb_req *req)
+{
+	netfs_assert_held(&conn->lock);
+	if (!req->in_flight)
+		return false;
+	if (req->queued) {
+		netfs_list_remove(&req->link);
+		req->queued = req->in_flight = false;
+		return true;
+	}
+	if (req->cancelled)
+		return false;
+	for (uint32_t i = 0; i < req->nparts; i++) {
+		if (req->part[i].waiting && queue_cancel(conn, &req->part[i]))
+			req->cancelled = true;
+	}
+	if (req->cancelled) {
+		netfs_trace(conn_cancel, .extra = req->part[0].mid);
+		if (conn->cancelling++ == 0)
+			conn->cancel_ns = netfs_clock_now();
+		netfs_task_post(&conn->task);
+	}
+	return false;
+}
+
+/* --------------------------------------------------------------- end */
+
+static void ended(struct smb_conn *conn, struct smb_req *req)
+{
+	req->in_flight = false;
+	if (req->cancelled) {
+		conn->cancelling--;
+		conn->cancel_ns = netfs_clock_now();
+	}
+}
+
+bool smb_part_answered(struct smb_conn *conn, struct smb_part *part)
+{
+	struct smb_req *req = part->req;
+	bool last;
+
+	netfs_mutex_lock(&conn->lock);
+	netfs_assert(part->waiting);
+	netfs_list_remove(&part->link);
+	part->waiting = false;
+	conn->outstanding--;
+	conn->charged -= part->charge;
+	last = --req->left == 0;
+	if (last)
+		ended(conn, req);
+	netfs_mutex_unlock(&conn->lock);
+	return last;
+}
+
+static void steal_waiting(struct netfs_list *wait, struct netfs_list *list)
+{
+	struct netfs_list *link;
+
+	while ((link = netfs_list_pop_front(wait))) {
+		struct smb_req *req = netfs_container_of(link, struct smb_req, link);
+
+		req->queued = req->in_flight = false;
+		netfs_list_push_back(list, &req->link);
+	}
+}
+
+static void empty_queue(struct smb_conn *conn)
+{
+	struct netfs_list *link;
+
+	netfs_mutex_lock(&conn->send_lock);
+	while ((link = netfs_list_pop_front(&conn->queue))) {
+		struct smb_req *req = netfs_container_of(link, struct smb_req, link);
+
+		netfs_free(netfs_take(req->sealed));
+		if (!req->done) {
+			req_free(req);
+			netfs_free(req);
+		}
+	}
+	netfs_mutex_unlock(&conn->send_lock);
+}
+
+void smb_req_steal_locked(struct smb_conn *conn, struct netfs_list *list)
+{
+	netfs_assert_held(&conn->lock);
+	empty_queue(conn);
+	for (unsigned i = 0; i < SMB_BUCKETS; i++) {
+		struct netfs_list *link;
+
+		while ((link = netfs_list_pop_front(&conn->ids[i]))) {
+			struct smb_part *part = netfs_container_of(link, struct smb_part, link);
+			struct smb_req *req = part->req;
+
+			part->waiting = false;
+			if (!req->in_flight)
+				continue;
+			ended(conn, req);
+			netfs_list_push_back(list, &req->link);
+		}
+	}
+	steal_waiting(&conn->small, list);
+	steal_waiting(&conn->large, list);
+	conn->outstanding = conn->charged = conn->cancelling = 0;
+	conn->credits = 0;
+}
