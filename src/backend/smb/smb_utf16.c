@@ -52,7 +52,7 @@ static void put_utf8(struct netfs_writer *w, uint32_t c)
 		netfs_writer_u8(w, (uint8_t)c);
 		return;
 	}
-	netfs_writer_u8(w, (uint8_t)(0xf00u >> more | c >> (6 * more)));
+	netfs_writer_u8(w, (uint8_t)(0xff00u >> (more + 1) | c >> (6 * more)));
 	while (more-- > 0)
 		netfs_writer_u8(w, (uint8_t)(0x80 | (c >> (6 * more) & 0x3f)));
 }
