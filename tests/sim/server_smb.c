@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The simulated SMB server's connections: frames in, compounds that are executed one
+ * message after the other, replies out.  What a message does is in
+ * server_smb_ops.c.
+ *
+ * Everything runs in tasks of the simulated world, one at a time, so there are no
+ * locks.  As in server_9p.c a request is executed when it arrives or when its reply
+ * goes, and when its connection ends at that instant or never.
+ *
+ * A message that has to wait stops its compound there.  A frame of one message is
+ * answered with STATUS_PENDING first (3.3.4.2); it is tried again whenever
+ * something changed, and when the time of a lease break is over.
+ *
+ * Credits: the client may use message ids below conn->granted, each once.  A starving
+ * server grants what was used and now and then one less, but never lets the
+ * client run out (3.3.1.2).
+ */
+#include "server_smb.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IN_ROOM	   (4u << 20)
+#define OUT_ROOM   (16u << 20)
+#define REPLY_HEAD 1024u /* of a reply, beside its payload */
+#define LENGTH	   4u /* before a frame */
+
+static uint8_t payload[SMB_IO_MAX];
+
+void smb_server_violation(struct smb_server *server, const char *what)
+{
+	if (!server->violation[0])
+		snprintf(server->violation, sizeof(server->violation), "%s", what);
+}
+
+struct conn_smb *smb_server_conn_of(struct smb_server *server, const struct smb_guid *client)
+{
+	struct netfs_list *at;
+
+	netfs_list_for_each (at, &server->conns) {
+		struct conn_smb *conn = netfs_container_of(at, struct conn_smb, link);
+
+		if (conn->phase == SMB_READY && memcmp(&conn->client, client, 16) == 0)
+			return conn;
+	}
+	return NULL;
+}
+
+/* Takes the request off its connection; its task, run once more, frees it. */
+static void request_kill(struct request_smb *request)
+{
+	netfs_list_remove(&request->link);
+	request->conn = NULL;
+	netfs_timer_start(&request->timer, 0);
+}
+
+static bool request_execute(struct conn_smb *conn, struct request_smb *request);
+
+static void conn_end(struct conn_smb *conn)
+{
+	struct faults *faults = conn->server->faults;
+	struct netfs_list *at, *tmp;
+
+	if (!conn->socket)
+		return;
+	faults->cuts++;
+	netfs_socket_close(conn->socket);
+	conn->socket = NULL;
+	netfs_timer_stop(&conn->doom);
+	netfs_list_for_each_safe (at, tmp, &conn->requests) {
+		struct request_smb *request = netfs_container_of(at, struct request_smb, link);
+
+		if (!request->executed && !request->async_id && rng_one_in(&faults->rng, 2))
+			request_execute(conn, request);
+		request_kill(request);
+	}
+	smb_opens_detach(conn);
+	netfs_list_remove(&conn->link);
+	netfs_list_push_back(&conn->server->dead, &conn->link);
+	smb_server_retry(conn->server);
+}
+
+static void doomed(struct netfs_task *task)
+{
+	conn_end(netfs_container_of(task, struct conn_smb, doom_task));
+}
+
+static void conn_send(struct conn_smb *conn)
+{
+	while (conn->socket && conn->out_len) {
+		struct iovec iov = {conn->out, conn->out_len};
+		ssize_t sent = netfs_socket_send(conn->socket, &iov, 1);
+
+		if (sent == -EAGAIN)
+			return;
+		if (sent <= 0) {
+			conn_end(conn);
+			return;
+		}
+		conn->out_len -= (size_t)sent;
+		memmove(conn->out, conn->out + sent, conn->out_len);
+	}
+	if (conn->cut_when_sent)
+		conn_end(conn);
+}
+
+static void writable(struct netfs_task *task)
+{
+	conn_send(netfs_container_of(task, struct conn_smb, writable));
+}
+
+static void conn_append(struct conn_smb *conn, const void *bytes, size_t len)
+{
+	if (conn->out_len + len > conn->out_room) {
+		size_t room = (conn->out_len + len) * 2;
+
+		if (room > OUT_ROOM) {
+			smb_server_violation(conn->server, "the client does not read its replies");
+			return;
+		}
+		conn->out = realloc(conn->out, room);
+		conn->out_room = room;
+		if (!conn->out)
+			abort();
+	}
+	memcpy(conn->out + conn->out_len, bytes, len);
+	conn->out_len += len;
+}
+
+/* Something untrue in a reply: a bit, a length, its end, or its name. */
+static size_t lie(struct faults *faults, uint8_t *bytes, size_t len)
+{
+	size_t at = rng_below(&faults->rng, len);
+
+	switch (rng_below(&faults->rng, 5)) {
+	case 0:
+		bytes[at] ^= (uint8_t)(1u << rng_below(&faults->rng, 8));
+		return len;
+	case 1:
+		at &= ~(size_t)3;
+		for (size_t i = at; i < at + 4 && i < len; i++)
+			bytes[i] = 0xff;
+		return len;
+	case 2:
+		return at + 1;
+	case 3: /* an answer to another message */
+		bytes[24] ^= (uint8_t)(1u << rng_below(&faults->rng, 4));
+		return len;
+	default: /* of another command */
+		bytes[12] = (uint8_t)rng_below(&faults->rng, SMB_COMMANDS + 1);
+		return len;
+	}
+}
+
+/* One frame goes out, or half of it. */
+static void conn_frame_out(struct conn_smb *conn, uint8_t *bytes, size_t len, bool may_cut)
+{
+	struct faults *faults = conn->server->faults;
+	uint8_t head[LENGTH];
+
+	if (conn->cut_when_sent || !conn->socket || len == 0)
+		return;
+	conn->server->replies++;
+	if (conn->server->config.hostile_after &&
+	    conn->server->replies > conn->server->config.hostile_after)
+		len = lie(faults, bytes, len);
+	head[0] = 0;
+	head[1] = (uint8_t)(len >> 16);
+	head[2] = (uint8_t)(len >> 8);
+	head[3] = (uint8_t)len;
+	if (may_cut && faults_draw(faults, faults->mix.cut_in_reply)) {
+		len = rng_below(&faults->rng, len);
+		conn->cut_when_sent = true;
+		faults->others++;
+	}
+	conn_append(conn, head, LENGTH);
+	conn_append(conn, bytes, len);
+	/* What is sent out of an execution may not end connections under it. */
+	if (may_cut)
+		conn_send(conn);
+	else
+		netfs_task_post(&conn->writable);
+}
+
+void smb_server_notify(struct conn_smb *conn, const struct smb_msg *msg)
+{
+	uint8_t bytes[SMB_HEADER + 64];
+	ssize_t len = smb_encode(msg, bytes, sizeof(bytes));
+
+	if (len > 0)
+		conn_frame_out(conn, bytes, (size_t)len, false);
+}
+
+/* ---------------------------------------------------------------- credits */
+
+static void take_ids(struct conn_smb *conn, const struct smb_header *hdr)
+{
+	unsigned charge = hdr->credit_charge ? hdr->credit_charge : 1;
+
+	if (hdr->command == SMB_CANCEL)
+		return;
+	for (uint64_t id = hdr->message_id; id - hdr->message_id < charge; id++) {
+		if (id >= conn->granted)
+			smb_server_violation(conn->server, "a message id without a credit");
+		else if (id + SMB_WINDOW < conn->granted || conn->used[id % SMB_WINDOW])
+			smb_server_violation(conn->server, "a message id used twice");
+		else
+			conn->used[id % SMB_WINDOW] = 1;
+	}
+	conn->held -= charge < conn->held ? charge : conn->held;
+}
+
+/* What a reply gives back. */
+static uint16_t grant(struct conn_smb *conn, const struct smb_header *hdr)
+{
+	uint32_t charge = hdr->credit_charge ? hdr->credit_charge : 1;
+	uint32_t give = hdr->credits > charge ? hdr->credits : charge;
+
+	if (conn->server->config.starve)
+		give = conn->held > 16 && rng_one_in(&conn->server->faults->rng, 3) ? 0 : charge;
+	if (conn->held + give > SMB_CREDITS_MAX)
+		give = SMB_CREDITS_MAX - conn->held;
+	for (uint32_t i = 0; i < give; i++)
+		conn->used[(conn->granted + i) % SMB_WINDOW] = 0;
+	conn->granted += give;
+	conn->held += give;
+	return (uint16_t)give;
+}
+
+/* -------------------------------------------------------------- execution */
+
+static void reply_reserve(struct request_smb *request, size_t more)
+{
+	if (request->reply_len + more <= request->reply_room)
+		return;
+	request->reply_room = request->reply_len + more;
+	request->reply = realloc(request->reply, request->reply_room);
+	if (!request->reply)
+		abort();
+}
+
+/* Puts a reply behind those of the compound so far. */
+static void reply_append(struct request_smb *request, struct smb_msg *rep)
+{
+	size_t start = (request->reply_len + 7) & ~(size_t)7;
+	ssize_t len = smb_encode(rep, NULL, 0);
+
+	if (len < 0)
+		abort();
+	reply_reserve(request, (size_t)len + 8);
+	if (request->reply_len > 0) {
+		memset(request->reply + request->reply_len, 0, start - request->reply_len);
+		smb_set_next(request->reply + request->reply_last,
+			     (uint32_t)(start - request->reply_last));
+	}
+	smb_encode(rep, request->reply + start, (size_t)len);
+	request->reply_last = start;
+	request->reply_len = start + (size_t)len;
+}
+
+static void finish(struct call_smb *call, uint32_t status)
+{
+	struct request_smb *request = call->request;
+
+	call->rep.hdr.status = status;
+	if (!smb_status_has_reply(call->req.hdr.command, status)) {
+		call->rep.kind = SMB_ERROR;
+		call->rep.error.context_count = 0;
+		call->rep.error.data = (struct smb_buf){0};
+	}
+	if (request->async_id) {
+		call->rep.hdr.flags |= SMB_FLAG_ASYNC;
+		call->rep.hdr.async_id = request->async_id;
+	} else {
+		call->rep.hdr.credits = grant(call->conn, &call->req.hdr);
+	}
+	reply_append(request, &call->rep);
+	request->chain_status = status;
+}
+
+/* "Wait for it": gives the credits, so that the final reply gives none. */
+static void send_pending(struct call_smb *call)
+{
+	struct request_smb *request = call->request;
+	struct smb_msg msg = {.kind = SMB_ERROR, .hdr = call->rep.hdr};
+	uint8_t bytes[SMB_HEADER + 16];
+	ssize_t len;
+
+	request->async_id = ++call->server->last_id;
+	msg.hdr.status = SMB_STATUS_PENDING;
+	msg.hdr.command = call->req.hdr.command;
+	msg.hdr.flags |= SMB_FLAG_ASYNC;
+	msg.hdr.async_id = request->async_id;
+	msg.hdr.credits = grant(call->conn, &call->req.hdr);
+	len = smb_encode(&msg, bytes, sizeof(bytes));
+	if (len > 0)
+		conn_frame_out(call->conn, bytes, (size_t)len, false);
+}
+
+static void prepare(struct call_smb *call)
+{
+	const struct smb_header *hdr = &call->req.hdr;
+
+	call->rep.kind = SMB_REPLY(hdr->command);
+	call->rep.hdr = (struct smb_header){.credit_charge = hdr->credit_charge,
+					    .command = hdr->command,
+					    .message_id = hdr->message_id,
+					    .tree_id = hdr->tree_id,
+					    .session_id = hdr->session_id,
+					    .flags = hdr->flags & SMB_FLAG_RELATED};
+}
+
+/* Executes the message at request->at; false: it waits. */
+static bool execute_one(struct conn_smb *conn, struct request_smb *request, size_t len, bool last)
+{
+	struct call_smb call = {
+		.server = conn->server, .conn = conn, .request = request, .payload = payload};
+	uint32_t status;
+
+	if (smb_decode(request->body + request->at, len, len, &call.req) < 0 ||
+	    call.req.hdr.flags & SMB_FLAG_REPLY) {
+		smb_server_violation(conn->server, "a malformed request");
+		return true;
+	}
+	prepare(&call);
+	if (call.req.hdr.flags & SMB_FLAG_RELATED && smb_status_is_error(request->chain_status))
+		status = request->chain_status;
+	else
+		status = smb_server_execute(&call);
+	if (call.wait && request->cancelled) {
+		status = SMB_STATUS_CANCELLED;
+	} else if (call.wait) {
+		if (!request->async_id && request->at == 0 && last)
+			send_pending(&call);
+		return false;
+	}
+	if (call.req.kind != SMB_REQUEST(SMB_CANCEL))
+		finish(&call, status);
+	return true;
+}
+
+/* False: it waits for something. */
+static bool request_execute(struct conn_smb *conn, struct request_smb *request)
+{
+	while (request->at < request->len) {
+		ssize_t step =
+			smb_compound_step(request->body + request->at, request->len - request->at);
+		bool last = step == (ssize_t)(request->len - request->at);
+
+		if (step < 0) {
+			smb_server_violation(conn->server, "a malformed compound");
+			break;
+		}
+		if (!execute_one(conn, request, (size_t)step, last))
+			return false;
+		request->at += (size_t)step;
+	}
+	request->executed = true;
+	return true;
+}
+
+static void request_reply(struct conn_smb *conn, struct request_smb *request)
+{
+	struct faults *faults = conn->server->faults;
+
+	if (request->lost) {
+		netfs_timer_start(&conn->doom, rng_between(&faults->rng, 1, 30) * NETFS_NS_PER_SEC);
+		return;
+	}
+	conn_frame_out(conn, request->reply, request->reply_len, true);
+}
+
+static void request_task(struct netfs_task *task)
+{
+	struct request_smb *request = netfs_container_of(task, struct request_smb, task);
+	struct smb_server *server = request->server;
+	struct conn_smb *conn = request->conn;
+
+	if (conn && !request->executed) {
+		smb_leases_expire(server);
+		if (!request_execute(conn, request)) {
+			request->waits = true;
+			if (request->conn)
+				netfs_timer_start(&request->timer, NETFS_NS_PER_SEC);
+			return;
+		}
+	}
+	/* Executing it may have ended the connection. */
+	if (conn && !request->conn)
+		return;
+	if (conn) {
+		netfs_list_remove(&request->link);
+		request->conn = NULL;
+		request_reply(conn, request);
+		smb_server_retry(server);
+	}
+	server->pending--;
+	free(request->reply);
+	free(request);
+}
+
+void smb_server_retry(struct smb_server *server)
+{
+	struct netfs_list *at, *in;
+
+	netfs_list_for_each (at, &server->conns) {
+		struct conn_smb *conn = netfs_container_of(at, struct conn_smb, link);
+
+		netfs_list_for_each (in, &conn->requests) {
+			struct request_smb *request =
+				netfs_container_of(in, struct request_smb, link);
+
+			if (request->waits && !request->executed)
+				netfs_timer_start(&request->timer, 0);
+		}
+	}
+}
+
+static void cancel(struct conn_smb *conn, const struct smb_header *hdr)
+{
+	struct netfs_list *at;
+
+	netfs_list_for_each (at, &conn->requests) {
+		struct request_smb *request = netfs_container_of(at, struct request_smb, link);
+		bool same = hdr->flags & SMB_FLAG_ASYNC ? request->async_id == hdr->async_id
+							: request->message_id == hdr->message_id;
+
+		if (!same || request->executed || !request->waits)
+			continue;
+		request->cancelled = true;
+		netfs_timer_start(&request->timer, 0);
+	}
+}
+
+static void request_schedule(struct conn_smb *conn, struct request_smb *request,
+			     const struct smb_header *hdr)
+{
+	struct faults *faults = conn->server->faults;
+	uint64_t delay = faults_delay(faults);
+
+	if ((!delay || !faults_draw(faults, faults->mix.late_execute)) &&
+	    !request_execute(conn, request)) {
+		request->waits = true;
+		delay = NETFS_NS_PER_SEC;
+	}
+	if (!conn->socket)
+		return;
+	if (hdr->command > SMB_TREE_CONNECT && hdr->command != SMB_CANCEL &&
+	    faults_draw(faults, faults->mix.lost_reply)) {
+		request->lost = true;
+		faults->others++;
+	}
+	netfs_timer_start(&request->timer, delay);
+}
+
+static bool check_frame(struct conn_smb *conn, const uint8_t *frame, size_t len)
+{
+	unsigned messages = 0;
+
+	for (size_t at = 0; at < len;) {
+		ssize_t step = smb_compound_step(frame + at, len - at);
+		struct smb_header hdr;
+
+		if (step < 0 || messages++ == SMB_CHAIN_MAX ||
+		    smb_header_decode(frame + at, (size_t)step, &hdr) < 0)
+			return false;
+		take_ids(conn, &hdr);
+		conn->server->requests++;
+		at += (size_t)step;
+	}
+	return true;
+}
+
+static void conn_frame(struct conn_smb *conn, const uint8_t *frame, size_t len)
+{
+	struct request_smb *request = calloc(1, sizeof(*request) + len);
+	struct smb_header hdr;
+
+	if (!request)
+		abort();
+	if (!check_frame(conn, frame, len) || smb_header_decode(frame, len, &hdr) < 0) {
+		smb_server_violation(conn->server, "a malformed frame");
+		free(request);
+		conn_end(conn);
+		return;
+	}
+	if (hdr.command == SMB_CANCEL) {
+		free(request);
+		cancel(conn, &hdr);
+		return;
+	}
+	request->len = len;
+	memcpy(request->body, frame, len);
+	request->message_id = hdr.message_id;
+	request->fid = SMB_FID_RELATED;
+	netfs_task_init(&request->task, request_task);
+	netfs_timer_init(&request->timer, &request->task);
+	request->conn = conn;
+	request->server = conn->server;
+	netfs_list_push_back(&conn->requests, &request->link);
+	conn->server->pending++;
+	request_schedule(conn, request, &hdr);
+}
+
+/* Takes complete frames off the front of what was received. */
+static void conn_frames(struct conn_smb *conn)
+{
+	size_t at = 0;
+
+	while (conn->socket && conn->in_len - at >= LENGTH) {
+		const uint8_t *p = conn->in + at;
+		size_t len = (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+
+		if (p[0] != 0 || len < SMB_HEADER || len > IN_ROOM - LENGTH) {
+			smb_server_violation(conn->server, "frame of an impossible length");
+			conn_end(conn);
+			return;
+		}
+		if (conn->in_len - at < LENGTH + len)
+			break;
+		conn_frame(conn, p + LENGTH, len);
+		at += LENGTH + len;
+	}
+	conn->in_len -= at;
+	memmove(conn->in, conn->in + at, conn->in_len);
+}
+
+static void readable(struct netfs_task *task)
+{
+	struct conn_smb *conn = netfs_container_of(task, struct conn_smb, readable);
+
+	while (conn->socket) {
+		struct iovec iov = {conn->in + conn->in_len, IN_ROOM - conn->in_len};
+		ssize_t got = netfs_socket_recv(conn->socket, &iov, 1);
+
+		if (got == -EAGAIN || got == -ENOTCONN)
+			return;
+		if (got <= 0) {
+			conn_end(conn);
+			return;
+		}
+		conn->in_len += (size_t)got;
+		conn_frames(conn);
+	}
+}
+
+static void accepted(void *user, struct netfs_socket *socket)
+{
+	struct smb_server *server = user;
+	struct conn_smb *conn = calloc(1, sizeof(*conn));
+
+	if (conn)
+		conn->in = malloc(IN_ROOM);
+	if (!conn || !conn->in)
+		abort();
+	server->faults->cuts++;
+	conn->server = server;
+	conn->socket = socket;
+	conn->granted = conn->held = 1;
+	netfs_list_init(&conn->requests);
+	netfs_task_init(&conn->readable, readable);
+	netfs_task_init(&conn->writable, writable);
+	netfs_task_init(&conn->doom_task, doomed);
+	netfs_timer_init(&conn->doom, &conn->doom_task);
+	netfs_list_push_back(&server->conns, &conn->link);
+	netfs_socket_adopt(socket, &conn->readable, &conn->writable);
+	/* Bytes may have come before the tasks were known. */
+	netfs_task_post(&conn->readable);
+}
+
+int smb_server_init(struct smb_server *server, struct faults *faults,
+		    const struct smb_server_config *config)
+{
+	memset(server, 0, sizeof(*server));
+	server->faults = faults;
+	server->config = *config;
+	netfs_list_init(&server->conns);
+	netfs_list_init(&server->dead);
+	netfs_list_init(&server->opens);
+	netfs_list_init(&server->leases);
+	return tree_init(&server->tree);
+}
+
+void smb_server_listen(struct smb_server *server, bool on)
+{
+	if (server->listening == on)
+		return;
+	netfs_sim_listen(SMB_SERVER_HOST, SMB_SERVER_PORT, on ? accepted : NULL, server);
+	server->listening = on;
+}
+
+void smb_server_drop_all(struct smb_server *server)
+{
+	struct netfs_list *at, *tmp;
+
+	netfs_list_for_each_safe (at, tmp, &server->conns)
+		conn_end(netfs_container_of(at, struct conn_smb, link));
+}
+
+void smb_server_forget(struct smb_server *server)
+{
+	struct netfs_list *at, *tmp;
+
+	netfs_list_for_each_safe (at, tmp, &server->opens) {
+		struct open_smb *open = netfs_container_of(at, struct open_smb, link);
+
+		if (!open->conn)
+			smb_open_close(server, open);
+	}
+}
+
+void smb_server_done(struct smb_server *server)
+{
+	struct netfs_list *at;
+
+	smb_server_listen(server, false);
+	smb_server_drop_all(server);
+	smb_server_forget(server);
+	while ((at = netfs_list_pop_front(&server->dead))) {
+		struct conn_smb *conn = netfs_container_of(at, struct conn_smb, link);
+
+		free(conn->in);
+		free(conn->out);
+		free(conn);
+	}
+	tree_done(&server->tree);
+}
