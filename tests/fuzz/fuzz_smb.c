@@ -130,6 +130,7 @@ static int run_target(const struct smb_target *target, uint64_t runs, uint64_t s
 	}
 	printf("fuzz-smb: %s: %" PRIu64 " taken, %" PRIu64 " refused, seed %" PRIu64 "\n",
 	       target->name, tally.taken, tally.refused, seed);
+	fflush(stdout);
 	return runs >= 1000 && (tally.taken == 0 || tally.refused == 0);
 }
 
