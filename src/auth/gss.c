@@ -34,8 +34,8 @@ static void explain(OM_uint32 major, OM_uint32 minor, const char *what, char *me
 	gss_display_status(&ignored, major, GSS_C_GSS_CODE, GSS_C_NO_OID, &more, &text[0]);
 	more = 0;
 	gss_display_status(&ignored, minor, GSS_C_MECH_CODE, GSS_C_NO_OID, &more, &text[1]);
-	snprintf(message, size, "%s: %.*s%s%.*s", what, (int)text[0].length,
-		 (char *)text[0].value, text[1].length ? ": " : "", (int)text[1].length,
+	snprintf(message, size, "%s: %.*s%s%.*s", what, (int)text[0].length, (char *)text[0].value,
+		 text[1].length ? ": " : "", (int)text[1].length,
 		 text[1].length ? (char *)text[1].value : "");
 	for (char *c = message; *c; c++)
 		*c = *c == '\n' ? ' ' : *c;

@@ -95,9 +95,16 @@ int netfs_source_parse(const char *text, struct netfs_source_parts *ret_parts, c
 		       size_t message_size)
 {
 	struct netfs_source_parts parts = {.source = {"", "", "", ""}};
+	char smb[SOURCE_MAX + 8];
 	size_t len = strlen(text), scheme_len = 0;
 	const char *wrong;
 
+	/* As mount.cifs has it. */
+	if (!strncmp(text, "//", 2)) {
+		snprintf(smb, sizeof(smb), "smb:%s", text);
+		text = smb;
+		len = strlen(text);
+	}
 	if (len > SOURCE_MAX)
 		return refuse(message, message_size, "the source is longer than %d bytes",
 			      SOURCE_MAX);
@@ -105,7 +112,8 @@ int netfs_source_parse(const char *text, struct netfs_source_parts *ret_parts, c
 		scheme_len++;
 	if (scheme_len == 0 || text[scheme_len] != ':')
 		return refuse(message, message_size,
-			      "no scheme in '%s'; a source is SCHEME://HOST/PATH or SCHEME:PATH",
+			      "no scheme in '%s'; a source is SCHEME://HOST/PATH, SCHEME:PATH or "
+			      "//HOST/SHARE",
 			      text);
 	parts.text = netfs_alloc(2 * (len + 1));
 	if (!parts.text)

@@ -100,7 +100,8 @@ struct smb_part {
  * to done().
  */
 struct smb_req {
-	struct netfs_list link; /* c conn->small or large while there are no credits; s conn->queue */
+	struct netfs_list
+		link; /* c conn->small or large while there are no credits; s conn->queue */
 	uint8_t *head; /* p prefix and messages, heap */
 	uint32_t head_len, head_room; /* p */
 	struct smb_part part[SMB_PARTS_MAX];
@@ -128,13 +129,21 @@ struct smb_req {
 
 /* ------------------------------------------------------------ nodes, handles */
 
+/* A name of an object. */
+struct smb_place {
+	struct smb_node *parent; /* a reference */
+	char *name;
+};
+
 /* An object by its name in its directory; the root has neither. */
 struct smb_node {
 	struct netfs_node base;
 	struct netfs_list link; /* c conn->nodes, by file id */
 	uint64_t file_id; /* I */
+	uint64_t born; /* I FILETIME: a server uses ids again, but not at once */
 	struct smb_node *parent; /* c a reference; NULL: the root, or lost its name */
 	char *name; /* c */
+	struct smb_place spare; /* c of a file: another name it had, or has */
 	bool is_dir; /* I */
 	bool is_root; /* I */
 	bool is_link; /* I a symbolic link inside a file */
@@ -428,6 +437,8 @@ bool smb_call_add_create(struct smb_call *call, struct smb_node *node, const cha
 /* QUERY_INFO of all about a file, and CLOSE of one that the request opened. */
 bool smb_call_add_query(struct smb_call *call, struct smb_fid fid);
 bool smb_call_add_close(struct smb_call *call);
+/* SET_INFO of what the request opened; for the short classes. */
+bool smb_call_add_set(struct smb_call *call, uint8_t info_class, const union smb_info *info);
 /* What QUERY_INFO told in part i; -EPROTO. */
 int smb_call_all(const struct smb_call *call, unsigned i, union smb_info *ret_info);
 /* Ends the call with what its op or slice is told. */
@@ -443,14 +454,19 @@ void smb_call_fail_parked(struct smb_conn *conn, int err);
 
 /* smb_node.c */
 void smb_node_table_init(struct smb_conn *conn);
-/* The node of that file id, now known as name in parent; a reference.  NULL: no
- * memory.  No lock. */
+/* The node of what all is about, now known as name in parent; a reference.  NULL:
+ * no memory.  No lock. */
 struct smb_node *smb_node_at(struct smb_conn *conn, struct smb_node *parent, const char *name,
-			     uint64_t file_id, bool is_dir);
+			     const struct smb_file_all *all);
+/* Is it still the same object? */
+bool smb_node_is(const struct smb_node *node, const struct smb_file_all *all);
 struct smb_node *smb_node_root(struct smb_conn *conn);
 void smb_node_free(struct netfs_node *node);
-/* It is called name in parent from now on.  -ENOMEM. */
-int smb_node_move(struct smb_node *node, struct smb_node *parent, const char *name);
+/* It is called name in parent from now on, and what it was called is gone; or it is
+ * called that too (also).  -ENOMEM. */
+int smb_node_move(struct smb_node *node, struct smb_node *parent, const char *name, bool also);
+/* Its name led nowhere: is there another one to try? */
+bool smb_node_doubt(struct smb_node *node);
 /* Path of node and, where name is not NULL, of name in it, in UTF-16LE; heap.
  * -ESTALE: it has lost its name; -ENAMETOOLONG; -ENOMEM; -EILSEQ. */
 int smb_node_path(struct smb_conn *conn, struct smb_node *node, const char *name,
@@ -480,8 +496,7 @@ void smb_link(struct netfs_node *node, struct netfs_node *dir, const char *name,
 void smb_mknod(struct netfs_node *dir, const char *name, uint32_t mode, uint32_t major,
 	       uint32_t minor, struct netfs_op *op);
 void smb_mkdir(struct netfs_node *dir, const char *name, uint32_t mode, struct netfs_op *op);
-void smb_symlink(struct netfs_node *dir, const char *name, const char *target,
-		 struct netfs_op *op);
+void smb_symlink(struct netfs_node *dir, const char *name, const char *target, struct netfs_op *op);
 void smb_readlink(struct netfs_node *node, struct netfs_op *op);
 void smb_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32_t mode,
 		struct netfs_op *op);

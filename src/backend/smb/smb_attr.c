@@ -23,7 +23,7 @@ static void take(struct smb_call *call, unsigned part)
 	if (!err)
 		err = smb_call_all(call, part, &info);
 	/* The name leads to another object now. */
-	if (!err && node->file_id && info.all.index != node->file_id)
+	if (!err && !node->is_root && !smb_node_is(node, &info.all))
 		err = -ESTALE;
 	if (!err) {
 		smb_attr_of_all(call->conn, &info.all, &call->op->attr);
@@ -77,20 +77,6 @@ void smb_getattr(struct netfs_node *node, struct netfs_handle *handle, struct ne
 
 /* --------------------------------------------------------------- set */
 
-static bool add_set(struct smb_call *call, uint8_t info_class, const union smb_info *info)
-{
-	uint8_t bytes[64];
-	ssize_t len = smb_info_encode(SMB_INFO_FILE, info_class, info, bytes, sizeof(bytes));
-	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_SET_INFO),
-			      .set_info_req = {.info_type = SMB_INFO_FILE,
-					       .info_class = info_class,
-					       .input = {bytes, (uint32_t)len, 0},
-					       .fid = SMB_FID_RELATED}};
-
-	netfs_assert(len > 0);
-	return smb_call_add(call, &msg, 0);
-}
-
 static uint64_t time_of(uint32_t valid, uint32_t value, uint32_t now, const struct netfs_time *time)
 {
 	uint64_t ns = netfs_clock_real();
@@ -113,7 +99,9 @@ static bool basic_of(const struct smb_call *call, struct smb_file_basic *ret_bas
 					      &set->atime),
 			  .written = time_of(set->valid, NETFS_SET_MTIME, NETFS_SET_MTIME_NOW,
 					     &set->mtime)},
-		.attributes = !mode ? 0 : set->mode & 0222 ? SMB_ATTR_NORMAL : SMB_ATTR_READONLY};
+		.attributes = !mode		 ? 0
+			      : set->mode & 0222 ? SMB_ATTR_NORMAL
+						 : SMB_ATTR_READONLY};
 	return mode || ret_basic->times.accessed || ret_basic->times.written;
 }
 
@@ -125,10 +113,10 @@ static void set_done(struct smb_call *call)
 static void set_body(struct smb_call *call)
 {
 	bool size = call->set->valid & NETFS_SET_SIZE;
-	struct smb_msg msg = {.create_req = {.access = ACCESS_OF_SET |
-						       (size ? SMB_ACCESS_WRITE_DATA : 0),
-					     .disposition = SMB_OPEN,
-					     .options = SMB_OPT_OPEN_REPARSE_POINT}};
+	struct smb_msg msg = {
+		.create_req = {.access = ACCESS_OF_SET | (size ? SMB_ACCESS_WRITE_DATA : 0),
+			       .disposition = SMB_OPEN,
+			       .options = SMB_OPT_OPEN_REPARSE_POINT}};
 	struct smb_file_basic basic;
 	bool some = basic_of(call, &basic);
 
@@ -138,9 +126,11 @@ static void set_body(struct smb_call *call)
 	call->index = 1 + size + (some && !size);
 	if (!smb_call_add_create(call, call->node[0], NULL, &msg))
 		return;
-	if (size && !add_set(call, SMB_FILE_EOF, &(const union smb_info){.value64 = call->set->size}))
+	if (size && !smb_call_add_set(call, SMB_FILE_EOF,
+				      &(const union smb_info){.value64 = call->set->size}))
 		return;
-	if (some && !size && !add_set(call, SMB_FILE_BASIC, &(const union smb_info){.basic = basic}))
+	if (some && !size &&
+	    !smb_call_add_set(call, SMB_FILE_BASIC, &(const union smb_info){.basic = basic}))
 		return;
 	if (smb_call_add_query(call, SMB_FID_RELATED) && smb_call_add_close(call))
 		smb_call_send(call, set_done);
@@ -162,7 +152,7 @@ static void size_set(struct smb_call *call)
 	call->index = 2;
 	call->changing = true;
 	if (smb_call_add_create(call, call->node[0], NULL, &msg) &&
-	    add_set(call, SMB_FILE_BASIC, &(const union smb_info){.basic = basic}) &&
+	    smb_call_add_set(call, SMB_FILE_BASIC, &(const union smb_info){.basic = basic}) &&
 	    smb_call_add_query(call, SMB_FID_RELATED) && smb_call_add_close(call))
 		smb_call_send(call, set_done);
 }
@@ -174,7 +164,8 @@ static void set_both_body(struct smb_call *call)
 
 	call->changing = true;
 	if (smb_call_add_create(call, call->node[0], NULL, &msg) &&
-	    add_set(call, SMB_FILE_EOF, &(const union smb_info){.value64 = call->set->size}) &&
+	    smb_call_add_set(call, SMB_FILE_EOF,
+			     &(const union smb_info){.value64 = call->set->size}) &&
 	    smb_call_add_close(call))
 		smb_call_send(call, size_set);
 }
@@ -232,27 +223,27 @@ static void statfs_got(struct smb_call *call)
 				      reply->query_info_rep.output.p,
 				      reply->query_info_rep.output.len, &info);
 	if (!err)
-		call->op->statfs = (struct netfs_statfs){
-			.bsize = info.full_size.sectors_per_unit * info.full_size.bytes_per_sector,
-			.namelen = NETFS_NAME_MAX,
-			.blocks = info.full_size.total,
-			.bfree = info.full_size.free,
-			.bavail = info.full_size.caller_free};
+		call->op->statfs = (struct netfs_statfs){.bsize = info.full_size.sectors_per_unit *
+								  info.full_size.bytes_per_sector,
+							 .namelen = NETFS_NAME_MAX,
+							 .blocks = info.full_size.total,
+							 .bfree = info.full_size.free,
+							 .bavail = info.full_size.caller_free};
 	smb_call_end(call, err);
 }
 
 static void statfs_body(struct smb_call *call)
 {
-	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES,
-					     .disposition = SMB_OPEN}};
+	struct smb_msg msg = {
+		.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES, .disposition = SMB_OPEN}};
 	struct smb_msg query = {.kind = SMB_REQUEST(SMB_QUERY_INFO),
 				.query_info_req = {.info_type = SMB_INFO_FILESYSTEM,
 						   .info_class = SMB_FS_FULL_SIZE,
 						   .max_output = 4096,
 						   .fid = SMB_FID_RELATED}};
 
-	if (smb_call_add_create(call, call->node[0], NULL, &msg) &&
-	    smb_call_add(call, &query, 0) && smb_call_add_close(call))
+	if (smb_call_add_create(call, call->node[0], NULL, &msg) && smb_call_add(call, &query, 0) &&
+	    smb_call_add_close(call))
 		smb_call_send(call, statfs_got);
 }
 

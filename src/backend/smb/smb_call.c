@@ -148,6 +148,10 @@ static bool run_again(struct smb_call *call, int err)
 	netfs_mutex_lock(&conn->lock);
 	again = call->moves != conn->moves && call->restarts < SMB_RESTARTS_MAX;
 	netfs_mutex_unlock(&conn->lock);
+	if (!call->name && call->node[0] && smb_node_doubt(call->node[0]))
+		again = true;
+	if (call->opening && !call->node[0] && smb_node_doubt(call->opening->node))
+		again = true;
 	if (!again)
 		return false;
 	call->restarts++;
@@ -279,6 +283,20 @@ bool smb_call_add_query(struct smb_call *call, struct smb_fid fid)
 								       .max_output = 65536,
 								       .fid = fid}},
 			    65536);
+}
+
+bool smb_call_add_set(struct smb_call *call, uint8_t info_class, const union smb_info *info)
+{
+	uint8_t bytes[64];
+	ssize_t len = smb_info_encode(SMB_INFO_FILE, info_class, info, bytes, sizeof(bytes));
+	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_SET_INFO),
+			      .set_info_req = {.info_type = SMB_INFO_FILE,
+					       .info_class = info_class,
+					       .input = {bytes, (uint32_t)len, 0},
+					       .fid = SMB_FID_RELATED}};
+
+	netfs_assert(len > 0);
+	return smb_call_add(call, &msg, 0);
 }
 
 bool smb_call_add_close(struct smb_call *call)

@@ -177,7 +177,8 @@ static int read_line(struct reading *rd, const char *line)
 	}
 	line += strspn(line, " \t\r");
 	if (*line && *line != '#')
-		return refuse(rd, "credentials: a line that is none of username=, password=, domain=");
+		return refuse(rd,
+			      "credentials: a line that is none of username=, password=, domain=");
 	return 0;
 }
 

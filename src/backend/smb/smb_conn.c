@@ -208,7 +208,7 @@ static void open_socket(struct smb_conn *conn)
 	netfs_trace(conn_try, .extra = conn->attempts, .error = err);
 	if (err) {
 		smb_conn_fault(conn, err, "cannot connect to %s: %s", conn->be.address,
-			      strerrordesc_np(-err));
+			       strerrordesc_np(-err));
 		return;
 	}
 	conn->deadline_ns = netfs_clock_now() + SMB_CONNECT_NS;
@@ -317,7 +317,8 @@ static void send_echo(struct smb_conn *conn)
 	smb_req_reset(&conn->echo);
 	conn->echo.done = echoed;
 	conn->echo.urgent = true;
-	if (smb_req_add(&conn->echo, &(const struct smb_msg){.kind = SMB_REQUEST(SMB_ECHO)}, 1) == 0)
+	if (smb_req_add(&conn->echo, &(const struct smb_msg){.kind = SMB_REQUEST(SMB_ECHO)}, 1) ==
+	    0)
 		conn->echoing = smb_req_send(conn, &conn->echo, SMB_READY);
 }
 
@@ -334,7 +335,8 @@ static uint64_t watch_silence(struct smb_conn *conn, uint64_t now)
 	if (!waiting)
 		return 0;
 	if (now >= heard + 2 * conn->echo_ns) {
-		smb_conn_fault(conn, -ETIMEDOUT, "server not responding: no reply from %s in %llu s",
+		smb_conn_fault(conn, -ETIMEDOUT,
+			       "server not responding: no reply from %s in %llu s",
 			       conn->be.address,
 			       (unsigned long long)(2 * conn->echo_ns / NETFS_NS_PER_SEC));
 		return 0;
@@ -358,9 +360,10 @@ static uint64_t watch_cancels(struct smb_conn *conn, uint64_t now)
 	netfs_mutex_unlock(&conn->lock);
 	if (!until || now < until)
 		return until;
-	smb_conn_fault(conn, -ETIMEDOUT,
-		       "server not responding: a cancelled request was not answered by %s in %llu s",
-		       conn->be.address, (unsigned long long)(SMB_CANCEL_NS / NETFS_NS_PER_SEC));
+	smb_conn_fault(
+		conn, -ETIMEDOUT,
+		"server not responding: a cancelled request was not answered by %s in %llu s",
+		conn->be.address, (unsigned long long)(SMB_CANCEL_NS / NETFS_NS_PER_SEC));
 	return 0;
 }
 

@@ -48,8 +48,8 @@ static int listing_put(struct smb_listing *listing, const struct entry *entry, c
 static int take_entry(struct smb_call *call, const struct smb_dirent *from)
 {
 	char name[3 * NETFS_NAME_MAX + 1];
-	ssize_t len = smb_utf16_get(from->name.p, from->name.len, call->conn->map, name,
-				    sizeof(name));
+	ssize_t len =
+		smb_utf16_get(from->name.p, from->name.len, call->conn->map, name, sizeof(name));
 	struct entry entry = {.ino = from->file_id,
 			      .type = from->attributes & SMB_ATTR_DIRECTORY ? S_IFDIR : S_IFREG};
 
@@ -76,12 +76,12 @@ static void fill(struct smb_call *call)
 		memcpy(&entry, listing->bytes + pos, sizeof(entry));
 		next = pos + sizeof(entry) + entry.name_len;
 		if (pos >= call->cookie) {
-			struct netfs_dirent dirent = {
-				.name = (const char *)listing->bytes + pos + sizeof(entry),
-				.name_len = entry.name_len,
-				.type = entry.type,
-				.ino = entry.ino,
-				.next = next};
+			struct netfs_dirent dirent = {.name = (const char *)listing->bytes + pos +
+							      sizeof(entry),
+						      .name_len = entry.name_len,
+						      .type = entry.type,
+						      .ino = entry.ino,
+						      .next = next};
 
 			if (!call->op->fill(call->op, &dirent)) {
 				smb_call_end(call, 0);

@@ -13,7 +13,6 @@
 #include <string.h>
 #include "smb.h"
 
-
 struct smb_handle *smb_handle_new(struct smb_conn *conn, struct smb_node *node, uint32_t access,
 				  uint32_t options)
 {
@@ -137,7 +136,7 @@ static void reopened(struct smb_call *call)
 		err = -EPROTO;
 	if (!err)
 		err = smb_call_all(call, 1, &info);
-	if (!err && info.all.index != handle->node->file_id && handle->node->file_id)
+	if (!err && !handle->node->is_root && !smb_node_is(handle->node, &info.all))
 		err = -ESTALE;
 	if (!err)
 		smb_handle_opened(handle, reply);

@@ -106,8 +106,8 @@ static void look_at_root(struct smb_conn *conn)
 	req->urgent = true;
 	err = smb_req_add(req, &create, 1);
 	netfs_free((void *)(uintptr_t)create.create_req.name.p);
-	if (err || smb_req_add(req, &query, 1) ||
-	    smb_req_add(req, &close, 1) || !smb_req_send(conn, req, SMB_HELLO))
+	if (err || smb_req_add(req, &query, 1) || smb_req_add(req, &close, 1) ||
+	    !smb_req_send(conn, req, SMB_HELLO))
 		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
 }
 
@@ -143,8 +143,10 @@ static void tree_connected(struct smb_req *req, enum smb_end end)
 	}
 	if (reply->tree_connect_rep.flags & SMB_SHAREFLAG_ENCRYPT_DATA && !conn->sealing) {
 		if (conn->keys->cipher == SMB_CIPHER_NONE) {
-			smb_conn_fault(conn, -EPROTO, "share %s wants encryption, but no cipher is "
-						      "in common", conn->share);
+			smb_conn_fault(conn, -EPROTO,
+				       "share %s wants encryption, but no cipher is "
+				       "in common",
+				       conn->share);
 			return;
 		}
 		conn->sealing = true;
@@ -199,9 +201,10 @@ static void session_made(struct smb_conn *conn)
 	err = smb_sign(conn->keys, &iov, 1, part->reply.hdr.message_id, true, false, want);
 	if (err || !(part->reply.hdr.flags & SMB_FLAG_SIGNED) ||
 	    !smb_signature_equal(want, part->reply.hdr.signature)) {
-		smb_conn_fault(conn, -EBADMSG,
-			       "%s did not prove who it is, or somebody changed messages on the way",
-			       conn->be.address);
+		smb_conn_fault(
+			conn, -EBADMSG,
+			"%s did not prove who it is, or somebody changed messages on the way",
+			conn->be.address);
 		return;
 	}
 	conn->keyed = true;
@@ -242,8 +245,8 @@ static void login_job(struct netfs_job *job)
 
 	login->err = 0;
 	if (!login->auth)
-		login->err = netfs_auth_new(&who, &login->auth, login->message,
-					    sizeof(login->message));
+		login->err =
+			netfs_auth_new(&who, &login->auth, login->message, sizeof(login->message));
 	if (!login->err && !login->done)
 		login->err = netfs_auth_step(login->auth, login->token, login->token_len,
 					     &login->out, &login->out_len, &login->done,
@@ -270,13 +273,14 @@ static void session_answered(struct smb_req *req, enum smb_end end)
 	if (part->reply.kind != SMB_REPLY(SMB_SESSION_SETUP) ||
 	    (!more && part->status != SMB_STATUS_OK)) {
 		err = smb_status_errno(part->status);
-		smb_conn_fault(conn, err ? err : -EACCES, "login to %s failed: %s", conn->be.address,
-			       part->status == SMB_STATUS_LOGON_FAILURE
-				       ? "wrong user name or password"
-				       : smb_status_name(part->status));
+		smb_conn_fault(
+			conn, err ? err : -EACCES, "login to %s failed: %s", conn->be.address,
+			part->status == SMB_STATUS_LOGON_FAILURE ? "wrong user name or password"
+								 : smb_status_name(part->status));
 		return;
 	}
-	if (!more && part->reply.session_setup_rep.flags & (SMB_SESSION_IS_GUEST | SMB_SESSION_IS_NULL)) {
+	if (!more &&
+	    part->reply.session_setup_rep.flags & (SMB_SESSION_IS_GUEST | SMB_SESSION_IS_NULL)) {
 		smb_conn_fault(conn, -EACCES, "%s let us in as a guest only; that is refused",
 			       conn->be.address);
 		return;
@@ -312,9 +316,8 @@ static void send_token(struct smb_conn *conn)
 
 	hello_send(conn, &msg, session_answered);
 	/* What the server answers last is not hashed, what we say is. */
-	if (!conn->fault &&
-	    smb_preauth_add(&conn->preauth, conn->hello.head + SMB_PREFIX,
-			    conn->hello.head_len - SMB_PREFIX))
+	if (!conn->fault && smb_preauth_add(&conn->preauth, conn->hello.head + SMB_PREFIX,
+					    conn->hello.head_len - SMB_PREFIX))
 		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
 }
 
@@ -416,7 +419,8 @@ void smb_hello_start(struct smb_conn *conn)
 {
 	static const struct smb_negotiate_contexts offer = {
 		.hashes = {1, {SMB_HASH_SHA512}},
-		.ciphers = {4, {SMB_AES_128_GCM, SMB_AES_256_GCM, SMB_AES_128_CCM, SMB_AES_256_CCM}},
+		.ciphers = {4,
+			    {SMB_AES_128_GCM, SMB_AES_256_GCM, SMB_AES_128_CCM, SMB_AES_256_CCM}},
 		.signings = {2, {SMB_AES_GMAC, SMB_AES_CMAC}},
 	};
 	struct smb_negotiate_contexts contexts = offer;
@@ -425,8 +429,8 @@ void smb_hello_start(struct smb_conn *conn)
 	struct smb_msg msg = {
 		.kind = SMB_REQUEST(SMB_NEGOTIATE),
 		.negotiate_req = {.security_mode = SMB_SIGNING_ENABLED | SMB_SIGNING_REQUIRED,
-				  .capabilities = SMB_CAP_LEASING | SMB_CAP_LARGE_MTU |
-						  SMB_CAP_ENCRYPTION,
+				  .capabilities =
+					  SMB_CAP_LEASING | SMB_CAP_LARGE_MTU | SMB_CAP_ENCRYPTION,
 				  .client_guid = conn->client_guid,
 				  .dialects = {1, {SMB_DIALECT_311}}}};
 

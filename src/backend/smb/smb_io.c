@@ -61,7 +61,8 @@ static void read_done(struct smb_call *call)
 	if (part->status == SMB_STATUS_END_OF_FILE)
 		smb_call_slice_end(call, 0, 0, NETFS_SLICE_EOF);
 	else if (call->err)
-		smb_call_slice_end(call, 0, call->err, may_heal(part->status) ? NETFS_SLICE_RETRY : 0);
+		smb_call_slice_end(call, 0, call->err,
+				   may_heal(part->status) ? NETFS_SLICE_RETRY : 0);
 	else
 		smb_call_slice_end(call, got, 0, got < len ? NETFS_SLICE_EOF : 0);
 }
@@ -94,11 +95,12 @@ static void write_done(struct smb_call *call)
 	const struct smb_part *part = &call->req.part[0];
 	size_t len = call->slice->len;
 
-	if (!call->err && (part->reply.kind != SMB_REPLY(SMB_WRITE) ||
-			   part->reply.write_rep.count > len))
+	if (!call->err &&
+	    (part->reply.kind != SMB_REPLY(SMB_WRITE) || part->reply.write_rep.count > len))
 		call->err = -EPROTO;
 	if (call->err)
-		smb_call_slice_end(call, 0, call->err, may_heal(part->status) ? NETFS_SLICE_RETRY : 0);
+		smb_call_slice_end(call, 0, call->err,
+				   may_heal(part->status) ? NETFS_SLICE_RETRY : 0);
 	else
 		smb_call_slice_end(call, part->reply.write_rep.count, 0, 0);
 }

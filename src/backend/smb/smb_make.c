@@ -60,8 +60,7 @@ static int take_node(struct smb_call *call)
 	if (err)
 		return err;
 	smb_attr_of_all(call->conn, &info.all, &call->op->attr);
-	node = smb_node_at(call->conn, call->node[0], call->name, info.all.index,
-			   info.all.basic.attributes & SMB_ATTR_DIRECTORY);
+	node = smb_node_at(call->conn, call->node[0], call->name, &info.all);
 	if (!node)
 		return -ENOMEM;
 	call->op->node = &node->base;
@@ -101,7 +100,7 @@ static void create_body(struct smb_call *call)
 					     .attributes = call->mode & 0200 ? SMB_ATTR_NORMAL
 									     : SMB_ATTR_READONLY,
 					     .options = SMB_OPT_NON_DIRECTORY,
-					     .disposition = fresh ? SMB_CREATE_NEW
+					     .disposition = fresh      ? SMB_CREATE_NEW
 							    : truncate ? SMB_OVERWRITE_IF
 								       : SMB_OPEN_IF}};
 
@@ -141,7 +140,8 @@ static void opened(struct smb_call *call)
 		smb_call_end(call, call->err ? call->err : -EPROTO);
 		return;
 	}
-	handle = smb_handle_new(call->conn, node, node->is_dir ? ACCESS_READ : access_of(call->flags),
+	handle = smb_handle_new(call->conn, node,
+				node->is_dir ? ACCESS_READ : access_of(call->flags),
 				node->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY);
 	if (!handle) {
 		smb_call_end(call, -ENOMEM);
@@ -186,14 +186,12 @@ static void made(struct smb_call *call)
 
 static void make_body(struct smb_call *call)
 {
-	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES,
-					     .options = call->is_dir ? SMB_OPT_DIRECTORY
-								     : SMB_OPT_NON_DIRECTORY,
-					     .attributes = call->is_dir || call->mode & 0200
-								   ? SMB_ATTR_NORMAL
-								   : SMB_ATTR_READONLY,
-					     .disposition = call->resent ? SMB_OPEN_IF
-									 : SMB_CREATE_NEW}};
+	struct smb_msg msg = {
+		.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES,
+			       .options = call->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY,
+			       .attributes = call->is_dir || call->mode & 0200 ? SMB_ATTR_NORMAL
+									       : SMB_ATTR_READONLY,
+			       .disposition = call->resent ? SMB_OPEN_IF : SMB_CREATE_NEW}};
 
 	call->changing = true;
 	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
@@ -259,8 +257,7 @@ static void link_written(struct smb_call *call)
 			smb_attr_of_all(call->conn, &info.all, &call->op->attr);
 			call->op->attr.mode = S_IFLNK | 0777;
 			call->op->attr.size = strlen(call->name2);
-			node = smb_node_at(call->conn, call->node[0], call->name, info.all.index,
-					   false);
+			node = smb_node_at(call->conn, call->node[0], call->name, &info.all);
 			if (node) {
 				node->is_link = true;
 				call->op->node = &node->base;
@@ -274,15 +271,14 @@ static void link_written(struct smb_call *call)
 
 static void symlink_body(struct smb_call *call)
 {
-	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_WRITE_DATA |
-						       SMB_ACCESS_READ_ATTRIBUTES,
-					     .options = SMB_OPT_NON_DIRECTORY,
-					     .attributes = SMB_ATTR_NORMAL,
-					     .disposition = call->resent ? SMB_OVERWRITE_IF
-									 : SMB_CREATE_NEW}};
-	struct smb_msg write = {.kind = SMB_REQUEST(SMB_WRITE),
-				.write_req = {.fid = SMB_FID_RELATED,
-					      .data = {call->buf, SMB_XSYM_SIZE, 0}}};
+	struct smb_msg msg = {
+		.create_req = {.access = SMB_ACCESS_WRITE_DATA | SMB_ACCESS_READ_ATTRIBUTES,
+			       .options = SMB_OPT_NON_DIRECTORY,
+			       .attributes = SMB_ATTR_NORMAL,
+			       .disposition = call->resent ? SMB_OVERWRITE_IF : SMB_CREATE_NEW}};
+	struct smb_msg write = {
+		.kind = SMB_REQUEST(SMB_WRITE),
+		.write_req = {.fid = SMB_FID_RELATED, .data = {call->buf, SMB_XSYM_SIZE, 0}}};
 	int err;
 
 	call->buf = netfs_alloc(SMB_XSYM_SIZE);
@@ -299,8 +295,7 @@ static void symlink_body(struct smb_call *call)
 		smb_call_send(call, link_written);
 }
 
-void smb_symlink(struct netfs_node *dir, const char *name, const char *target,
-		 struct netfs_op *op)
+void smb_symlink(struct netfs_node *dir, const char *name, const char *target, struct netfs_op *op)
 {
 	struct smb_call *call;
 
@@ -322,9 +317,9 @@ static void target_read(struct smb_call *call)
 	const char *target;
 	size_t len;
 
-	if (!call->err && (reply->kind != SMB_REPLY(SMB_READ) ||
-			   smb_xsym_decode(reply->read_rep.data.p, reply->read_rep.data.len, &target,
-					   &len)))
+	if (!call->err &&
+	    (reply->kind != SMB_REPLY(SMB_READ) ||
+	     smb_xsym_decode(reply->read_rep.data.p, reply->read_rep.data.len, &target, &len)))
 		call->err = -EINVAL;
 	if (!call->err && len > op->buf_size)
 		call->err = -ERANGE;
@@ -337,13 +332,13 @@ static void target_read(struct smb_call *call)
 
 static void readlink_body(struct smb_call *call)
 {
-	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_READ_DATA,
-					     .disposition = SMB_OPEN}};
+	struct smb_msg msg = {
+		.create_req = {.access = SMB_ACCESS_READ_DATA, .disposition = SMB_OPEN}};
 	struct smb_msg read = {.kind = SMB_REQUEST(SMB_READ),
 			       .read_req = {.length = SMB_XSYM_SIZE, .fid = SMB_FID_RELATED}};
 
-	if (smb_call_add_create(call, call->node[0], NULL, &msg) &&
-	    smb_call_add(call, &read, 0) && smb_call_add_close(call))
+	if (smb_call_add_create(call, call->node[0], NULL, &msg) && smb_call_add(call, &read, 0) &&
+	    smb_call_add_close(call))
 		smb_call_send(call, target_read);
 }
 

@@ -34,8 +34,8 @@ static void link_read(struct smb_call *call)
 static void name_found(struct smb_call *call)
 {
 	struct smb_conn *conn = call->conn;
-	struct smb_msg create = {.create_req = {.access = SMB_ACCESS_READ_DATA,
-						.disposition = SMB_OPEN}};
+	struct smb_msg create = {
+		.create_req = {.access = SMB_ACCESS_READ_DATA, .disposition = SMB_OPEN}};
 	struct smb_msg read = {.kind = SMB_REQUEST(SMB_READ),
 			       .read_req = {.length = SMB_XSYM_SIZE, .fid = SMB_FID_RELATED}};
 
@@ -71,8 +71,7 @@ static void looked_up(struct smb_call *call)
 		return;
 	}
 	smb_attr_of_all(call->conn, &info.all, &call->op->attr);
-	node = smb_node_at(call->conn, call->node[0], call->name, info.all.index,
-			   info.all.basic.attributes & SMB_ATTR_DIRECTORY);
+	node = smb_node_at(call->conn, call->node[0], call->name, &info.all);
 	if (!node) {
 		smb_call_end(call, -ENOMEM);
 		return;
@@ -109,6 +108,19 @@ void smb_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op)
 
 /* ------------------------------------------------------------ remove */
 
+static void remove_body(struct smb_call *call);
+
+/* Is it refused because the file is read-only?  Servers want that taken away
+ * first. */
+static bool is_read_only(const struct smb_call *call)
+{
+	for (uint32_t i = 0; i < call->req.nparts; i++) {
+		if (call->req.part[i].status == SMB_STATUS_CANNOT_DELETE)
+			return true;
+	}
+	return false;
+}
+
 static void removed(struct smb_call *call)
 {
 	int err = call->err;
@@ -116,32 +128,36 @@ static void removed(struct smb_call *call)
 	/* Its first try may have done it. */
 	if (err == -ENOENT && call->resent)
 		err = 0;
+	if (err && !call->flags && is_read_only(call)) {
+		call->flags = 1;
+		remove_body(call);
+		return;
+	}
 	/* Others have it open: it goes when they close it. */
 	if (err == -EBUSY && call->req.part[0].status == SMB_STATUS_DELETE_PENDING)
 		err = -ENOENT;
 	smb_call_end(call, err);
 }
 
+/* flags: take "read-only" away first. */
 static void remove_body(struct smb_call *call)
 {
-	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_DELETE,
-					     .disposition = SMB_OPEN,
-					     .options = SMB_OPT_OPEN_REPARSE_POINT |
-							(call->is_dir ? SMB_OPT_DIRECTORY
-								      : SMB_OPT_NON_DIRECTORY)}};
-	union smb_info info = {.value8 = 1};
-	uint8_t bytes[8];
-	ssize_t len = smb_info_encode(SMB_INFO_FILE, SMB_FILE_DISPOSITION, &info, bytes,
-				      sizeof(bytes));
-	struct smb_msg set = {.kind = SMB_REQUEST(SMB_SET_INFO),
-			      .set_info_req = {.info_type = SMB_INFO_FILE,
-					       .info_class = SMB_FILE_DISPOSITION,
-					       .input = {bytes, (uint32_t)len, 0},
-					       .fid = SMB_FID_RELATED}};
+	struct smb_msg msg = {
+		.create_req = {.access = SMB_ACCESS_DELETE |
+					 (call->flags ? SMB_ACCESS_WRITE_ATTRIBUTES : 0),
+			       .disposition = SMB_OPEN,
+			       .options =
+				       SMB_OPT_OPEN_REPARSE_POINT |
+				       (call->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY)}};
+	union smb_info normal = {.basic = {.attributes = SMB_ATTR_NORMAL}};
 
 	call->changing = true;
-	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
-	    smb_call_add(call, &set, 0) && smb_call_add_close(call))
+	if (!smb_call_add_create(call, call->node[0], call->name, &msg))
+		return;
+	if (call->flags && !smb_call_add_set(call, SMB_FILE_BASIC, &normal))
+		return;
+	if (smb_call_add_set(call, SMB_FILE_DISPOSITION, &(const union smb_info){.value8 = 1}) &&
+	    smb_call_add_close(call))
 		smb_call_send(call, removed);
 }
 
@@ -214,7 +230,7 @@ static void renamed(struct smb_call *call)
 	if (err == -ENOENT && call->resent)
 		err = 0;
 	if (!err)
-		err = smb_node_move(call->node[0], call->node[2], call->name2);
+		err = smb_node_move(call->node[0], call->node[2], call->name2, false);
 	smb_call_end(call, err);
 }
 
@@ -256,6 +272,9 @@ static void linked(struct smb_call *call)
 		err = smb_call_all(call, 1, &info);
 	if (!err)
 		smb_attr_of_all(call->conn, &info.all, &call->op->attr);
+	/* Without memory the new name is found when it is looked up. */
+	if (!err)
+		smb_node_move(call->node[0], call->node[1], call->name2, true);
 	smb_call_end(call, err);
 }
 

@@ -25,7 +25,7 @@ void smb_node_table_init(struct smb_conn *conn)
 		netfs_list_init(&conn->nodes[i]);
 }
 
-static struct smb_node *node_new(struct smb_conn *conn, uint64_t file_id, bool is_dir)
+static struct smb_node *node_new(struct smb_conn *conn, const struct smb_file_all *all)
 {
 	struct smb_node *node = netfs_zalloc(sizeof(*node));
 
@@ -33,31 +33,41 @@ static struct smb_node *node_new(struct smb_conn *conn, uint64_t file_id, bool i
 		return NULL;
 	atomic_init(&node->base.refs, 1);
 	node->base.be = &conn->be;
-	node->file_id = file_id;
-	node->is_dir = is_dir;
+	node->file_id = all->index;
+	node->born = all->basic.times.created;
+	node->is_dir = all->basic.attributes & SMB_ATTR_DIRECTORY;
 	netfs_list_init(&node->link);
 	return node;
 }
 
 struct smb_node *smb_node_root(struct smb_conn *conn)
 {
-	struct smb_node *node = node_new(conn, 0, true);
+	static const struct smb_file_all all = {.basic.attributes = SMB_ATTR_DIRECTORY};
+	struct smb_node *node = node_new(conn, &all);
 
 	if (node)
 		node->is_root = true;
 	return node;
 }
 
+bool smb_node_is(const struct smb_node *node, const struct smb_file_all *all)
+{
+	bool is_dir = all->basic.attributes & SMB_ATTR_DIRECTORY;
+
+	return node->file_id == all->index && node->born == all->basic.times.created &&
+	       node->is_dir == is_dir;
+}
+
 /* One that is not on its way out, with a reference. */
-static struct smb_node *find_locked(struct smb_conn *conn, uint64_t file_id, bool is_dir)
+static struct smb_node *find_locked(struct smb_conn *conn, const struct smb_file_all *all)
 {
 	struct netfs_list *link;
 
-	netfs_list_for_each (link, bucket(conn, file_id)) {
+	netfs_list_for_each (link, bucket(conn, all->index)) {
 		struct smb_node *node = netfs_container_of(link, struct smb_node, link);
 		uint32_t refs = atomic_load(&node->base.refs);
 
-		if (node->file_id != file_id || node->is_dir != is_dir)
+		if (!smb_node_is(node, all))
 			continue;
 		while (refs > 0) {
 			if (atomic_compare_exchange_weak(&node->base.refs, &refs, refs + 1))
@@ -77,32 +87,60 @@ static bool circular_locked(const struct smb_node *node, const struct smb_node *
 	return false;
 }
 
-/* Takes over name; gives back what it replaces. */
-static void place_locked(struct smb_node *node, struct smb_node *parent, char **name,
-			 struct smb_node **ret_old)
+static void place_done(struct smb_place *place)
 {
-	char *old_name = node->name;
+	netfs_free(place->name);
+	if (place->parent)
+		netfs_node_put(&place->parent->base);
+}
 
-	*ret_old = node->parent;
-	netfs_node_get(&parent->base);
-	node->parent = parent;
-	node->name = *name;
-	*name = old_name;
+/* Takes over name; gives back what nobody needs any more.  keep: the old name of a
+ * file may still be good. */
+static void place_locked(struct smb_node *node, struct smb_place *place, bool keep)
+{
+	struct smb_place old = {node->parent, node->name};
+
+	netfs_node_get(&place->parent->base);
+	node->parent = place->parent;
+	node->name = place->name;
+	*place = old;
+	if (keep && !node->is_dir && old.parent) {
+		*place = node->spare;
+		node->spare = old;
+	}
+}
+
+bool smb_node_doubt(struct smb_node *node)
+{
+	struct smb_conn *conn = smb_conn_of(node->base.be);
+	struct smb_place old = {NULL, NULL};
+
+	netfs_mutex_lock(&conn->lock);
+	if (node->spare.parent) {
+		old = (struct smb_place){node->parent, node->name};
+		node->parent = node->spare.parent;
+		node->name = node->spare.name;
+		node->spare = (struct smb_place){NULL, NULL};
+	}
+	netfs_mutex_unlock(&conn->lock);
+	place_done(&old);
+	return old.parent;
 }
 
 struct smb_node *smb_node_at(struct smb_conn *conn, struct smb_node *parent, const char *name,
-			     uint64_t file_id, bool is_dir)
+			     const struct smb_file_all *all)
 {
-	char *copy = netfs_strdup(name);
-	struct smb_node *fresh = node_new(conn, file_id, is_dir), *node, *old = NULL;
+	struct smb_place place = {parent, netfs_strdup(name)};
+	struct smb_node *fresh = node_new(conn, all), *node;
+	bool placed = false;
 
-	if (!copy || !fresh) {
-		netfs_free(copy);
+	if (!place.name || !fresh) {
+		netfs_free(place.name);
 		netfs_free(fresh);
 		return NULL;
 	}
 	netfs_mutex_lock(&conn->lock);
-	node = file_id ? find_locked(conn, file_id, is_dir) : NULL;
+	node = all->index ? find_locked(conn, all) : NULL;
 	if (node && circular_locked(node, parent)) {
 		netfs_mutex_unlock(&conn->lock);
 		netfs_node_put(&node->base);
@@ -111,34 +149,40 @@ struct smb_node *smb_node_at(struct smb_conn *conn, struct smb_node *parent, con
 	}
 	if (!node) {
 		node = netfs_take(fresh);
-		netfs_list_push_back(bucket(conn, file_id), &node->link);
+		netfs_list_push_back(bucket(conn, all->index), &node->link);
 	}
-	if (node->parent != parent || !node->name || strcmp(node->name, name))
-		place_locked(node, parent, &copy, &old);
+	if (node->parent != parent || !node->name || strcmp(node->name, name)) {
+		place_locked(node, &place, true);
+		placed = true;
+	}
 	netfs_mutex_unlock(&conn->lock);
-	netfs_free(copy);
+	if (placed)
+		place_done(&place);
+	else
+		netfs_free(place.name);
 	netfs_free(fresh);
-	if (old)
-		netfs_node_put(&old->base);
 	return node;
 }
 
-int smb_node_move(struct smb_node *node, struct smb_node *parent, const char *name)
+int smb_node_move(struct smb_node *node, struct smb_node *parent, const char *name, bool also)
 {
 	struct smb_conn *conn = smb_conn_of(node->base.be);
-	struct smb_node *old = NULL;
-	char *copy = netfs_strdup(name);
+	struct smb_place place = {parent, netfs_strdup(name)};
+	bool placed = false;
 
-	if (!copy)
+	if (!place.name)
 		return -ENOMEM;
 	netfs_mutex_lock(&conn->lock);
 	conn->moves++;
-	if (!circular_locked(node, parent))
-		place_locked(node, parent, &copy, &old);
+	if (!circular_locked(node, parent)) {
+		place_locked(node, &place, also);
+		placed = true;
+	}
 	netfs_mutex_unlock(&conn->lock);
-	netfs_free(copy);
-	if (old)
-		netfs_node_put(&old->base);
+	if (placed)
+		place_done(&place);
+	else
+		netfs_free(place.name);
 	return 0;
 }
 
@@ -146,16 +190,15 @@ void smb_node_free(struct netfs_node *base)
 {
 	struct smb_node *node = smb_node_of(base);
 	struct smb_conn *conn = smb_conn_of(base->be);
-	struct smb_node *parent;
+	struct smb_place place;
 
 	netfs_mutex_lock(&conn->lock);
 	netfs_list_remove(&node->link);
-	parent = netfs_take(node->parent);
 	netfs_mutex_unlock(&conn->lock);
-	netfs_free(node->name);
+	place = (struct smb_place){node->parent, node->name};
+	place_done(&node->spare);
 	netfs_free(node);
-	if (parent)
-		netfs_node_put(&parent->base);
+	place_done(&place);
 }
 
 /* ------------------------------------------------------------- paths */
@@ -199,8 +242,8 @@ static int put_prefix(const struct smb_conn *conn, uint8_t *buf, size_t *at)
 	return err;
 }
 
-static int path_locked(struct smb_conn *conn, struct smb_node *node, const char *name,
-		       uint8_t *buf, size_t *ret_len)
+static int path_locked(struct smb_conn *conn, struct smb_node *node, const char *name, uint8_t *buf,
+		       size_t *ret_len)
 {
 	const char *names[DEPTH_MAX];
 	unsigned n = 0;
@@ -255,8 +298,11 @@ void smb_attr_of_all(struct smb_conn *conn, const struct smb_file_all *all,
 		mode &= ~0222u;
 	*ret_attr = (struct netfs_attr){
 		.ino = all->index,
+		.gen = all->basic.times.created,
 		.mode = mode,
-		.nlink = dir ? 2 : all->standard.nlink ? all->standard.nlink : 1,
+		.nlink = dir		       ? 2
+			 : all->standard.nlink ? all->standard.nlink
+					       : 1,
 		.uid = conn->uid,
 		.gid = conn->gid,
 		.size = dir ? 0 : all->standard.size,

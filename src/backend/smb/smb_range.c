@@ -179,8 +179,8 @@ static void copy_some(struct smb_call *call)
 	while (in.copychunk.count < SMB_CHUNKS_MAX && pos < call->len) {
 		uint64_t n = call->len - pos < CHUNK ? call->len - pos : CHUNK;
 
-		in.copychunk.chunks[in.copychunk.count++] = (struct smb_chunk){
-			call->cookie + pos, call->start + pos, (uint32_t)n};
+		in.copychunk.chunks[in.copychunk.count++] =
+			(struct smb_chunk){call->cookie + pos, call->start + pos, (uint32_t)n};
 		pos += n;
 	}
 	call->changing = true;

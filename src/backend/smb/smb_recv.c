@@ -174,7 +174,8 @@ static int frame(struct smb_conn *conn, uint8_t *bytes, size_t size)
 
 	if (size >= 4 && !memcmp(bytes, "\xfdSMB", 4)) {
 		if (!conn->keyed || smb_unseal(conn->keys, conn->session_id, bytes, size))
-			return smb_conn_fault(conn, -EBADMSG, "a sealed frame from %s is not genuine",
+			return smb_conn_fault(conn, -EBADMSG,
+					      "a sealed frame from %s is not genuine",
 					      conn->be.address);
 		bytes += SMB_TRANSFORM;
 		size -= SMB_TRANSFORM;
@@ -327,8 +328,8 @@ static ssize_t parse(struct smb_conn *conn, uint8_t *bytes, size_t have)
 	total = (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
 	if (bytes[0] || total < SMB_HEADER - 12 || total > frame_max(conn))
 		return broken(conn, NULL, "frame of impossible length");
-	used = data_begins(conn, bytes + SMB_PREFIX, have - SMB_PREFIX < total ? have - SMB_PREFIX : total,
-			   total);
+	used = data_begins(conn, bytes + SMB_PREFIX,
+			   have - SMB_PREFIX < total ? have - SMB_PREFIX : total, total);
 	if (used)
 		return used < 0 ? used : used + (ssize_t)SMB_PREFIX;
 	if (have - SMB_PREFIX >= total) {
@@ -408,7 +409,8 @@ int smb_recv(struct smb_conn *conn)
 		if (count == -EAGAIN)
 			break;
 		if (count == 0)
-			return smb_conn_fault(conn, -ECONNRESET, "the server closed the connection");
+			return smb_conn_fault(conn, -ECONNRESET,
+					      "the server closed the connection");
 		if (count < 0)
 			return smb_conn_fault(conn, (int)count, "connection lost: %s",
 					      strerrordesc_np((int)-count));

@@ -80,7 +80,8 @@ uint32_t smb_charge(size_t bytes)
 int smb_req_add(struct smb_req *req, const struct smb_msg *msg, uint32_t charge)
 {
 	struct smb_part *part = &req->part[req->nparts];
-	uint32_t at = req->nparts ? SMB_PREFIX + ((req->head_len - SMB_PREFIX + 7) & ~7u) : SMB_PREFIX;
+	uint32_t at =
+		req->nparts ? SMB_PREFIX + ((req->head_len - SMB_PREFIX + 7) & ~7u) : SMB_PREFIX;
 	ssize_t len = smb_encode(msg, NULL, 0);
 	int err;
 
@@ -93,7 +94,7 @@ int smb_req_add(struct smb_req *req, const struct smb_msg *msg, uint32_t charge)
 	memset(req->head + req->head_len, 0, at - req->head_len);
 	len = smb_encode(msg, req->head + at, req->head_room - at);
 	/* A payload is counted, and sent from where it is. */
-	if (msg->kind == SMB_REQUEST(SMB_WRITE))
+	if (msg->kind == SMB_REQUEST(SMB_WRITE) && !msg->write_req.data.p)
 		req->data_len = msg->write_req.data.len;
 	if (len < 0)
 		return (int)len;
@@ -438,9 +439,9 @@ void smb_send(struct smb_conn *conn)
 
 static bool queue_cancel(struct smb_conn *conn, const struct smb_part *part)
 {
-	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_CANCEL),
-			      .hdr = {.async_id = part->async_id,
-				      .flags = part->async_id ? SMB_FLAG_ASYNC : 0}};
+	struct smb_msg msg = {
+		.kind = SMB_REQUEST(SMB_CANCEL),
+		.hdr = {.async_id = part->async_id, .flags = part->async_id ? SMB_FLAG_ASYNC : 0}};
 	struct smb_req *cancel = netfs_zalloc(sizeof(*cancel));
 
 	if (!cancel)

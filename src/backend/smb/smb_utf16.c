@@ -4,7 +4,8 @@
  * one form is taken, in both directions, so a name that went to the server
  * comes back as the same bytes.
  *
- * With SMB_MAP_POSIX a character c that servers reserve travels as U+F000 + c.
+ * With SMB_MAP_POSIX a character that servers reserve travels as a code point of
+ * the private use area, the one that Windows and other clients use for it.
  * A name that holds such a private code point itself could not come back as it
  * was, so it is refused on its way out (-EILSEQ).  Pure functions, no locks.
  */
@@ -80,19 +81,12 @@ static void put_utf16(struct netfs_writer *w, uint32_t c)
 	netfs_writer_u16(w, (uint16_t)(0xdc00 + (c & 0x3ff)));
 }
 
-/* May c, the last one or not, not be in a name on a server? */
-static bool is_reserved(uint32_t c, bool last)
-{
-	if (c < 0x20 || (c < 0x7f && strchr(":*?<>|\"\\", (int)c)))
-		return true;
-	return last && (c == '.' || c == ' ');
-}
+/* What U+F020 and those behind it stand for; the last two only at a name's end.
+ * Control characters c are U+F000 + c. */
+static const char reserved[] = "\"*:<>?\\| .";
 
-/* 0xf001 to 0xf07e: what reserved characters become. */
-static bool is_private(uint32_t c)
-{
-	return c > PRIVATE && c < PRIVATE + 0x7f;
-}
+#define FIRST_RESERVED 0xf020u
+#define AT_END	       8u /* in reserved: from here on */
 
 /* "." and ".." are names of their own, not ones that end in a dot. */
 static bool is_dots(const char *text, size_t len)
@@ -100,24 +94,24 @@ static bool is_dots(const char *text, size_t len)
 	return len > 0 && len <= 2 && memcmp(text, "..", len) == 0;
 }
 
-/* Windows' own code points for a dot or space at the end. */
 static uint32_t map(uint32_t c, bool last)
 {
-	if (!is_reserved(c, last))
+	const char *found;
+
+	if (c < 0x20)
+		return PRIVATE + c;
+	found = c < 0x7f ? strchr(reserved, (int)c) : NULL;
+	if (!found || (found - reserved >= (int)AT_END && !last))
 		return c;
-	if (c == ' ')
-		return 0xf028;
-	return c == '.' ? 0xf029 : PRIVATE + c;
+	return FIRST_RESERVED + (uint32_t)(found - reserved);
 }
 
 static uint32_t unmap(uint32_t c)
 {
-	if (c == 0xf028)
-		return ' ';
-	if (c == 0xf029)
-		return '.';
-	if (is_private(c) && is_reserved(c - PRIVATE, false))
+	if (c > PRIVATE && c < FIRST_RESERVED)
 		return c - PRIVATE;
+	if (c >= FIRST_RESERVED && c < FIRST_RESERVED + sizeof(reserved) - 1)
+		return (uint32_t)reserved[c - FIRST_RESERVED];
 	return c;
 }
 

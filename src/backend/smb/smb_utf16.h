@@ -12,9 +12,8 @@
 
 enum smb_map {
 	SMB_MAP_NONE,
-	/* One name (no separators): : * ? < > | " \ become U+F022, F02A, F03F, ...
-	 * (0xf000 and their code), controls the same, a last dot or space U+F029 and
-	 * U+F028. */
+	/* One name (no separators): " * : < > ? \ | become U+F020 to U+F027, a last
+	 * space or dot U+F028 or U+F029, controls U+F000 and their code. */
 	SMB_MAP_POSIX,
 };
 
