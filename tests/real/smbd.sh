@@ -71,6 +71,7 @@ smbd_global() {
 		printcap name = /dev/null
 		disable spoolss = yes
 		rpc start on demand helpers = no
+		case sensitive = yes
 	CONF
 }
 

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <string.h>
-#include <unistd.h>
+#include <stdio.h>
 #include "smb.h"
 
 #define CHUNK (UINT32_C(1) << 20) /* what every server copies at once (3.3.3) */
