@@ -52,6 +52,7 @@
 #define SMB_IO_MAX	 (8u << 20) /* bytes of one read or write at most */
 #define SMB_CREDIT_BYTES 65536u /* that one credit pays for (3.1.5.2) */
 #define SMB_CREDITS_WANT 512u /* held at most; what the window may be */
+#define SMB_CREDITS_MAX	 8192u /* believed at most */
 #define SMB_CREDITS_KEEP 8u /* slices leave these to everything else */
 #define SMB_REPLY_MAX	 (2u << 20) /* longest reply apart from READ data */
 #define SMB_LISTING	 (1u << 20) /* bytes of a directory asked for at once */

@@ -222,6 +222,9 @@ static int read_who(struct reading *rd)
 	if (cred)
 		err = read_credentials(rd, cred);
 	user = user ? user : option(rd, "user");
+	/* In fstab the word alone says who may mount. */
+	if (user && !*user)
+		user = NULL;
 	domain = domain ? domain : option(rd, "workgroup");
 	if (!err && user)
 		err = keep(rd, user, strlen(user), &conn->user);

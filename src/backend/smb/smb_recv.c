@@ -326,7 +326,7 @@ static ssize_t parse(struct smb_conn *conn, uint8_t *bytes, size_t have)
 	if (have < SMB_PREFIX)
 		return 0;
 	total = (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
-	if (bytes[0] || total < SMB_HEADER - 12 || total > frame_max(conn))
+	if (bytes[0] || total < SMB_TRANSFORM || total > frame_max(conn))
 		return broken(conn, NULL, "frame of impossible length");
 	used = data_begins(conn, bytes + SMB_PREFIX,
 			   have - SMB_PREFIX < total ? have - SMB_PREFIX : total, total);

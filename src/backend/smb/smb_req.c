@@ -325,7 +325,10 @@ void smb_credits_add(struct smb_conn *conn, uint32_t credits)
 	bool tell, waiting;
 
 	netfs_mutex_lock(&conn->lock);
+	/* More than we would use is a server's mistake, or a trap. */
 	conn->credits += credits;
+	if (conn->credits > SMB_CREDITS_MAX)
+		conn->credits = SMB_CREDITS_MAX;
 	waiting = !netfs_list_empty(&conn->small) || !netfs_list_empty(&conn->large);
 	dispatch_waiting(conn, &conn->small);
 	dispatch_waiting(conn, &conn->large);
