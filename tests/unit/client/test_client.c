@@ -55,7 +55,7 @@ static void an_unknown_scheme_is_named_with_the_known_ones(void **unused)
 
 	assert_int_equal(open_mount(client, "gopher://x/y", "", &call), -EINVAL);
 	assert_string_equal(call.message,
-			    "unknown scheme 'gopher' in 'gopher://x/y'; known: 9p, dir, mem");
+			    "unknown scheme 'gopher' in 'gopher://x/y'; known: smb, 9p, dir, mem");
 	assert_int_equal(open_mount(client, "mem:", "bogus", &call), -EINVAL);
 	assert_non_null(strstr(call.message, "bogus"));
 	assert_int_not_equal(open_mount(client, "dir:/does/not/exist", "", &call), 0);
