@@ -28,6 +28,8 @@ patience=20
 points=0
 failures=0
 pids=()
+# Leaders of groups of processes, where ending the leader might leave others.
+groups_of_pids=()
 mounts=()
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/unetfs-test-XXXXXXXX") || exit 1
 # A pipe that never has anything to read, to wait a moment on.
@@ -124,6 +126,19 @@ end() {
 	wait "$pid" 2>/dev/null
 }
 
+group_gone() {
+	! kill -s 0 -- "-$1" 2>/dev/null
+}
+
+# Ends a whole group this test started, also a stopped one.
+end_group() {
+	group_gone "$1" && return
+	kill -s TERM -- "-$1"
+	kill -s CONT -- "-$1"
+	wait_for "$patience" group_gone "$1" || kill -s KILL -- "-$1"
+	wait "$1" 2>/dev/null
+}
+
 cleanup() {
 	local status=$? dir pid
 	trap '' INT TERM HUP
@@ -132,6 +147,9 @@ cleanup() {
 			timeout 20 fusermount3 -u -q "$dir" || umount -l "$dir" 2>/dev/null ||
 				fusermount3 -u -z -q "$dir"
 		fi
+	done
+	for pid in "${groups_of_pids[@]}"; do
+		end_group "$pid"
 	done
 	for pid in "${pids[@]}"; do
 		gone "$pid" || end "$pid"
