@@ -156,11 +156,12 @@ kill_smbd() {
 }
 
 # One line for each share in use: PROCESS DIALECT SHARE ENCRYPTION SIGNING, the
-# stronger of what session and share have, "-" for none.  smbstatus tells root only.
+# stronger of what session and share have, "-" for none.  Only a server that root
+# runs tells.
 smbd_sessions() {
 	smbstatus -s "$smbd_dir/smb.conf" --json 2>/dev/null | python3 -c 'import json, sys
-status = json.load(sys.stdin)
-for tree in status["tcons"].values():
+status = json.loads(sys.stdin.read() or "{}")
+for tree in status.get("tcons", {}).values():
     session = status["sessions"][tree["session_id"]]
     def best(kind):
         return max(session[kind]["cipher"], tree[kind]["cipher"])
