@@ -27,7 +27,8 @@ day() {
 	local name=$1
 	echo "# $name"
 	mount_smb "$tmp/$name" "mfsymlinks${3:+,$3}" "$2"
-	[ "$smbd_user" = root ] && check "$name: the server sees what protects it" shares_use "$2" "$4" "$5"
+	[ "$smbd_user" = root ] &&
+		check "$name: the server sees what protects it" shares_use "$2" "$4" "$5"
 	daily_use "$tmp/$name" "$smbd_export" files
 	check_umount "$tmp/$name" "$mount_pid"
 	check "$name: the server is still well" smb_do ls

@@ -37,7 +37,8 @@ smbd_mappings() {
 	for i in {1..31}; do
 		printf '0x%02x:0xf0%02x,' "$i" "$i"
 	done
-	echo '0x22:0xf020,0x2a:0xf021,0x3a:0xf022,0x3c:0xf023,0x3e:0xf024,0x3f:0xf025,0x5c:0xf026,0x7c:0xf027'
+	printf '0x22:0xf020,0x2a:0xf021,0x3a:0xf022,0x3c:0xf023,'
+	echo '0x3e:0xf024,0x3f:0xf025,0x5c:0xf026,0x7c:0xf027'
 }
 
 smbd_global() {
@@ -171,7 +172,8 @@ for tree in status.get("tcons", {}).values():
 
 # The processes that serve connections.
 smbd_servers() {
-	ss -tnpH state established "sport = :$smbd_port" | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u
+	ss -tnpH state established "sport = :$smbd_port" |
+		grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u
 }
 
 # Ends every connection and lets the server live.
