@@ -11,7 +11,7 @@
  *	smb_call.c     operations of several requests, waiting and starting again
  *	smb_node.c     nodes, their paths and attributes
  *	smb_handle.c   open files, opening them again
- *	smb_name.c smb_make.c smb_attr.c smb_dir.c smb_io.c smb_range.c smb_lock.c
+ *	smb_name.c smb_make.c smb_attr.c smb_dir.c smb_io.c smb_range.c
  *	               the operations
  *
  * Locks: conn->lock (NETFS_RANK_BACKEND) guards ids, credits, nodes' places,
@@ -148,7 +148,6 @@ struct smb_node {
 	bool is_dir; /* I */
 	bool is_root; /* I */
 	bool is_link; /* I a symbolic link inside a file */
-	uint32_t attributes; /* a by accident: what the server said last */
 };
 
 /* The entries of a directory as they were when reading it began. */
@@ -167,14 +166,10 @@ struct smb_handle {
 	uint32_t options; /* I */
 	struct smb_fid fid; /* c */
 	uint64_t session; /* c conn->session it was opened in */
-	bool durable; /* c the server keeps it over a lost connection */
-	struct smb_guid create_guid; /* I of DH2Q */
 	bool reopening; /* c a call is at it; others wait in: */
 	struct netfs_list waiting; /* c calls by park */
 	int err; /* c it could not be opened again: for good */
-	uint32_t locks; /* c granted through it and not given back */
 	struct smb_listing listing; /* p one readdir at a time, see smb_dir.c */
-	uint32_t lock_seq; /* c */
 };
 
 /* ------------------------------------------------------------ calls */
@@ -214,14 +209,9 @@ struct smb_call {
 	/* Arguments and scratch of the operation. */
 	const char *name, *name2;
 	const struct netfs_setattr *set;
-	const struct netfs_lock *lock;
-	const void *value;
-	size_t value_size;
 	uint32_t flags, mode;
 	uint64_t cookie, start, len;
 	struct smb_handle *opening; /* p what becomes op->handle */
-	struct smb_fid fid; /* p opened by the call itself */
-	bool fid_open; /* p */
 	bool is_dir; /* p */
 	uint64_t moved; /* p */
 	unsigned index; /* p */
@@ -270,9 +260,8 @@ struct smb_conn {
 	const char *user, *domain; /* I */
 	char *password; /* I secret memory, NETFS_SECRET_MAX bytes, or NULL */
 	enum netfs_auth_mech mech; /* I */
-	bool guest; /* I sec=none */
 	enum smb_seal_mode seal; /* I */
-	bool hard, mfsymlinks, soft_ids; /* I soft_ids: noserverino */
+	bool hard, mfsymlinks; /* I */
 	enum smb_map map; /* I */
 	uint32_t uid, gid, file_mode, dir_mode; /* I */
 	uint32_t io_want; /* I */
@@ -343,10 +332,8 @@ struct smb_conn {
 	size_t frame_len, frame_have; /* o */
 	struct smb_part *data_part; /* o whose data is being received */
 	size_t data_left; /* o */
-	size_t data_skip; /* o bytes of the frame behind the data */
 	uint8_t data_head[SMB_PREFIX + 256]; /* o what came before the data */
 	size_t data_head_len; /* o */
-	bool data_bad; /* o it arrives, but the connection ends then */
 };
 
 static inline struct smb_conn *smb_conn_of(struct netfs_be *be)
@@ -515,6 +502,5 @@ void smb_fallocate(struct netfs_handle *handle, uint32_t mode, uint64_t start, u
 void smb_copy_range(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
 		    uint64_t to_start, uint64_t len, struct netfs_op *op);
 void smb_seek(struct netfs_handle *handle, uint64_t start, int whence, struct netfs_op *op);
-void smb_lock(struct netfs_handle *handle, const struct netfs_lock *lock, struct netfs_op *op);
 
 #endif

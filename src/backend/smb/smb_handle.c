@@ -5,8 +5,7 @@
  * A handle is good in the session it was opened in.  A call that finds it from an
  * earlier one opens it again by the path it has now and checks the file's id; others
  * that need it meanwhile wait for that.  What is found to be another file, or to be
- * gone, makes the handle fail with -ESTALE; so does a lock that was held through it
- * make it fail with -EIO, because somebody else may have had the lock in between.
+ * gone, makes the handle fail with -ESTALE.
  *
  * Locks: conn->lock.
  */
@@ -183,10 +182,6 @@ bool smb_handle_ready(struct smb_call *call)
 	int err;
 
 	netfs_mutex_lock(&conn->lock);
-	if (handle->session != conn->session && handle->locks && !handle->err) {
-		handle->err = -EIO;
-		atomic_store(&handle->base.dead, true);
-	}
 	err = handle->err;
 	if (!err && handle->session == conn->session) {
 		ready = true;
