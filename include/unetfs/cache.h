@@ -15,8 +15,8 @@
  *  - read and write behave like those of a back end (backend.h): any thread, no
  *    lock held, never block, -EAGAIN where there is no room now, and whoever
  *    attached the cookie calls netfs_core_ready() when there is again.
- *  - present and invalidate are called with the file's lock held: they look at
- *    or change memory, take only locks of their own, and call nobody.
+ *  - present, invalidate and forget are called with the file's lock held: they
+ *    look at or change memory, take only locks of their own, and call nobody.
  *  - A written range becomes present when its slice completes, for the bytes
  *    that moved, and not before.
  *  - Ranges start and end at multiples of NETFS_CACHE_GRANULE, except that one
@@ -25,7 +25,10 @@
  *    first is under way.
  *  - invalidate takes effect before it returns: the range is not present; a
  *    write of it that was handed in before does not make it so; a read of it
- *    that is under way ends with -ESTALE, or with the bytes from before.
+ *    that is under way ends with -ESTALE, or with the bytes from before.  So
+ *    does forget.  They differ in what they say about the file: invalidate, that
+ *    it changes, so that its version is not known until it is told again;
+ *    forget, that a slice failed and nothing else.
  */
 #ifndef UNETFS_CACHE_H
 #define UNETFS_CACHE_H
@@ -56,6 +59,7 @@ struct netfs_cache_ops {
 	bool (*present)(struct netfs_cookie *cookie, uint64_t start, uint64_t end,
 			uint64_t *ret_start, uint64_t *ret_end);
 	void (*invalidate)(struct netfs_cookie *cookie, uint64_t start, uint64_t end);
+	void (*forget)(struct netfs_cookie *cookie, uint64_t start, uint64_t end);
 	/* All of slice was present a moment ago.  After a short answer the rest
 	 * is not asked for again; the same for write. */
 	ssize_t (*read)(struct netfs_cookie *cookie, struct netfs_slice *slice);

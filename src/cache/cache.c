@@ -74,6 +74,7 @@ int netfs_cache_open(const struct netfs_cache_config *config, struct netfs_cache
 	cache->used = space.bytes;
 	netfs_mutex_init(&cache->mutex, NETFS_RANK_CACHE);
 	netfs_list_init(&cache->queue);
+	netfs_list_init(&cache->later);
 	netfs_list_init(&cache->idle);
 	cache->job.fn = cache_worker_run;
 	netfs_task_init(&cache->idle_task, idle_run);

@@ -19,9 +19,6 @@
  * known is recorded; where it is not, the record is removed.  An invalidate that
  * comes while no object is open makes the record stale all the same.
  *
- * A slice that failed is followed by an invalidate of what it did not move.
- * That says nothing about the version, so it is remembered which one it is.
- *
  * Locks: the cookie's mutex, then the cache's.
  */
 #include <endian.h>
@@ -108,10 +105,8 @@ static void version(struct netfs_cookie *netfs_cookie, const struct netfs_cache_
 
 	netfs_mutex_lock(&cookie->mutex);
 	cookie->known = version != NULL;
-	if (version) {
+	if (version)
 		version_bytes(version, cookie->version);
-		netfs_ranges_clear(&cookie->failed);
-	}
 	netfs_mutex_unlock(&cookie->mutex);
 }
 
@@ -130,28 +125,32 @@ static bool present(struct netfs_cookie *netfs_cookie, uint64_t start, uint64_t 
 	return some;
 }
 
-/* Is it the end of a failed read, and no change of the file? */
-static bool expected_locked(struct cookie *cookie, uint64_t start, uint64_t end)
+static void absent_locked(struct cookie *cookie, uint64_t start, uint64_t end)
 {
-	return netfs_ranges_covers(&cookie->failed, start, end) &&
-	       netfs_ranges_remove(&cookie->failed, start, end) == 0;
+	netfs_map_remove(&cookie->object.map, start, end);
+	cache_flights_spoil(cookie, start, end);
 }
 
 static void invalidate(struct netfs_cookie *netfs_cookie, uint64_t start, uint64_t end)
 {
 	struct cookie *cookie = cookie_of(netfs_cookie);
-	bool change;
 
 	netfs_mutex_lock(&cookie->mutex);
-	change = !expected_locked(cookie, start, end);
-	if (change)
-		cookie->known = false;
-	if (cookie->state == COOKIE_ACTIVE) {
-		netfs_map_remove(&cookie->object.map, start, end);
-		cache_flights_spoil(cookie, start, end);
-	} else if (change) {
+	cookie->known = false;
+	if (cookie->state == COOKIE_ACTIVE)
+		absent_locked(cookie, start, end);
+	else
 		cookie->stale = true;
-	}
+	netfs_mutex_unlock(&cookie->mutex);
+}
+
+static void forget(struct netfs_cookie *netfs_cookie, uint64_t start, uint64_t end)
+{
+	struct cookie *cookie = cookie_of(netfs_cookie);
+
+	netfs_mutex_lock(&cookie->mutex);
+	if (cookie->state == COOKIE_ACTIVE)
+		absent_locked(cookie, start, end);
 	netfs_mutex_unlock(&cookie->mutex);
 }
 
@@ -214,6 +213,7 @@ static void unuse(struct netfs_cookie *netfs_cookie)
 const struct netfs_cache_ops cache_cookie_ops = {
 	.present = present,
 	.invalidate = invalidate,
+	.forget = forget,
 	.read = cache_cookie_read,
 	.write = cache_cookie_write,
 	.slice_cancel = slice_cancel,
@@ -236,7 +236,6 @@ struct netfs_cookie *cache_cookie_acquire(struct netfs_cache *netfs_cache,
 	netfs_list_init(&cookie->link);
 	netfs_list_init(&cookie->idle_link);
 	netfs_list_init(&cookie->flights);
-	netfs_ranges_init(&cookie->failed);
 	netfs_mutex_init(&cookie->mutex, NETFS_RANK_COOKIE);
 	netfs_mutex_lock(&cache->mutex);
 	cache->cookies++;

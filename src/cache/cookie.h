@@ -5,7 +5,6 @@
 
 #include <stdatomic.h>
 #include <base/list.h>
-#include <base/ranges.h>
 #include <cache/cache.h>
 #include <cache/store/store.h>
 #include <env/executor.h>
@@ -28,6 +27,7 @@ struct cache {
 
 	struct netfs_mutex mutex;
 	struct netfs_list queue; /* m: cookies the worker is to look at */
+	struct netfs_list later; /* m: those to be queued after the worker's batch */
 	struct netfs_list idle; /* m: cookies nobody uses */
 	bool working; /* m: the worker is posted or runs */
 	bool closing; /* m: no cookie comes any more */
@@ -63,8 +63,9 @@ struct cookie {
 	struct netfs_cookie cookie; /* I */
 	struct cache *cache; /* I */
 	struct netfs_cache_file file; /* I */
-	struct netfs_list link; /* m: in cache->queue, or in the worker's batch */
+	struct netfs_list link; /* m: in cache->queue or later */
 	struct netfs_list idle_link; /* m: in cache->idle */
+	bool looked; /* the worker's: its object was in use a moment ago */
 
 	struct netfs_mutex mutex;
 	enum cookie_state state; /* c */
@@ -79,7 +80,6 @@ struct cookie {
 	uint32_t nflights; /* c */
 	struct netfs_list flights; /* c: struct flight */
 	bool wants_ready; /* c: a slice was refused with -EAGAIN */
-	struct netfs_ranges failed; /* c: what slices did not move, and will be forgotten */
 };
 
 static inline struct cookie *cookie_of(struct netfs_cookie *cookie)

@@ -153,15 +153,6 @@ static void land_locked(struct flight *flight, size_t moved, int err)
 	slice->done(slice, moved, err, 0);
 }
 
-/* The slice did not get further: its rest will be forgotten, which says nothing
- * of the file.  Without memory for that the version is taken for unknown. */
-static void failed_locked(struct cookie *cookie, const struct netfs_slice *slice, size_t moved)
-{
-	if (moved < slice->len)
-		netfs_ranges_add(&cookie->failed, block_down(slice->start + moved),
-				 block_up(slice->start + slice->len));
-}
-
 /* ---------------------------------------------------------- checksums */
 
 /* Walks the pieces of a transfer. */
@@ -248,7 +239,6 @@ static void read_done(struct netfs_fio *fio, ssize_t result)
 			netfs_map_remove(&cookie->object.map, good, good + 1);
 		err = err ? err : -EILSEQ;
 	}
-	failed_locked(cookie, slice, moved);
 	land_locked(flight, moved, err);
 }
 
@@ -290,8 +280,6 @@ ssize_t cache_cookie_read(struct netfs_cookie *netfs_cookie, struct netfs_slice 
 
 	netfs_mutex_lock(&cookie->mutex);
 	err = read_start_locked(cookie, slice, &flight);
-	if (err)
-		failed_locked(cookie, slice, 0);
 	netfs_mutex_unlock(&cookie->mutex);
 	if (err)
 		return err;
@@ -323,7 +311,6 @@ static void write_done(struct netfs_fio *fio, ssize_t result)
 		netfs_map_add(&cookie->object.map, flight->start + i * NETFS_MAP_BLOCK, len,
 			      flight->sums[i]);
 	}
-	failed_locked(cookie, slice, moved);
 	land_locked(flight, moved, err);
 }
 
@@ -369,8 +356,6 @@ ssize_t cache_cookie_write(struct netfs_cookie *netfs_cookie, struct netfs_slice
 	netfs_assert(slice->start % NETFS_MAP_BLOCK == 0);
 	netfs_mutex_lock(&cookie->mutex);
 	err = write_start_locked(cookie, slice, &flight);
-	if (err && err != -EAGAIN)
-		failed_locked(cookie, slice, 0);
 	netfs_mutex_unlock(&cookie->mutex);
 	if (err)
 		return err;

@@ -72,14 +72,42 @@ static int find_locked(struct cookie *cookie, struct netfs_store_object *ret_obj
 	return 0;
 }
 
+/* Who has the object may be a cookie of ours that is about to let it go: it is
+ * worth another look after the batch. */
+static void look_up_later(struct cookie *cookie)
+{
+	struct cache *cache = cookie->cache;
+
+	cookie->looked = true;
+	netfs_mutex_lock(&cache->mutex);
+	if (netfs_list_empty(&cookie->link))
+		netfs_list_push_back(&cache->later, &cookie->link);
+	netfs_mutex_unlock(&cache->mutex);
+}
+
+static void queue_later(struct cache *cache)
+{
+	struct netfs_list *link;
+
+	netfs_mutex_lock(&cache->mutex);
+	while ((link = netfs_list_pop_front(&cache->later)))
+		netfs_list_push_back(&cache->queue, link);
+	netfs_mutex_unlock(&cache->mutex);
+}
+
 static void look_up(struct cookie *cookie)
 {
 	struct netfs_store_object object;
 	struct netfs_cache_wait *waits;
 	int err = find_locked(cookie, &object);
 
+	if (err == -EBUSY && !cookie->looked) {
+		look_up_later(cookie);
+		return;
+	}
 	if (err)
 		netfs_mutex_lock(&cookie->mutex);
+	cookie->looked = false;
 	waits = netfs_take(cookie->waits);
 	if (!err)
 		cookie->object = object;
@@ -186,7 +214,6 @@ static void drop(struct cookie *cookie)
 	netfs_mutex_lock(&cookie->mutex);
 	cache_cookie_set(cookie, COOKIE_DROPPED);
 	netfs_mutex_unlock(&cookie->mutex);
-	netfs_ranges_done(&cookie->failed);
 	netfs_mutex_done(&cookie->mutex);
 	netfs_free(cookie);
 	netfs_mutex_lock(&cache->mutex);
@@ -245,6 +272,7 @@ static bool batch(struct cache *cache)
 	netfs_store_end(cache->store);
 	for (n = 0; n < ndone; n++)
 		end_commit(done[n]);
+	queue_later(cache);
 	return true;
 }
 

@@ -57,7 +57,7 @@ static void call_off(struct netfs_inode *inode, uint64_t from, uint64_t to)
 	}
 }
 
-void netfs_cache_forget(struct netfs_inode *inode, uint64_t from, uint64_t to)
+void netfs_cache_invalidate(struct netfs_inode *inode, uint64_t from, uint64_t to)
 {
 	struct netfs_cookie *cookie = inode->cookie;
 
@@ -68,6 +68,19 @@ void netfs_cache_forget(struct netfs_inode *inode, uint64_t from, uint64_t to)
 	call_off(inode, from, to);
 	netfs_trace_file(cache_invalidate, inode, from, to, 0);
 	cookie->ops->invalidate(cookie, from, to);
+}
+
+void netfs_cache_forget(struct netfs_inode *inode, uint64_t from, uint64_t to)
+{
+	struct netfs_cookie *cookie = inode->cookie;
+
+	if (!cookie || from >= to)
+		return;
+	from = round_down(from);
+	to = round_up(to);
+	call_off(inode, from, to);
+	netfs_trace_file(cache_forget, inode, from, to, 0);
+	cookie->ops->forget(cookie, from, to);
 }
 
 void netfs_cache_count_sent(const struct netfs_subrequest *sub)
@@ -134,7 +147,7 @@ void netfs_cache_plan(struct netfs_request *req, struct netfs_stream *stream)
 		struct netfs_seg *seg = &req->segs[i];
 
 		if (netfs_request_uploads(req))
-			netfs_cache_forget(inode, seg->from, seg->to);
+			netfs_cache_invalidate(inode, seg->from, seg->to);
 		plan_seg(req, seg, before);
 		before = seg->cache_to;
 		if (seg->cache_from == seg->cache_to)

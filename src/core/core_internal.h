@@ -303,6 +303,8 @@ void netfs_cache_collect(struct netfs_subrequest *sub);
 void netfs_cache_copied(struct netfs_request *req);
 void netfs_cache_count_sent(const struct netfs_subrequest *sub);
 /* Bytes of [from, to) are not what the server has any more. */
+void netfs_cache_invalidate(struct netfs_inode *inode, uint64_t from, uint64_t to);
+/* The cache failed to give or to take them. */
 void netfs_cache_forget(struct netfs_inode *inode, uint64_t from, uint64_t to);
 
 /* direct.c */

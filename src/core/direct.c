@@ -153,7 +153,7 @@ static int prepare_write(struct netfs_io *io)
 	state->pos = io->start;
 	state->end = io->start + io->len;
 	netfs_inode_forget_flushed(inode, state->pos, state->end);
-	netfs_cache_forget(inode, state->pos, state->end);
+	netfs_cache_invalidate(inode, state->pos, state->end);
 	netfs_inode_not_zero(inode, state->pos, state->end);
 	inode->seq++;
 	return 0;

@@ -107,7 +107,7 @@ static void forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
 			netfs_folio_remove(folio);
 		folio = netfs_folio_index_next(&inode->folios, next);
 	}
-	netfs_cache_forget(inode, start, end);
+	netfs_cache_invalidate(inode, start, end);
 	netfs_flush_forget(inode, start, end);
 	inode->dirty -= dirty;
 	netfs_inode_unstick(inode, inode->dirty);
@@ -160,7 +160,7 @@ void netfs_inode_invalidate(struct netfs_inode *inode, uint64_t start, uint64_t 
 	netfs_news_init(&news);
 	netfs_mutex_lock(&inode->mutex);
 	netfs_inode_forget_clean(inode, start, end);
-	netfs_cache_forget(inode, start, end);
+	netfs_cache_invalidate(inode, start, end);
 	netfs_read_wake(inode, &news);
 	netfs_news_unlock(&news, inode);
 }
@@ -276,7 +276,7 @@ bool netfs_inode_remote_update(struct netfs_inode *inode, uint64_t size, uint64_
 		told = true;
 		netfs_trace_file(file_remote, inode, 0, size, inode->remote_size);
 		netfs_inode_forget_clean(inode, 0, UINT64_MAX);
-		netfs_cache_forget(inode, 0, UINT64_MAX);
+		netfs_cache_invalidate(inode, 0, UINT64_MAX);
 		/* Below that size may be anything, above it is nothing. */
 		netfs_inode_not_zero(inode, 0, size);
 		set_zero(inode, size, UINT64_MAX);

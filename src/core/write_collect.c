@@ -227,7 +227,7 @@ void netfs_write_stuck(struct netfs_inode *inode, const struct netfs_range *rang
 static void refused(struct netfs_request *req, uint64_t from, uint64_t to)
 {
 	req->stream[NETFS_STREAM_CACHE].failed = true;
-	netfs_cache_forget(req->inode, from, to);
+	netfs_cache_invalidate(req->inode, from, to);
 }
 
 void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)

@@ -113,6 +113,7 @@
 	X(cache_acquire, "fscache", "ACQUIRE", NULL, "a file is looked up in the cache")           \
 	X(cache_relinquish, "fscache", "RELINQUISH", NULL, "it is let go")                         \
 	X(cache_invalidate, "fscache", "INVALIDATE", NULL, "what the cache has is worthless")      \
+	X(cache_forget, "cachefiles", "forget", NULL, "a slice of the range failed")               \
 	X(cache_resize, "fscache", "RESIZE", NULL, "the cached file has this length now")          \
 	X(cache_have, "cachefiles", "have-data", NULL, "the range is in the cache")                \
 	X(cache_part, "cachefiles", "found-part", NULL, "its beginning is")                        \

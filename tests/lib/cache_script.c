@@ -225,6 +225,7 @@ static void cancel(struct netfs_cookie *cookie, struct netfs_slice *slice)
 static const struct netfs_cache_ops ops = {
 	.present = present,
 	.invalidate = forget,
+	.forget = forget,
 	.read = take,
 	.write = take,
 	.slice_cancel = cancel,

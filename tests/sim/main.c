@@ -74,6 +74,9 @@ struct options {
 };
 
 #define SHRINK_SECONDS 60
+/* A run takes a second or two; with sanitizers on a busy machine a hundred times
+ * as long. */
+#define HUNG_SECONDS 600
 
 /* One seed's process. */
 struct child {
@@ -91,7 +94,7 @@ static void run_in_child(const struct world_options *world, int out, bool distur
 	struct world_result result = {0};
 
 	/* A run that hangs in real time is a failure as well. */
-	alarm(120 + (unsigned)(world->fsx / 200));
+	alarm(HUNG_SECONDS + (unsigned)(world->fsx / 50));
 	if (disturb) {
 		/* Addresses must not decide anything. */
 		for (unsigned i = 1; i < 200; i++) {
