@@ -197,6 +197,8 @@ static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 	vnode->size_seq = view.seq;
 	if (changed) {
 		vnode->epoch++;
+		/* The time is theirs now. */
+		atomic_store(&vnode->owes_mtime, false);
 		netfs_count(&vnode->mount->stats, invalidations);
 	}
 	if (changed)
@@ -407,6 +409,7 @@ void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr, uin
 		ret_attr->size = view.size;
 	if (unadopted_locked(vnode, &view))
 		show_unsent(ret_attr, &view);
+	netfs_times_show(vnode, &view, ret_attr);
 	left = vnode->attr_until_ns > now ? (vnode->attr_until_ns - now) / NETFS_NS_PER_MS : 0;
 	netfs_mutex_unlock(&vnode->mutex);
 	if (atomic_load(&vnode->silly) && ret_attr->nlink)

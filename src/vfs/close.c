@@ -208,6 +208,7 @@ void netfs_release(struct netfs_file *file)
 	netfs_batch_free(file->batch);
 	netfs_free(file);
 	netfs_silly_release(vnode);
+	netfs_times_settle(vnode);
 	netfs_vnode_put(vnode);
 	netfs_mutex_lock(&mount->mutex);
 	mount->files_open--;

@@ -120,16 +120,37 @@ static void setattr_answered(struct netfs_vcall *v, int err)
 		netfs_attr_changed(v->vnode, &v->ask.op.attr, &v->asked);
 	else
 		netfs_attr_expire(v->vnode);
+	if (v->gated)
+		netfs_vcall_ungate(v);
 	shown(v, err);
 }
 
 /* Data that the server refuses does not stop a chmod. */
 static void setattr_flushed(struct netfs_vcall *v, int err)
 {
-	if (err == -EINTR)
+	if (err == -EINTR) {
+		if (v->gated)
+			netfs_vcall_ungate(v);
 		netfs_vcall_finish(v, err);
-	else
-		setattr_ask(v, setattr_answered);
+		return;
+	}
+	setattr_ask(v, setattr_answered);
+}
+
+static void setattr_flush(struct netfs_vcall *v)
+{
+	netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, setattr_flushed);
+}
+
+/* The time that is set now is the younger one, see times.c. */
+static void settime_locked(struct netfs_vcall *v, int err)
+{
+	if (err) {
+		netfs_vcall_finish(v, err);
+		return;
+	}
+	atomic_store(&v->vnode->owes_mtime, false);
+	setattr_flush(v);
 }
 
 static void resize_over(struct netfs_vcall *v, int err)
@@ -249,8 +270,11 @@ static void setattr_start(struct netfs_vcall *v, int err)
 			resize_open(v);
 		else
 			netfs_vcall_resize(v);
+	} else if (v->set.valid & (NETFS_SET_MTIME | NETFS_SET_MTIME_NOW) &&
+		   atomic_load(&v->vnode->owes_mtime)) {
+		netfs_vcall_gate(v, v->vnode, settime_locked);
 	} else {
-		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, setattr_flushed);
+		setattr_flush(v);
 	}
 }
 

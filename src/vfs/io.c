@@ -37,6 +37,7 @@ void netfs_write(struct netfs_file *file, struct netfs_io *io)
 		io->done(io, -EBADF);
 		return;
 	}
+	netfs_times_wrote(vnode);
 	netfs_core_write(&vnode->inode, &file->opener, io);
 }
 

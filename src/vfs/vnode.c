@@ -42,6 +42,7 @@ static void vnode_idle(struct netfs_inode *inode)
 	netfs_mutex_lock(&vnode->mutex);
 	vnode->changed_stamp = netfs_mount_stamp(mount);
 	netfs_mutex_unlock(&vnode->mutex);
+	netfs_times_settle(vnode);
 	/* The next busy may already have come. */
 	atomic_fetch_sub(&vnode->busy, 1);
 	netfs_vnode_put(vnode);

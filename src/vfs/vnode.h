@@ -41,6 +41,7 @@ struct netfs_vnode {
 	/* Small fields stand together: there may be a million of these structs. */
 	_Atomic uint8_t busy; /* a: how often the core is busy with it: 0, 1, for a moment 2 */
 	_Atomic bool silly; /* a: has a silly name that nobody removes yet */
+	_Atomic bool owes_mtime; /* a: the server does not have the time of the last write */
 	bool hashed; /* m: can be found */
 	bool names_changed; /* v: by us, since version was adopted */
 	bool meta_changed; /* v: so were the names or rights of a file */
@@ -132,6 +133,17 @@ void netfs_attr_expire_names(struct netfs_vnode *dir);
 bool netfs_attr_fresh(struct netfs_vnode *vnode);
 /* Was data written since the version was adopted? */
 bool netfs_attr_unadopted(struct netfs_vnode *vnode);
+/* ----------------------------------------- times of late uploads, times.c */
+
+/* Data is about to be written through memory. */
+void netfs_times_wrote(struct netfs_vnode *vnode);
+/* What stat(2) shows of them.  The vnode's mutex is held. */
+void netfs_times_show(struct netfs_vnode *vnode, const struct netfs_inode_view *view,
+		      struct netfs_attr *attr);
+/* It was sent, or closed: tells the server in the background, if that is due.
+ * The caller holds the mount open. */
+void netfs_times_settle(struct netfs_vnode *vnode);
+
 /* What stat(2) shows, and how long that may be believed. */
 void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr, uint32_t *ret_ttl_ms);
 /* Tells the disk cache what its data is of; known: or that nobody knows.  The

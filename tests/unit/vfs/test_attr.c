@@ -288,6 +288,103 @@ static void a_directory_counts_as_changed_by_what_we_make_in_it(void **unused)
 	world_stop(&world);
 }
 
+static uint64_t mtime_ns(struct netfs_vnode *vnode)
+{
+	struct netfs_attr attr = w_getattr(vnode);
+
+	return (uint64_t)attr.mtime.sec * 1000000000 + attr.mtime.nsec;
+}
+
+/* As the server sees it. */
+static uint64_t server_mtime_ns(struct world *world, const char *name)
+{
+	struct netfs_vnode *root = netfs_mount_root(world->keeper);
+	struct netfs_vnode *vnode = w_find(root, name);
+	uint64_t ns;
+
+	world_sleep_ms(2000); /* the other mount's attributes have aged */
+	ns = mtime_ns(vnode);
+	netfs_vnode_put(vnode);
+	netfs_vnode_put(root);
+	return ns;
+}
+
+/* Where close does not wait, data arrives later; the file does not become newer
+ * by that, neither here nor at the server. */
+static void a_late_upload_keeps_the_time_of_the_write(void **unused)
+{
+	struct netfs_vnode *object, *program;
+	struct netfs_file *file;
+	struct world world;
+	uint64_t wrote;
+
+	world_start(&world, &double_ops, "cache=loose,actimeo=0");
+	file = w_create(world.root, "part.o", &object);
+	world_sleep_ms(100);
+	w_write(file, "object", 0);
+	w_close(file);
+	wrote = mtime_ns(object);
+	world_sleep_ms(4000);
+	file = w_create(world.root, "prog", &program);
+	w_write(file, "program", 0);
+	w_close(file);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(mtime_ns(object), wrote);
+		assert_true(mtime_ns(program) > wrote);
+		world_sleep_ms(200);
+	}
+	assert_int_equal(server_mtime_ns(&world, "part.o"), wrote);
+	/* It is our own change: nothing is read again. */
+	file = w_open(object, O_RDONLY, NULL);
+	double_log_clear();
+	w_expect(file, "object", 0);
+	assert_int_equal(double_logged("read"), 0);
+	w_close(file);
+	netfs_vnode_put(object);
+	netfs_vnode_put(program);
+	world_stop(&world);
+}
+
+/* A time set by hand is the younger one, also where the data, or the time that
+ * is owed, is still under way. */
+static void a_time_set_by_hand_is_not_taken_back(void **unused)
+{
+	static const struct netfs_setattr set = {
+		.valid = NETFS_SET_MTIME,
+		.mtime = {.sec = 1000},
+	};
+
+	for (unsigned ms = 0; ms < 12000; ms += 500) {
+		struct netfs_vnode *vnode;
+		struct netfs_file *file;
+		struct netfs_call call;
+		struct w_call setattr;
+		struct world world;
+
+		world_start(&world, &double_ops, "cache=loose,actimeo=0");
+		file = w_create(world.root, "a", &vnode);
+		w_write(file, "1234", 0);
+		w_close(file);
+		double_hold(DOUBLE_SETATTR, DOUBLE_REQUEST);
+		world_sleep_ms(ms);
+		double_pass(DOUBLE_SETATTR);
+		w_call_init(&setattr);
+		netfs_setattr(vnode, NULL, &set, &setattr.call);
+		world_idle();
+		double_release(DOUBLE_SETATTR);
+		netfs_call_init(&call, NULL);
+		netfs_mount_sync(world.mount, &call);
+		assert_int_equal(netfs_call_wait(&call), 0);
+		world_sleep_ms(20000);
+		assert_true(setattr.ended);
+		assert_int_equal(setattr.err, 0);
+		assert_int_equal(w_getattr(vnode).mtime.sec, 1000);
+		assert_int_equal(server_mtime_ns(&world, "a") / 1000000000, 1000);
+		netfs_vnode_put(vnode);
+		world_stop(&world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +392,8 @@ int main(void)
 		cmocka_unit_test(an_old_lookup_does_not_shrink_a_written_file),
 		cmocka_unit_test(unsent_data_counts_in_size_blocks_and_times),
 		cmocka_unit_test(times_set_by_hand_survive_the_data_written_before),
+		cmocka_unit_test(a_late_upload_keeps_the_time_of_the_write),
+		cmocka_unit_test(a_time_set_by_hand_is_not_taken_back),
 		cmocka_unit_test(an_open_sees_what_another_client_closed),
 		cmocka_unit_test(our_own_writes_do_not_drop_our_data),
 		cmocka_unit_test(truncation_drops_what_lay_beyond),
