@@ -43,6 +43,7 @@ int netfs_cli_umount(int argc, char **argv);
 int netfs_cli_status(int argc, char **argv);
 int netfs_cli_stats(int argc, char **argv);
 int netfs_cli_trace(int argc, char **argv);
+int netfs_cli_cache(int argc, char **argv);
 int netfs_cli_help(int argc, char **argv);
 /* Called as mount.unetfs by mount(8). */
 int netfs_cli_mount_helper(int argc, char **argv);
@@ -50,6 +51,7 @@ extern const struct netfs_cli_flag netfs_cli_mount_flags[];
 extern const struct netfs_cli_flag netfs_cli_umount_flags[];
 extern const struct netfs_cli_flag netfs_cli_status_flags[];
 extern const struct netfs_cli_flag netfs_cli_json_flags[];
+extern const struct netfs_cli_flag netfs_cli_cache_flags[];
 extern const struct netfs_cli_flag netfs_cli_help_flags[];
 
 /* "unetfs: ...\n" on stderr: one line, whatever is in it. */

@@ -70,6 +70,17 @@ const struct netfs_cli_verb netfs_cli_verbs[] = {
 		.run = netfs_cli_trace,
 	},
 	{
+		.name = "cache",
+		.arguments =
+			"ls | stat | check | evict [--json] [FOLDER], or warm [--json] PATH...",
+		.summary = "looks into a cache folder, checks, empties or fills it",
+		.text = "Works on the cache in FOLDER (what mounts have as cachedir=; without "
+			"it /var/cache/unetfs, that of -o fsc), which mounts may use meanwhile: "
+			"what they have in use is left alone, and said.",
+		.flags = netfs_cli_cache_flags,
+		.run = netfs_cli_cache,
+	},
+	{
 		.name = "help",
 		.arguments = "[--man | COMMAND]",
 		.summary = "this text, or more about one command",

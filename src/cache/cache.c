@@ -56,7 +56,7 @@ int netfs_cache_open(const struct netfs_cache_config *config, struct netfs_cache
 	cache = netfs_zalloc(sizeof(*cache));
 	if (!cache)
 		return -ENOMEM;
-	err = netfs_store_open(config->folder, &cache->store, message, message_size);
+	err = netfs_store_open(config->folder, false, &cache->store, message, message_size);
 	if (!err)
 		err = netfs_store_volume(cache->store, config->volume, &cache->volume);
 	if (!err)

@@ -47,6 +47,8 @@ int netfs_hostfs_rename(int old_dir_fd, const char *old_name, int dir_fd, const 
 			uint32_t flags);
 /* Raw getdents64 into buf from the descriptor's position; bytes, 0 at the end. */
 ssize_t netfs_hostfs_getdents(int fd, void *buf, size_t size);
+/* Bytes from a place in a file: less than size only at its end. */
+ssize_t netfs_hostfs_pread(int fd, void *buf, size_t size, uint64_t start);
 int netfs_hostfs_seekdir(int fd, uint64_t cookie);
 int netfs_hostfs_fallocate(int fd, uint32_t mode, uint64_t start, uint64_t len);
 ssize_t netfs_hostfs_copy_range(int from, uint64_t from_start, int to, uint64_t to_start,

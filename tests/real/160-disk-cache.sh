@@ -117,6 +117,42 @@ check "after the death of one the other still reads right" same_tree "$tmp/two" 
 check "and nothing of the dead one is in the way" asked_nothing "$tmp/two"
 check_umount "$tmp/two" "$mount_pid"
 
+# The folder seen from outside: listed, checked, emptied, filled.
+# cache_says VERB FOLDER 'expression of its JSON, j'
+cache_says() {
+	"$unetfs" cache "$1" --json "$2" |
+		python3 -c "import json, sys; j = json.load(sys.stdin); sys.exit(not ($3))"
+}
+objects=$("$unetfs" cache stat --json "$tmp/c3" | grep -oP '"objects":\K[0-9]*')
+check "cache ls lists as many objects as cache stat counts" cache_says ls "$tmp/c3" \
+	"len(j['objects']) == $objects > 20"
+check "cache check finds nothing wrong" cache_says check "$tmp/c3" \
+	"j['bad'] == 0 and j['blocks'] > 2000 and j['in_use'] == 0"
+mount_unetfs "dir:$tmp/e3" "$tmp/two" "$options"
+exec 7<"$tmp/two/big"
+head -c 100 <&7 >/dev/null
+check "what a mount has in use is left alone" cache_says check "$tmp/c3" "j['in_use'] > 0"
+check "cache evict leaves that, too" cache_says evict "$tmp/c3" \
+	"j['in_use'] > 0 and j['objects'] > 0"
+check "and the mount reads right" same_tree "$tmp/two" "$tmp/e3"
+exec 7<&-
+umount_unetfs "$tmp/two" "$mount_pid" || not_ok "umount of two"
+python3 "$here/damage.py" "$tmp/c3" 77
+check "in a damaged folder it does" cache_says check "$tmp/c3" "j['bad'] > 0"
+check "and it drops that" cache_says check "$tmp/c3" "j['bad'] == 0 and j['blocks'] > 0"
+check "cache evict removes everything" cache_says evict "$tmp/c3" "j['in_use'] == 0"
+check "so that nothing is left" cache_says stat "$tmp/c3" "j['objects'] == 0 and j['bytes'] == 0"
+check "on the disk either" [ "$(data_bytes "$tmp/c3")" = 0 ]
+mount_unetfs "dir:$tmp/e3" "$tmp/two" "$options"
+check "cache warm reads a tree" "$unetfs" cache warm "$tmp/two"
+again "dir:$tmp/e3" "$tmp/two" "$options"
+check "which the next mount then has" same_tree "$tmp/two" "$tmp/e3"
+check "without asking for data" asked_nothing "$tmp/two"
+check_umount "$tmp/two" "$mount_pid"
+cache_refused() { ! "$unetfs" cache stat "$1" >"$tmp/why" 2>&1; }
+check "a folder without a cache is refused" cache_refused "$tmp/e3"
+check "and stays as it was" [ ! -e "$tmp/e3/catalogue" ]
+
 refused() { ! "$unetfs" mount -f -o "$1" "dir:$tmp/e3" "$tmp/two" >"$tmp/why" 2>&1; }
 mkdir -m 755 "$tmp/open"
 check "a folder others may read is refused" refused "cachedir=$tmp/open"

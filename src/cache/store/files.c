@@ -35,9 +35,9 @@ static int judge(int fd, uint32_t type)
 	return type == S_IFREG && st.st_nlink != 1 ? -EPERM : 0;
 }
 
-int netfs_files_open(const char *path)
+int netfs_files_open(const char *path, bool make)
 {
-	int err = netfs_hostfs_mkdir(AT_FDCWD, path, 0700), fd;
+	int err = make ? netfs_hostfs_mkdir(AT_FDCWD, path, 0700) : 0, fd;
 
 	if (err && err != -EEXIST)
 		return err;

@@ -5,12 +5,9 @@
 
 #include <cache/store/store.h>
 
-/* Two levels of folders and the name: "01/23/456789..." */
-#define NETFS_STORE_NAME 40
-
-/* Opens the folder at an absolute path, made with mode 0700 where it is
+/* Opens the folder at an absolute path; make: with mode 0700 where it is
  * missing.  -EPERM: not a folder of ours alone. */
-int netfs_files_open(const char *path);
+int netfs_files_open(const char *path, bool make);
 /* The name of an object's file. */
 void netfs_files_name(const char *volume, uint64_t ino, uint64_t gen, char name[NETFS_STORE_NAME]);
 /* Opens it for data and locks it; make: also where it is missing.  -EBUSY,

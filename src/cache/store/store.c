@@ -49,9 +49,11 @@ static int open_sql(struct netfs_store *store, const char *path)
 	return netfs_sql_open(&store->sql, path);
 }
 
-static int open_catalogue(struct netfs_store *store, const char *path)
+static int open_catalogue(struct netfs_store *store, const char *path, bool only)
 {
 	char whole[PATH_SIZE];
+	struct timespec btime;
+	struct stat st;
 	int err = 0;
 
 	if (snprintf(whole, sizeof(whole), "%s/" CATALOGUE, path) >= (int)sizeof(whole))
@@ -60,15 +62,27 @@ static int open_catalogue(struct netfs_store *store, const char *path)
 		err = netfs_files_check(store->folder, catalogue_files[i]);
 	if (err)
 		return -EPERM;
+	if (only && netfs_hostfs_stat(store->folder, CATALOGUE, &st, &btime))
+		return -ENOENT;
 	err = open_sql(store, whole);
-	if (err != -EUCLEAN)
+	if (err != -EUCLEAN || only)
 		return err;
 	for (unsigned i = 0; i < CATALOGUE_FILES; i++)
 		netfs_hostfs_unlink(store->folder, catalogue_files[i], 0);
 	return open_sql(store, whole);
 }
 
-int netfs_store_open(const char *path, struct netfs_store **ret_store, char *message,
+static const char *why(int err)
+{
+	if (err == -EPERM)
+		return "it must belong to you alone (mode 0700)";
+	if (err == -EUCLEAN)
+		return "its catalogue is damaged or of another format; the next mount makes it "
+		       "anew";
+	return err == -ENOENT ? "there is no cache in it" : strerrordesc_np(-err);
+}
+
+int netfs_store_open(const char *path, bool only, struct netfs_store **ret_store, char *message,
 		     size_t message_size)
 {
 	struct netfs_store *store = netfs_zalloc(sizeof(*store));
@@ -76,14 +90,13 @@ int netfs_store_open(const char *path, struct netfs_store **ret_store, char *mes
 
 	if (!store)
 		return -ENOMEM;
-	store->folder = err = netfs_files_open(path);
+	store->folder = err = netfs_files_open(path, !only);
 	if (err >= 0)
-		err = open_catalogue(store, path);
+		err = open_catalogue(store, path, only);
 	if (err < 0) {
 		if (message)
 			snprintf(message, message_size, "cannot use cache folder %s: %s", path,
-				 err == -EPERM ? "it must belong to you alone (mode 0700)"
-					       : strerrordesc_np(-err));
+				 why(err));
 		netfs_hostfs_close(store->folder);
 		netfs_free(store);
 		return err;
@@ -142,8 +155,8 @@ int netfs_store_volume(struct netfs_store *store, const char *key, int64_t *ret_
 
 /* ----------------------------------------------------------- objects */
 
-static int name_of(struct netfs_store *store, const struct netfs_store_key *key,
-		   char name[NETFS_STORE_NAME])
+int netfs_store_name(struct netfs_store *store, const struct netfs_store_key *key,
+		     char name[NETFS_STORE_NAME])
 {
 	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_KEY, 1, &key->volume);
 	int result = netfs_sql_step(stmt);
@@ -211,7 +224,7 @@ int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *ke
 {
 	struct netfs_store_object object = {.key = *key};
 	char name[NETFS_STORE_NAME];
-	int result = name_of(store, key, name);
+	int result = netfs_store_name(store, key, name);
 
 	if (result)
 		return result;
@@ -302,7 +315,7 @@ int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *obj
 
 	object->counted = 0;
 	if (!err)
-		err = name_of(store, &object->key, name);
+		err = netfs_store_name(store, &object->key, name);
 	return err ? err : netfs_files_unlink(store->folder, name);
 }
 
@@ -337,43 +350,44 @@ int netfs_store_space(struct netfs_store *store, struct netfs_store_space *ret_s
 	return 0;
 }
 
-/* The object that comes next in the order of use: 1, or 0 at the end. */
-static int next_old(struct netfs_store *store, int64_t at[2], struct netfs_store_key *ret_key,
-		    uint64_t *ret_bytes, char name[NETFS_STORE_NAME])
+int netfs_store_next(struct netfs_store *store, struct netfs_store_entry *entry)
 {
+	int64_t at[] = {entry->used, entry->id};
 	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_OBJECT_OLD, 2, at);
 	int result = netfs_sql_step(stmt);
+	const char *volume;
 
 	if (result != 1)
 		return result;
-	at[1] = sqlite3_column_int64(stmt, 0);
-	*ret_key = (struct netfs_store_key){
+	entry->id = sqlite3_column_int64(stmt, 0);
+	entry->key = (struct netfs_store_key){
 		.volume = sqlite3_column_int64(stmt, 1),
 		.ino = (uint64_t)sqlite3_column_int64(stmt, 2),
 		.gen = (uint64_t)sqlite3_column_int64(stmt, 3),
 	};
-	*ret_bytes = (uint64_t)sqlite3_column_int64(stmt, 4);
-	at[0] = sqlite3_column_int64(stmt, 5);
-	netfs_files_name((const char *)sqlite3_column_text(stmt, 6), ret_key->ino, ret_key->gen,
-			 name);
+	entry->bytes = (uint64_t)sqlite3_column_int64(stmt, 4);
+	entry->used = sqlite3_column_int64(stmt, 5);
+	volume = (const char *)sqlite3_column_text(stmt, 6);
+	snprintf(entry->volume, sizeof(entry->volume), "%s", volume ? volume : "");
+	netfs_files_name(volume ? volume : "", entry->key.ino, entry->key.gen, entry->name);
 	sqlite3_reset(stmt);
 	return 1;
 }
 
-/* Removes one; the lock is held until its record is gone for good. */
-static int cull_one(struct netfs_store *store, const struct netfs_store_key *key, const char *name)
+/* The lock is held until its record is gone for good. */
+int netfs_store_evict(struct netfs_store *store, const struct netfs_store_entry *entry)
 {
-	int fd = netfs_files_object(store->folder, name, false), err;
+	int fd = netfs_files_object(store->folder, entry->name, false), err;
 
 	if (fd == -EBUSY)
 		return fd;
 	err = netfs_store_begin(store);
 	if (!err)
-		err = netfs_sql_run(with_key(store, NETFS_SQL_OBJECT_DROP, key));
+		err = netfs_sql_run(with_key(store, NETFS_SQL_OBJECT_DROP, &entry->key));
 	if (!err)
 		err = netfs_store_end(store);
 	if (!err && (fd >= 0 || fd == -EUCLEAN))
-		netfs_files_unlink(store->folder, name);
+		netfs_files_unlink(store->folder, entry->name);
 	if (err)
 		netfs_store_end(store);
 	netfs_hostfs_close(fd);
@@ -382,18 +396,16 @@ static int cull_one(struct netfs_store *store, const struct netfs_store_key *key
 
 int netfs_store_cull(struct netfs_store *store, uint64_t bytes, uint64_t objects)
 {
-	int64_t at[2] = {INT64_MIN, 0};
-	char name[NETFS_STORE_NAME];
-	struct netfs_store_key key;
-	uint64_t freed = 0, gone = 0, size;
+	struct netfs_store_entry entry = {.used = INT64_MIN};
+	uint64_t freed = 0, gone = 0;
 	int result = 0;
 
 	while ((freed < bytes || gone < objects) &&
-	       (result = next_old(store, at, &key, &size, name)) == 1) {
-		result = cull_one(store, &key, name);
+	       (result = netfs_store_next(store, &entry)) == 1) {
+		result = netfs_store_evict(store, &entry);
 		if (result && result != -EBUSY)
 			return result;
-		freed += result ? 0 : size;
+		freed += result ? 0 : entry.bytes;
 		gone += !result;
 	}
 	return result < 0 && result != -EBUSY ? result : 0;

@@ -12,6 +12,8 @@
 #include <cache/store/map.h>
 
 #define NETFS_STORE_FORMAT 1
+/* Two levels of folders and the name: "01/23/456789..." */
+#define NETFS_STORE_NAME 40
 /* What tells two versions of a file apart, as bytes that are only compared. */
 #define NETFS_STORE_VERSION 48
 
@@ -45,9 +47,10 @@ struct netfs_store_space {
 };
 
 /* path is absolute; the folder is made where it is missing.  A catalogue of
- * another format is dropped with all objects.  -EPERM: the folder is not ours
+ * another format is dropped with all objects.  only: nothing is made or
+ * dropped, -ENOENT and -EUCLEAN say so.  -EPERM: the folder is not ours
  * alone; message then says so in a line.  NULL message is allowed. */
-int netfs_store_open(const char *path, struct netfs_store **ret_store, char *message,
+int netfs_store_open(const char *path, bool only, struct netfs_store **ret_store, char *message,
 		     size_t message_size);
 void netfs_store_close(struct netfs_store *store);
 /* The number of the volume with that key, which is made where it is missing. */
@@ -71,6 +74,24 @@ int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *obj
  * transaction that saved it. */
 void netfs_store_release(struct netfs_store_object *object);
 
+/* One object of the catalogue, as a walk finds it. */
+struct netfs_store_entry {
+	struct netfs_store_key key;
+	int64_t used; /* milliseconds since 1970; where the walk is, with id */
+	int64_t id;
+	uint64_t bytes;
+	char volume[512]; /* its key, cut short where it is longer */
+	char name[NETFS_STORE_NAME]; /* of its file */
+};
+
+/* The next one in the order of use: 1, 0 at the end, or a negative errno.  Only
+ * used and id are read; INT64_MIN and 0 come before all. */
+int netfs_store_next(struct netfs_store *store, struct netfs_store_entry *entry);
+/* The name of an object's file. */
+int netfs_store_name(struct netfs_store *store, const struct netfs_store_key *key,
+		     char name[NETFS_STORE_NAME]);
+/* Removes it (key and name), in a transaction of its own.  -EBUSY: somebody uses it. */
+int netfs_store_evict(struct netfs_store *store, const struct netfs_store_entry *entry);
 int netfs_store_space(struct netfs_store *store, struct netfs_store_space *ret_space);
 /* Removes objects nobody uses, the longest unused first, until that many bytes
  * and objects went or there are no more.  In a transaction of its own. */

@@ -262,6 +262,23 @@ ssize_t netfs_hostfs_getdents(int fd, void *buf, size_t size)
 	return RETRY(syscall(SYS_getdents64, fd, buf, size > INT_MAX ? (size_t)INT_MAX : size));
 }
 
+ssize_t netfs_hostfs_pread(int fd, void *buf, size_t size, uint64_t start)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n =
+			RETRY(pread(fd, (char *)buf + done, size - done, (off_t)(start + done)));
+
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
 int netfs_hostfs_seekdir(int fd, uint64_t cookie)
 {
 	off_t at = RETRY(lseek(fd, (off_t)cookie, SEEK_SET));

@@ -38,7 +38,7 @@ static struct netfs_store *store_open(void)
 	char message[300] = "";
 	struct netfs_store *store = NULL;
 
-	assert_int_equal(netfs_store_open(path, &store, message, sizeof(message)), 0);
+	assert_int_equal(netfs_store_open(path, false, &store, message, sizeof(message)), 0);
 	return store;
 }
 
@@ -207,7 +207,7 @@ static void folder_of_others_is_refused(void **state)
 	char message[300] = "";
 
 	assert_int_equal(mkdir(path, 0755), 0);
-	assert_int_equal(netfs_store_open(path, &store, message, sizeof(message)), -EPERM);
+	assert_int_equal(netfs_store_open(path, false, &store, message, sizeof(message)), -EPERM);
 	assert_non_null(strstr(message, "0700"));
 	assert_int_equal(chmod(path, 0700), 0);
 	netfs_store_close(store_open());

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unetfs cache: what is in a cache folder, whether it is sound, and less or more
+ * of it.
+ *
+ *	ls      every object: volume, number of the file, bytes, last use
+ *	stat    sums, and the disk it is on
+ *	check   reads everything, drops what does not fit its checksum
+ *	evict   removes everything that no mount has in use
+ *	warm    reads files through their mount, so that they are in its cache
+ *
+ * For people one line is one thing, and what takes long shows how far it is on
+ * a terminal.  With --json the whole is one object.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <unetfs/cache_folder.h>
+#include "cli.h"
+#include "text.h"
+
+#define DEFAULT_FOLDER "/var/cache/unetfs"
+#define READ_SIZE      (1 << 20)
+#define SHOW_MS	       200
+
+/* What one command works on. */
+struct work {
+	struct netfs_cache_folder *folder;
+	const char *path;
+	bool json;
+	struct netfs_cli_text text; /* json */
+	uint64_t objects, bytes, blocks, bad, busy, failed;
+	uint64_t all_bytes; /* to come, for the line of progress; 0: not known */
+	uint64_t shown_ms;
+	bool shown;
+};
+
+/* ------------------------------------------------------------- progress */
+
+static void progress(struct work *work, const char *what)
+{
+	uint64_t now = netfs_cli_now_ms();
+	char size[32], all[32];
+
+	if (!isatty(STDERR_FILENO) || now - work->shown_ms < SHOW_MS)
+		return;
+	work->shown_ms = now;
+	work->shown = true;
+	if (work->all_bytes)
+		fprintf(stderr, "\r%s: %s of %s, %u %%   ", what, netfs_cli_size(size, work->bytes),
+			netfs_cli_size(all, work->all_bytes),
+			(unsigned)(work->bytes * 100 / work->all_bytes));
+	else
+		fprintf(stderr, "\r%s: %s, %" PRIu64 " files   ", what,
+			netfs_cli_size(size, work->bytes), work->objects);
+}
+
+static void progress_end(struct work *work)
+{
+	if (work->shown)
+		fprintf(stderr, "\r%*s\r", 78, "");
+	work->shown = false;
+}
+
+/* --------------------------------------------------------------- output */
+
+static void number(struct work *work, const char *name, uint64_t value)
+{
+	netfs_cli_json_key(&work->text, name);
+	netfs_cli_text_add(&work->text, "%" PRIu64, value);
+}
+
+static void text(struct work *work, const char *name, const char *value)
+{
+	netfs_cli_json_key(&work->text, name);
+	netfs_cli_json_string(&work->text, value);
+}
+
+static int print(struct work *work, int code)
+{
+	if (work->json) {
+		netfs_cli_text_put(&work->text, "}\n", 2);
+		if (work->text.failed || fwrite(work->text.data, work->text.len, 1, stdout) != 1)
+			code = NETFS_CLI_SYSTEM;
+	}
+	netfs_cli_text_done(&work->text);
+	return fflush(stdout) ? NETFS_CLI_SYSTEM : code;
+}
+
+/* ------------------------------------------------------- every object */
+
+static void show_object(struct work *work, const struct netfs_cache_object *object)
+{
+	time_t used = (time_t)(object->used_ms / 1000);
+	char size[32], when[32] = "";
+	struct tm tm;
+
+	if (work->json) {
+		netfs_cli_json_next(&work->text);
+		netfs_cli_json_open(&work->text, '{');
+		text(work, "volume", object->volume);
+		number(work, "ino", object->ino);
+		number(work, "gen", object->gen);
+		number(work, "bytes", object->bytes);
+		number(work, "used_ms", object->used_ms);
+		netfs_cli_json_close(&work->text, '}');
+		return;
+	}
+	if (localtime_r(&used, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%-19s %12s %20" PRIu64 "  %s\n", when, netfs_cli_size(size, object->bytes),
+	       object->ino, object->volume);
+}
+
+static void check_object(struct work *work, const struct netfs_cache_object *object)
+{
+	struct netfs_cache_checked checked;
+	int err = netfs_cache_folder_check(work->folder, object, &checked);
+
+	if (err == -EBUSY) {
+		work->busy++;
+	} else if (err) {
+		work->failed++;
+		netfs_cli_error("%s: file %" PRIu64 " of %s: %s", work->path, object->ino,
+				object->volume, strerror(-err));
+	}
+	work->blocks += checked.blocks;
+	work->bad += checked.bad;
+	if (checked.bad && !work->json)
+		printf("file %" PRIu64 " of %s: %" PRIu64 " of %" PRIu64
+		       " blocks were not what was stored, and are dropped\n",
+		       object->ino, object->volume, checked.bad, checked.blocks);
+	work->bytes += object->bytes;
+	progress(work, "checked");
+}
+
+static void evict_object(struct work *work, const struct netfs_cache_object *object)
+{
+	int err = netfs_cache_folder_evict(work->folder, object);
+
+	if (err == -EBUSY)
+		work->busy++;
+	else if (err)
+		work->failed++;
+	else
+		work->bytes += object->bytes;
+	progress(work, "removed");
+}
+
+/* 0, or a code that was reported. */
+static int each(struct work *work,
+		void (*fn)(struct work *work, const struct netfs_cache_object *object))
+{
+	struct netfs_cache_object object = {0};
+	int result;
+
+	while ((result = netfs_cache_folder_next(work->folder, &object)) == 1) {
+		work->objects++;
+		fn(work, &object);
+	}
+	progress_end(work);
+	if (!result)
+		return NETFS_CLI_OK;
+	netfs_cli_error("%s: %s", work->path, strerror(-result));
+	return NETFS_CLI_FAILED;
+}
+
+/* ---------------------------------------------------------------- verbs */
+
+static int run_ls(struct work *work)
+{
+	int code;
+
+	if (work->json) {
+		netfs_cli_json_key(&work->text, "objects");
+		netfs_cli_json_open(&work->text, '[');
+	}
+	code = each(work, show_object);
+	if (work->json)
+		netfs_cli_json_close(&work->text, ']');
+	return print(work, code);
+}
+
+static int run_stat(struct work *work)
+{
+	struct netfs_cache_total total;
+	int err = netfs_cache_folder_total(work->folder, &total);
+	char size[32], disk[32], free[32];
+
+	if (err) {
+		netfs_cli_error("%s: %s", work->path, strerror(-err));
+		return NETFS_CLI_FAILED;
+	}
+	if (work->json) {
+		number(work, "bytes", total.bytes);
+		number(work, "objects", total.objects);
+		number(work, "disk_bytes", total.disk_bytes);
+		number(work, "disk_free", total.disk_free);
+	} else {
+		printf("%s in %" PRIu64 " files; the disk has %s, %s free\n",
+		       netfs_cli_size(size, total.bytes), total.objects,
+		       netfs_cli_size(disk, total.disk_bytes),
+		       netfs_cli_size(free, total.disk_free));
+	}
+	return print(work, NETFS_CLI_OK);
+}
+
+static int run_check(struct work *work)
+{
+	struct netfs_cache_total total;
+	int code;
+
+	if (netfs_cache_folder_total(work->folder, &total) == 0)
+		work->all_bytes = total.bytes;
+	code = each(work, check_object);
+	if (work->json) {
+		number(work, "objects", work->objects);
+		number(work, "blocks", work->blocks);
+		number(work, "bad", work->bad);
+		number(work, "in_use", work->busy);
+	} else {
+		printf("%" PRIu64 " blocks of %" PRIu64 " files checked, %" PRIu64
+		       " dropped; %" PRIu64 " files in use were left out\n",
+		       work->blocks, work->objects, work->bad, work->busy);
+	}
+	return print(work, work->failed ? NETFS_CLI_FAILED : code);
+}
+
+static int run_evict(struct work *work)
+{
+	char size[32];
+	int code = each(work, evict_object);
+
+	if (work->json) {
+		number(work, "objects", work->objects - work->busy - work->failed);
+		number(work, "bytes", work->bytes);
+		number(work, "in_use", work->busy);
+	} else {
+		printf("%" PRIu64 " files removed, %s; %" PRIu64 " in use stay\n",
+		       work->objects - work->busy - work->failed, netfs_cli_size(size, work->bytes),
+		       work->busy);
+	}
+	return print(work, work->failed ? NETFS_CLI_FAILED : code);
+}
+
+/* ----------------------------------------------------------------- warm */
+
+static void warm_failed(struct work *work, const char *path)
+{
+	work->failed++;
+	netfs_cli_error("%s: %s", path, strerror(errno));
+}
+
+static void warm_file(struct work *work, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char *buf = malloc(READ_SIZE);
+	ssize_t n = -1;
+
+	if (fd >= 0 && buf) {
+		while ((n = read(fd, buf, READ_SIZE)) > 0 || (n < 0 && errno == EINTR)) {
+			work->bytes += n > 0 ? (uint64_t)n : 0;
+			progress(work, "read");
+		}
+	}
+	if (n < 0)
+		warm_failed(work, path);
+	work->objects++;
+	free(buf);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void warm(struct work *work, const char *path);
+
+static void warm_folder(struct work *work, const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	char below[PATH_MAX];
+
+	if (!dir) {
+		warm_failed(work, path);
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) <
+		    (int)sizeof(below)) {
+			warm(work, below);
+			continue;
+		}
+		errno = ENAMETOOLONG;
+		warm_failed(work, path);
+	}
+	closedir(dir);
+}
+
+static void warm(struct work *work, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		warm_failed(work, path);
+	else if (S_ISDIR(st.st_mode))
+		warm_folder(work, path);
+	else if (S_ISREG(st.st_mode))
+		warm_file(work, path);
+}
+
+static int run_warm(struct work *work, char **paths)
+{
+	char size[32];
+
+	for (; *paths; paths++)
+		warm(work, *paths);
+	progress_end(work);
+	if (work->json) {
+		number(work, "files", work->objects);
+		number(work, "bytes", work->bytes);
+		number(work, "failed", work->failed);
+	} else {
+		printf("%" PRIu64 " files read, %s\n", work->objects,
+		       netfs_cli_size(size, work->bytes));
+	}
+	return print(work, work->failed ? NETFS_CLI_FAILED : NETFS_CLI_OK);
+}
+
+/* ----------------------------------------------------------------- main */
+
+const struct netfs_cli_flag netfs_cli_cache_flags[] = {
+	{"ls", "every object, the longest unused first: last use, bytes on the disk, the server's "
+	       "number of the file, the share"},
+	{"stat", "how much there is, and the disk it is on"},
+	{"check", "compares everything with its checksums and drops what does not fit: the server "
+		  "is asked for it again"},
+	{"evict", "removes everything that no mount has in use"},
+	{"warm", "reads files and trees through their mount, so that its cache has them"},
+	{"--json", "for programs"},
+	{NULL, NULL},
+};
+
+static int run_on_folder(struct work *work, int (*run)(struct work *work))
+{
+	char path[PATH_MAX], why[512] = "";
+	int err, code;
+
+	if (!realpath(work->path, path)) {
+		netfs_cli_error("%s: %s", work->path, strerror(errno));
+		return NETFS_CLI_USAGE;
+	}
+	err = netfs_cache_folder_open(path, &work->folder, why, sizeof(why));
+	if (err) {
+		netfs_cli_error("%s", why[0] ? why : strerror(-err));
+		return err == -ENOMEM ? NETFS_CLI_SYSTEM : NETFS_CLI_USAGE;
+	}
+	code = run(work);
+	netfs_cache_folder_close(work->folder);
+	return code;
+}
+
+int netfs_cli_cache(int argc, char **argv)
+{
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
+	static const struct {
+		const char *name;
+		int (*run)(struct work *work);
+	} verbs[] = {
+		{"ls", run_ls}, {"stat", run_stat}, {"check", run_check}, {"evict", run_evict}};
+	struct work work = {.path = DEFAULT_FOLDER};
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (opt != 'j')
+			return netfs_cli_usage("cache", "%s", argv[optind - 1]);
+		work.json = true;
+	}
+	if (optind == argc)
+		return netfs_cli_usage("cache", "what is to be done?");
+	if (work.json)
+		netfs_cli_json_open(&work.text, '{');
+	if (strcmp(argv[optind], "warm") == 0) {
+		if (optind + 1 == argc)
+			return netfs_cli_usage("cache", "warm wants files or folders of a mount");
+		return run_warm(&work, argv + optind + 1);
+	}
+	if (argc - optind > 2)
+		return netfs_cli_usage("cache", "one folder is wanted");
+	if (optind + 1 < argc)
+		work.path = argv[optind + 1];
+	for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(argv[optind], verbs[i].name) == 0)
+			return run_on_folder(&work, verbs[i].run);
+	}
+	return netfs_cli_usage("cache", "no such word: %s", argv[optind]);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The folder for tools: a walk over the catalogue, a check of an object against
+ * its checksums, and its removal.  An object is locked while it is looked at, as
+ * any mount would lock it.
+ *
+ * Locks: none.
+ */
+#include <errno.h>
+#include <string.h>
+#include <xxhash.h>
+#include <cache/store/files.h>
+#include <cache/store/store.h>
+#include <env/alloc.h>
+#include <env/hostfs.h>
+#include <unetfs/cache_folder.h>
+
+struct netfs_cache_folder {
+	struct netfs_store *store;
+};
+
+int netfs_cache_folder_open(const char *path, struct netfs_cache_folder **ret_folder, char *message,
+			    size_t message_size)
+{
+	struct netfs_cache_folder *folder = netfs_zalloc(sizeof(*folder));
+	int err;
+
+	if (!folder)
+		return -ENOMEM;
+	err = netfs_store_open(path, true, &folder->store, message, message_size);
+	if (err) {
+		netfs_free(folder);
+		return err;
+	}
+	*ret_folder = folder;
+	return 0;
+}
+
+void netfs_cache_folder_close(struct netfs_cache_folder *folder)
+{
+	if (!folder)
+		return;
+	netfs_store_close(folder->store);
+	netfs_free(folder);
+}
+
+int netfs_cache_folder_total(struct netfs_cache_folder *folder, struct netfs_cache_total *ret_total)
+{
+	struct netfs_store_space space;
+	int err = netfs_store_space(folder->store, &space);
+
+	if (err)
+		return err;
+	*ret_total = (struct netfs_cache_total){
+		.bytes = space.bytes,
+		.objects = space.objects,
+		.disk_bytes = space.disk_bytes,
+		.disk_free = space.disk_free,
+	};
+	return 0;
+}
+
+int netfs_cache_folder_next(struct netfs_cache_folder *folder, struct netfs_cache_object *object)
+{
+	struct netfs_store_entry entry = {.used = object->id[0], .id = object->id[1]};
+	int result;
+
+	if (!object->id[1])
+		entry.used = INT64_MIN;
+	result = netfs_store_next(folder->store, &entry);
+	if (result != 1)
+		return result;
+	memcpy(object->volume, entry.volume, sizeof(object->volume));
+	object->ino = entry.key.ino;
+	object->gen = entry.key.gen;
+	object->bytes = entry.bytes;
+	object->used_ms = entry.used > 0 ? (uint64_t)entry.used : 0;
+	object->id[0] = entry.used;
+	object->id[1] = entry.id;
+	object->id[2] = entry.key.volume;
+	return 1;
+}
+
+static struct netfs_store_key key_of(const struct netfs_cache_object *object)
+{
+	return (struct netfs_store_key){
+		.volume = object->id[2], .ino = object->ino, .gen = object->gen};
+}
+
+/* ---------------------------------------------------------------- check */
+
+static bool fits(const struct netfs_store_object *object, uint64_t block)
+{
+	uint8_t buf[NETFS_MAP_BLOCK];
+	size_t len = netfs_map_block_len(&object->map, block);
+	ssize_t n = netfs_hostfs_pread(object->fd, buf, len, block * NETFS_MAP_BLOCK);
+
+	return n == (ssize_t)len && XXH3_64bits(buf, len) == netfs_map_sum(&object->map, block);
+}
+
+static void check_blocks(struct netfs_store_object *object, struct netfs_cache_checked *checked)
+{
+	uint64_t from, to, at = 0;
+
+	for (; netfs_map_next(&object->map, at, NETFS_MAP_END, &from, &to); at = to) {
+		uint64_t first = from / NETFS_MAP_BLOCK;
+		uint64_t last = (to - 1) / NETFS_MAP_BLOCK;
+
+		for (uint64_t block = first; block <= last; block++) {
+			checked->blocks++;
+			if (fits(object, block))
+				continue;
+			checked->bad++;
+			netfs_map_remove(&object->map, block * NETFS_MAP_BLOCK,
+					 (block + 1) * NETFS_MAP_BLOCK);
+		}
+	}
+}
+
+/* What is left of it, recorded. */
+static int keep_rest(struct netfs_cache_folder *folder, struct netfs_store_object *object)
+{
+	return object->map.blocks ? netfs_store_save(folder->store, object)
+				  : netfs_store_remove(folder->store, object);
+}
+
+int netfs_cache_folder_check(struct netfs_cache_folder *folder,
+			     const struct netfs_cache_object *object,
+			     struct netfs_cache_checked *ret_checked)
+{
+	struct netfs_store_key key = key_of(object);
+	struct netfs_store_object open;
+	int err, end;
+
+	memset(ret_checked, 0, sizeof(*ret_checked));
+	err = netfs_store_begin(folder->store);
+	if (err)
+		return err;
+	err = netfs_store_load(folder->store, &key, &open);
+	end = netfs_store_end(folder->store);
+	if (err)
+		return err;
+	check_blocks(&open, ret_checked);
+	if (!end && ret_checked->bad) {
+		err = netfs_store_begin(folder->store);
+		if (!err)
+			err = keep_rest(folder, &open);
+		end = netfs_store_end(folder->store);
+	}
+	netfs_store_release(&open);
+	return err ? err : end;
+}
+
+int netfs_cache_folder_evict(struct netfs_cache_folder *folder,
+			     const struct netfs_cache_object *object)
+{
+	struct netfs_store_entry entry = {.key = key_of(object)};
+	int err = netfs_store_name(folder->store, &entry.key, entry.name);
+
+	return err ? err : netfs_store_evict(folder->store, &entry);
+}
