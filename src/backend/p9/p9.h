@@ -124,6 +124,7 @@ struct p9_fid {
 	uint64_t session; /* I conn->session it was made in */
 	bool known; /* p the server may know it: clunk it */
 	struct p9_node *copy_of; /* p while a spare is made: whose, a reference */
+	struct p9_fid *original; /* p likewise: from what, a reference */
 	uint64_t epoch; /* I of a spare: conn->epoch its original was good in */
 	struct p9_req req; /* Twalk of a spare, Tclunk */
 };

@@ -127,6 +127,7 @@ static void copied(struct p9_req *req, enum p9_end end, const struct p9_msg *rep
 {
 	struct p9_fid *fid = netfs_container_of(req, struct p9_fid, req);
 	struct p9_node *node = netfs_take(fid->copy_of);
+	struct p9_fid *original = netfs_take(fid->original);
 	struct p9_conn *conn = fid->conn;
 
 	p9_req_done(req);
@@ -139,6 +140,7 @@ static void copied(struct p9_req *req, enum p9_end end, const struct p9_msg *rep
 		netfs_task_post(&conn->task);
 	netfs_mutex_unlock(&conn->lock);
 	p9_fid_put(fid);
+	p9_fid_put(original);
 	netfs_node_put(&node->base);
 }
 
@@ -162,6 +164,9 @@ void p9_fid_copy_ahead(struct p9_call *call)
 	if (go) {
 		netfs_node_get(&node->base);
 		fid->copy_of = node;
+		/* The node's may be another by now: its number must not be used again
+		 * before the server has made the copy. */
+		fid->original = p9_fid_get(call->fid[0]);
 		fid->epoch = call->epoch;
 		conn->fids_busy++;
 		p9_req_queue_locked(conn, &fid->req);
