@@ -18,6 +18,46 @@ struct flush {
 	struct netfs_io *io;
 };
 
+/* The blocks of [from, *to) before the first one of an upload, which *to becomes;
+ * returns where they begin, *to if there are none. */
+static uint64_t not_uploading(struct netfs_inode *inode, uint64_t from, uint64_t *to)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &inode->requests) {
+		struct netfs_request *req = netfs_container_of(link, struct netfs_request, link);
+
+		for (unsigned i = req->collect_seg; i < req->nsegs && netfs_request_writes(req);
+		     i++) {
+			uint64_t start = netfs_crypt_down(req->segs[i].from);
+			uint64_t end = netfs_crypt_up(req->segs[i].to);
+
+			if (end <= from || start >= *to)
+				continue;
+			if (start <= from)
+				from = end < *to ? end : *to;
+			else
+				*to = start;
+		}
+	}
+	return from;
+}
+
+/* Forgets what is clean and not under upload.  By blocks: the rest of a folio may be
+ * on its way to the server for long, and what is read anew must be new. */
+static void forget(struct netfs_inode *inode, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		uint64_t end = to, start = not_uploading(inode, from, &end);
+
+		if (start < end && not_uploading(inode, start, &end) == start) {
+			netfs_inode_forget_flushed(inode, start, end);
+			start = end;
+		}
+		from = start;
+	}
+}
+
 static void flushed(struct netfs_completion *done, int err)
 {
 	struct flush *flush = netfs_container_of(done, struct flush, done);
@@ -31,8 +71,7 @@ static void flushed(struct netfs_completion *done, int err)
 	netfs_mutex_lock(&inode->mutex);
 	state->flush = NULL;
 	if (!err)
-		netfs_inode_forget_clean(inode, netfs_crypt_down(io->start),
-					 netfs_crypt_up(io->start + io->len));
+		forget(inode, netfs_crypt_down(io->start), netfs_crypt_up(io->start + io->len));
 	netfs_read_wake(inode, &news);
 	netfs_inode_settle(inode, &news);
 	netfs_news_unlock(&news, inode);
@@ -69,15 +108,20 @@ void netfs_crypt_direct_read(struct netfs_io *io)
 void netfs_crypt_direct_write(struct netfs_io *io)
 {
 	struct netfs_io_state *state = netfs_io_state(io);
-	struct netfs_inode_view view;
-	uint64_t start = io->start, first;
+	struct netfs_inode *inode = state->inode;
+	uint64_t start = io->start, first, end;
+	struct netfs_news news;
 
-	netfs_count(state->inode->core->stats, direct_writes);
-	netfs_inode_view(state->inode, &view);
+	netfs_count(inode->core->stats, direct_writes);
+	netfs_news_init(&news);
+	netfs_mutex_lock(&inode->mutex);
 	if ((io->flags & NETFS_IO_APPEND) || (state->opener->flags & NETFS_OPENER_APPEND))
-		start = view.size;
+		start = inode->size;
 	/* The last block changes with its length. */
-	first = start < view.size ? start : view.size;
-	netfs_inode_invalidate(state->inode, netfs_crypt_down(first),
-			       netfs_crypt_up(start + io->len));
+	first = netfs_crypt_down(start < inode->size ? start : inode->size);
+	end = netfs_crypt_up(start + io->len);
+	forget(inode, first, end);
+	netfs_cache_forget(inode, first, end);
+	netfs_read_wake(inode, &news);
+	netfs_news_unlock(&news, inode);
 }
