@@ -79,8 +79,9 @@ void netfs_crypt_whole(const struct netfs_inode *inode, struct netfs_range *rang
 void netfs_crypt_whole_clean(const struct netfs_folio *folio, struct netfs_range *range);
 /* Adds [from, to), which is valid, to what is dirty.  -ENOMEM. */
 int netfs_crypt_dirty(struct netfs_folio *folio, uint64_t from, uint64_t to);
-/* An upload ended in failure at pos: the block there is dirty from its start. */
-void netfs_crypt_torn(struct netfs_inode *inode, uint64_t pos);
+/* An upload of [from, to) ended in failure: the blocks at both ends are dirty as a
+ * whole, also where a part arrived or has yet to. */
+void netfs_crypt_torn(struct netfs_inode *inode, uint64_t from, uint64_t to);
 /* How many segments of the request may be sent. */
 unsigned netfs_crypt_ready(const struct netfs_request *req);
 /* How much of a run of len bytes at start to offer, most bytes at most: to the

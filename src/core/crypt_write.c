@@ -153,18 +153,29 @@ uint64_t netfs_crypt_limit(struct netfs_inode *inode, struct netfs_news *news)
 	return block + NETFS_CRYPT_BLOCK;
 }
 
-void netfs_crypt_torn(struct netfs_inode *inode, uint64_t pos)
+/* [from, to) belongs to a block that is dirty elsewhere. */
+static void torn_part(struct netfs_inode *inode, uint64_t from, uint64_t to)
 {
-	uint64_t block = netfs_crypt_down(pos);
 	struct netfs_folio *folio;
 
-	if (!inode->crypt || pos == block)
+	if (from >= to)
 		return;
-	folio = netfs_folio_index_find(&inode->folios, pos);
+	folio = netfs_folio_index_find(&inode->folios, from);
 	/* What is not here cannot be sent again; the block stays as it is. */
-	if (folio && netfs_ranges_overlaps(&folio->dirty, pos, block + NETFS_CRYPT_BLOCK) &&
-	    netfs_ranges_covers(&folio->valid, block, pos))
-		netfs_crypt_dirty(folio, block, pos);
+	if (folio && block_dirty(folio, netfs_crypt_down(from)) &&
+	    netfs_ranges_covers(&folio->valid, from, to))
+		netfs_crypt_dirty(folio, from, to);
+}
+
+void netfs_crypt_torn(struct netfs_inode *inode, uint64_t from, uint64_t to)
+{
+	struct netfs_range whole = {from, to};
+
+	if (!inode->crypt)
+		return;
+	netfs_crypt_whole(inode, &whole);
+	torn_part(inode, whole.from, from);
+	torn_part(inode, to, whole.to);
 }
 
 /* --------------------------------------------------------- ciphertext */

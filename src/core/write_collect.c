@@ -241,7 +241,7 @@ void netfs_write_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 		refused(req, got, end);
 		settle(req, &(struct netfs_range){got, end},
 		       sub->error == -ESTALE ? DROPPED : RETURNED, news);
-		netfs_crypt_torn(req->inode, got);
+		netfs_crypt_torn(req->inode, got, end);
 		if (sub->error != -EINTR)
 			latch(req->inode, sub->error);
 		fail_flushers(req->inode, got, end, sub->error);
@@ -267,7 +267,7 @@ void netfs_write_finish(struct netfs_request *req, struct netfs_news *news)
 		refused(req, stream->issued_to, req->end);
 		settle(req, &(struct netfs_range){stream->issued_to, req->end},
 		       stream->error == -ESTALE ? DROPPED : RETURNED, news);
-		netfs_crypt_torn(inode, stream->issued_to);
+		netfs_crypt_torn(inode, stream->issued_to, req->end);
 		if (inode->stuck)
 			stick(inode);
 		fail_flushers(inode, stream->issued_to, req->end, stream->error);
