@@ -69,7 +69,7 @@ static unsigned names_expected(struct world *world, unsigned dir)
 	for (unsigned i = 0; i < world->slot_count; i++) {
 		count += world->slots[i].state == SLOT_PRESENT && world->slots[i].dir == dir;
 		/* Scratch directories live in the first one. */
-		count += dir == 0 && names_has_scratch(&world->slots[i]);
+		count += dir == 0 && world->slots[i].has_scratch;
 	}
 	return count;
 }

@@ -252,17 +252,6 @@ static void finish_scratch(struct slot *slot)
 	if (!slot->err && slot->step == STEP_MKDIR)
 		netfs_vnode_put(slot->call.vnode);
 	slot->has_scratch = there;
-	slot->scratch_doubt = slot->err == -EINTR;
-}
-
-bool names_has_scratch(struct slot *slot)
-{
-	char name[FILE_NAME_MAX];
-
-	scratch_name(slot, name);
-	if (slot->scratch_doubt)
-		slot->has_scratch = peek(slot, 0, name) != NULL;
-	return slot->has_scratch;
 }
 
 /* ---------------------------------------------------------- listing */

@@ -342,6 +342,16 @@ void server9_drop_all(struct server9 *server)
 		conn_end(netfs_container_of(at, struct conn9, link));
 }
 
+bool server9_lingers(const struct server9 *server)
+{
+	struct netfs_list *at;
+
+	netfs_list_for_each (at, &server->conns)
+		if (netfs_sim_socket_left(netfs_container_of(at, struct conn9, link)->socket))
+			return true;
+	return false;
+}
+
 void server9_done(struct server9 *server)
 {
 	struct netfs_list *at;

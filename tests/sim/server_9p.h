@@ -111,6 +111,9 @@ int server9_init(struct server9 *server, struct faults *faults,
 void server9_listen(struct server9 *server, bool on);
 /* Ends all connections: their requests are executed now or never. */
 void server9_drop_all(struct server9 *server);
+/* Is there a connection that its client gave up and the server still hears?  Its
+ * requests may yet be executed. */
+bool server9_lingers(const struct server9 *server);
 /* Nothing may be left of its connections' timers and tasks. */
 void server9_done(struct server9 *server);
 void server9_violation(struct server9 *server, const char *what);

@@ -15,6 +15,7 @@
 
 /* Memory that is lent is not there for others. */
 #define LENT_MAX 16384
+#define DOUBT_NS (10 * NETFS_NS_PER_MS)
 
 static const char *const names[STEP_KINDS] = {
 	[STEP_NONE] = "nothing",    [STEP_CREATE] = "create",	  [STEP_LOOKUP] = "lookup",
@@ -219,7 +220,7 @@ static void draw_absent(struct slot *slot)
 		slot->step = STEP_READDIR;
 		break;
 	case 2:
-		slot->step = names_has_scratch(slot) ? STEP_RMDIR : STEP_MKDIR;
+		slot->step = slot->has_scratch ? STEP_RMDIR : STEP_MKDIR;
 		break;
 	default:
 		slot->step = STEP_CREATE;
@@ -290,7 +291,7 @@ static void draw_present(struct slot *slot)
 	else if (draw < 98)
 		slot->step = STEP_UNLINK;
 	else
-		slot->step = names_has_scratch(slot) ? STEP_RMDIR : STEP_MKDIR;
+		slot->step = slot->has_scratch ? STEP_RMDIR : STEP_MKDIR;
 }
 
 /* The next step on the way to silence; STEP_NONE when the slot is there. */
@@ -337,13 +338,36 @@ static void io_done(struct netfs_io *io, ssize_t result)
 	transfer->slot->errors_after = faults_errors(&transfer->slot->world->faults);
 }
 
+/* A call that was cancelled ends with its connection, on which the request may
+ * still arrive.  What came of it is not looked at before the server has noticed
+ * that the connection is over. */
+static void call_over(struct slot *slot)
+{
+	if (slot->err == -EINTR && server9_lingers(&slot->world->server)) {
+		netfs_timer_start(&slot->doubt, DOUBT_NS);
+		return;
+	}
+	slot->outstanding--;
+	slot->errors_after = faults_errors(&slot->world->faults);
+}
+
 static void call_done(struct netfs_call *call, int err)
 {
 	struct slot *slot = call->user;
 
 	slot->err = err;
-	slot->outstanding--;
-	slot->errors_after = faults_errors(&slot->world->faults);
+	call_over(slot);
+}
+
+static void doubt_over(struct netfs_task *task)
+{
+	call_over(netfs_container_of(task, struct slot, doubt_task));
+}
+
+void slot_init_calls(struct slot *slot)
+{
+	netfs_task_init(&slot->doubt_task, doubt_over);
+	netfs_timer_init(&slot->doubt, &slot->doubt_task);
 }
 
 void slot_call_start(struct slot *slot)

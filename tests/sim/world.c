@@ -301,6 +301,7 @@ static void make_slots(struct world *world)
 
 		slot->world = world;
 		slot->index = i;
+		slot_init_calls(slot);
 		slot->stream.stream = (uint8_t)i;
 		slot->synced = true;
 		slot->dir = rng_below(&world->rng, DIRS_MAX);

@@ -107,7 +107,6 @@ struct slot {
 	char name[FILE_NAME_MAX];
 	uint64_t epoch; /* changes when a step on the name begins or ends */
 	bool has_scratch; /* its directory d<index> exists */
-	bool scratch_doubt; /* a cancelled call may still make or remove it */
 	struct netfs_vnode *vnode;
 	struct node *node; /* the server's, where PRESENT */
 	struct fsx_oracle model;
@@ -127,6 +126,8 @@ struct slot {
 	uint64_t number; /* of the step, for the bytes it writes */
 	unsigned outstanding;
 	int err;
+	struct netfs_timer doubt; /* until the call's effect is certain */
+	struct netfs_task doubt_task;
 	bool cancelled;
 	uint64_t errors_before; /* faults' errors when it began, and ended */
 	uint64_t errors_after;
@@ -239,6 +240,7 @@ void step_begin(struct slot *slot);
 void step_issue(struct slot *slot);
 const char *step_name(enum step_kind kind);
 void slot_call_start(struct slot *slot);
+void slot_init_calls(struct slot *slot);
 
 /* extras.c: steps beside reads, writes and names */
 bool extras_draw(struct slot *slot);
@@ -248,9 +250,6 @@ void extras_finish(struct slot *slot);
 /* names.c: steps on names */
 void names_issue(struct slot *slot);
 void names_finish(struct slot *slot);
-/* Does the slot's directory exist?  The server may do what was cancelled after the
- * connection went, so then it is looked at again. */
-bool names_has_scratch(struct slot *slot);
 
 /* finish.c: a step has come to its end */
 void step_finish(struct slot *slot);

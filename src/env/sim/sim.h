@@ -62,6 +62,10 @@ void netfs_sim_listen(const char *host, const char *port,
 void netfs_socket_adopt(struct netfs_socket *socket, struct netfs_task *readable,
 			struct netfs_task *writable);
 
+/* Has the other end ended or left the connection, or has it died?  What was sent
+ * before may still arrive. */
+bool netfs_sim_socket_left(const struct netfs_socket *socket);
+
 /* ----------------------------------------------------------- memory */
 
 /* The n-th allocation from now (1: the next) fails; 0: none.  Counted once. */

@@ -291,6 +291,13 @@ void netfs_socket_close(struct netfs_socket *socket)
 	socket_free(socket);
 }
 
+bool netfs_sim_socket_left(const struct netfs_socket *socket)
+{
+	const struct netfs_socket *peer = socket->connection->end[!socket->side];
+
+	return !peer || peer->ended || peer->state != SOCKET_UP || socket->state != SOCKET_UP;
+}
+
 void netfs_sim_sockets_start(void)
 {
 	netfs_assert(!socket_count);
