@@ -23,13 +23,17 @@ static const struct image *image_of(struct slot *slot, bool stable)
 
 static void compare(struct slot *slot, const struct image *image, uint64_t start, uint64_t len)
 {
+	const uint8_t *bytes = cipher_plain(slot->world, image, start, len);
+
 	for (uint64_t at = start; at < start + len; at++) {
-		if (image->bytes[at] == slot->model.bytes[at])
+		uint8_t byte = bytes[at - start];
+
+		if (byte == slot->model.bytes[at])
 			continue;
 		slot_fail(slot,
 			  "V1: byte 0x%" PRIx64 " is 0x%02x at the server%s, must be 0x%02x "
 			  "(compared from 0x%" PRIx64 ", 0x%" PRIx64 " bytes)",
-			  at, image->bytes[at], image == &slot->node->stable ? "'s disk" : "",
+			  at, byte, image == &slot->node->stable ? "'s disk" : "",
 			  slot->model.bytes[at], start, len);
 	}
 }

@@ -29,6 +29,7 @@ enum long_option {
 	OPT_SEEDS,
 	OPT_TRACE,
 	OPT_ENCRYPT,
+	OPT_PLAIN,
 	OPT_QUICK,
 	OPT_CALM,
 	OPT_KEEP_GOING,
@@ -47,9 +48,11 @@ static const char usage[] =
 	"  --seed N        the first seed (default 1)\n"
 	"  --runs N        how many seeds from there (default 1)\n"
 	"  --fsx N         N operations of the file exerciser instead of the workload\n"
-	"  --encrypt       with --fsx: the mount encrypts content\n"
+	"  --encrypt       the mounts encrypt content; otherwise one seed in five\n"
+	"                  draws that, and none with --fsx\n"
+	"  --plain         they do not\n"
 	"  --seeds FILE    runs the seeds listed in FILE first: SEED [quick] [calm]\n"
-	"                  [fsx=N] a line\n"
+	"                  [encrypt] [plain] [fsx=N] a line\n"
 	"  --quick         shorter runs\n"
 	"  --calm          no faults\n"
 	"  --defect NAME   the server does something wrong, which must be noticed:\n"
@@ -140,10 +143,13 @@ static void print_failed(const struct child *child, const char *why, int value)
 	fprintf(stderr, "FAILED: seed %" PRIu64 ": %s %d; unetfs-sim --seed %" PRIu64, world->seed,
 		why, value, world->seed);
 	if (world->fsx)
-		fprintf(stderr, " --fsx %" PRIu64 "%s", world->fsx,
-			world->encrypt ? " --encrypt" : "");
-	fprintf(stderr, "%s%s --trace\n", world->quick ? " --quick" : "",
-		world->calm ? " --calm" : "");
+		fprintf(stderr, " --fsx %" PRIu64, world->fsx);
+	fprintf(stderr, "%s%s%s --trace%s\n", world->quick ? " --quick" : "",
+		world->calm ? " --calm" : "",
+		world->cipher == CIPHER_ON    ? " --encrypt"
+		: world->cipher == CIPHER_OFF ? " --plain"
+					      : "",
+		cipher_wanted(world) ? " (encrypted)" : "");
 }
 
 /* Adds what child did to the totals.  False where it failed. */
@@ -222,6 +228,7 @@ static bool run_seed(const struct options *opts, const struct world_options *wor
 	children[at].digest = 0;
 	children[at].twice = totals->runs % TWICE_EVERY == 0 && !world->trace;
 	totals->runs++;
+	totals->encrypted += cipher_wanted(world);
 	if (start_child(&children[at], world))
 		return true;
 	perror("fork");
@@ -240,13 +247,9 @@ static int parse_seed(char *line, struct world_options *ret_world)
 	while ((word = strtok_r(NULL, " \t\n", &rest))) {
 		if (word[0] == '#')
 			break;
-		if (!strcmp(word, "quick"))
-			world.quick = true;
-		else if (!strcmp(word, "calm"))
-			world.calm = true;
-		else if (!strncmp(word, "fsx=", 4))
+		if (!strncmp(word, "fsx=", 4))
 			world.fsx = strtoull(word + 4, NULL, 0);
-		else
+		else if (shrink_read_word(word, &world))
 			return -1;
 	}
 	*ret_world = world;
@@ -334,7 +337,10 @@ static void parse_one(struct options *opts, int letter)
 		opts->world.trace = true;
 		break;
 	case OPT_ENCRYPT:
-		opts->world.encrypt = true;
+		opts->world.cipher = CIPHER_ON;
+		break;
+	case OPT_PLAIN:
+		opts->world.cipher = CIPHER_OFF;
 		break;
 	case OPT_QUICK:
 		opts->world.quick = true;
@@ -378,6 +384,7 @@ static void parse(struct options *opts, int argc, char **argv)
 		{"seeds", required_argument, NULL, OPT_SEEDS},
 		{"trace", no_argument, NULL, OPT_TRACE},
 		{"encrypt", no_argument, NULL, OPT_ENCRYPT},
+		{"plain", no_argument, NULL, OPT_PLAIN},
 		{"quick", no_argument, NULL, OPT_QUICK},
 		{"calm", no_argument, NULL, OPT_CALM},
 		{"keep-going", no_argument, NULL, OPT_KEEP_GOING},

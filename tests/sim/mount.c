@@ -75,8 +75,8 @@ void mount_draw_options(struct world *world)
 		add_option(world, "actimeo", rng_below(rng, 100));
 	if (rng_one_in(rng, 4))
 		add_option(world, "timeo", rng_between(rng, 10, 600));
-	if (world->options->encrypt)
-		strcat(world->mount_options, ",encrypt=/key,encrypt_init=force");
+	if (world->cipher.on)
+		strcat(world->mount_options, CIPHER_OPTION ",encrypt_init=force");
 	netfs_sim_printf("mount options: %s", world->mount_options);
 }
 

@@ -370,6 +370,8 @@ static void published(struct actor *actor)
 		return;
 	actor->version->published = actor->ended;
 	actor->version->durable = durable && actor->version->begun > file_of(actor)->lost;
+	actor->version->settled = actor->version->published;
+	actor->version->safe = actor->version->durable;
 }
 
 static void finish_change(struct actor *actor)
@@ -382,6 +384,7 @@ static void finish_change(struct actor *actor)
 	if (actor->op == SHARE_TRUNCATE) {
 		file->size = actor->set.size;
 		file->size_doubt &= actor->begun <= file->lost;
+		/* The size is; encrypted, the last block is sent later. */
 		actor->version->published = actor->ended;
 		actor->version->durable = true;
 		return;
@@ -584,6 +587,8 @@ static void draw_options(struct party *party)
 		ttl = (unsigned)rng_below(rng, 20);
 		snprintf(party->options + strlen(party->options), 20, ",actimeo=%u", ttl);
 	}
+	if (party->world->cipher.on)
+		strcat(party->options, CIPHER_OPTION);
 	party->ttl_ns = ttl * NETFS_NS_PER_SEC;
 	netfs_sim_printf("party: %s", party->options);
 }
@@ -645,6 +650,10 @@ static void make_file(struct world *world, struct node *dir, unsigned f)
 
 	snprintf(file->name, sizeof(file->name), "s%u", f);
 	file->stripe = rng_between(&world->rng, 100, 6000);
+	/* Two clients in one block would undo each other's changes, two actors of one
+	 * client must not. */
+	if (world->cipher.on && f == 0)
+		file->stripe = 2048 * (1 + file->stripe / 2048);
 	file->body = file->stripe * ACTORS * rng_between(&world->rng, 1, 4);
 	file->max = file->body + 12000;
 	file->size = file->body;

@@ -43,6 +43,8 @@ struct version {
 	uint64_t begun;
 	uint64_t done; /* it had succeeded; 0: not yet */
 	uint64_t published; /* at the server for certain; 0: not yet */
+	uint64_t settled; /* all of its blocks of ciphertext are; 0: not yet */
+	bool safe; /* and on the server's disk */
 };
 
 struct share_file {

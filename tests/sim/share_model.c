@@ -20,6 +20,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
+#include <crypt/crypt.h>
 #include "world.h"
 
 void actor_fail(struct actor *actor, const char *format, ...)
@@ -104,6 +105,9 @@ void versions_published(struct actor *actor, uint64_t done, uint64_t now, bool d
 			if (!version->published)
 				version->published = now;
 			version->durable |= durable;
+			if (!version->settled)
+				version->settled = now;
+			version->safe |= durable;
 		}
 	}
 }
@@ -124,12 +128,17 @@ static uint64_t horizon(const struct actor *actor)
 	return handle->begun - ttl;
 }
 
+static bool is_lost(const struct share_file *file, const struct version *version)
+{
+	return version->begun <= file->lost && !version->durable;
+}
+
 static bool must_see(const struct actor *actor, unsigned owner, const struct version *version)
 {
 	const struct share *share = &actor->world->share;
 	const struct share_file *file = &share->files[actor->file];
 
-	if (version->begun <= file->lost && !version->durable)
+	if (is_lost(file, version))
 		return false;
 	if (share->actors[owner].party == actor->party)
 		return version->done && version->done <= actor->begun;
@@ -153,6 +162,63 @@ static bool may_see(const struct actor *actor, uint64_t pos, uint8_t value)
 			return false;
 	}
 	return value == 0;
+}
+
+/* Both in one block of ciphertext, or in the tail, where every change writes the
+ * last block anew. */
+static bool share_block(const struct share_file *file, const struct version *version, uint64_t pos)
+{
+	uint64_t start = netfs_crypt_down(version->start), end = netfs_crypt_up(version->end);
+
+	if (version->end > file->body) {
+		end = UINT64_MAX;
+		if (start > netfs_crypt_down(file->body))
+			start = netfs_crypt_down(file->body);
+	}
+	return pos >= start && pos < end;
+}
+
+/* Was pos written for certain after power was lost? */
+static bool written_since(const struct actor *actor, uint64_t pos)
+{
+	const struct share_file *file = &actor->world->share.files[actor->file];
+	unsigned owner = owner_of(file, pos);
+
+	for (unsigned i = 0; i < file->count[owner]; i++) {
+		const struct version *version = &file->log[owner][i];
+
+		if (pos >= version->start && pos < version->end && version->begun > file->lost &&
+		    must_see(actor, owner, version))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * An encrypted block is garbage while it is half old and half new: for other
+ * clients until it was settled by what they go by, and for everybody where
+ * the server lost power inside it.
+ */
+static bool may_be_torn(const struct actor *actor, uint64_t pos, bool for_reader)
+{
+	const struct share *share = &actor->world->share;
+	const struct share_file *file = &share->files[actor->file];
+	bool certain = written_since(actor, pos);
+
+	for (unsigned a = 0; a < ACTORS && actor->world->cipher.on; a++) {
+		for (unsigned i = 0; i < file->count[a]; i++) {
+			const struct version *version = &file->log[a][i];
+
+			if (!share_block(file, version, pos))
+				continue;
+			if (!certain && version->begun <= file->lost && !version->safe)
+				return true;
+			if (for_reader && share->actors[a].party != actor->party &&
+			    (!version->settled || version->settled > horizon(actor)))
+				return true;
+		}
+	}
+	return false;
 }
 
 /* Is the size one certain number for this actor, during its whole operation? */
@@ -179,8 +245,11 @@ void share_check_read(struct actor *actor)
 	struct share_file *file = file_of(actor);
 	uint64_t start = actor->io.start, want = actor->io.len, least = want;
 	uint64_t got = (uint64_t)actor->result;
-	uint64_t end = size_certain(actor) ? file->size : file->max;
-	uint64_t low = size_certain(actor) ? file->size : file->body;
+	/* What another client made longer is seen after the next look. */
+	bool certain = size_certain(actor) && (!actor->world->cipher.on ||
+					       actor->party == actor->world->share.actors[0].party);
+	uint64_t end = certain ? file->size : file->max;
+	uint64_t low = certain ? file->size : file->body;
 
 	if (want > (start < end ? end - start : 0))
 		want = start < end ? end - start : 0;
@@ -193,7 +262,8 @@ void share_check_read(struct actor *actor)
 			   " to 0x%" PRIx64,
 			   start, got, least, want);
 	for (uint64_t i = 0; i < got; i++)
-		if (!may_see(actor, start + i, actor->buf[i]))
+		if (!may_see(actor, start + i, actor->buf[i]) &&
+		    !may_be_torn(actor, start + i, true))
 			actor_fail(
 				actor, "V2: byte 0x%" PRIx64 " of actor %u is 0x%02x for actor %u",
 				start + i, owner_of(file, start + i), actor->buf[i], actor->index);
@@ -217,6 +287,7 @@ void share_check_server(struct world *world)
 	for (unsigned f = 0; f < SHARE_FILES; f++) {
 		struct share_file *file = &share->files[f];
 		struct image *image = &file->node->stable;
+		const uint8_t *bytes = cipher_plain(world, image, 0, image->size);
 
 		if (image->size != file->size && !file->size_doubt)
 			world_fail(world, "V4: shared %s is 0x%" PRIx64 " long, must be 0x%" PRIx64,
@@ -226,10 +297,10 @@ void share_check_server(struct world *world)
 
 			owner->file = f;
 			owner->begun = share_stamp(world);
-			if (!may_see(owner, pos, image->bytes[pos]))
+			if (!may_see(owner, pos, bytes[pos]) && !may_be_torn(owner, pos, false))
 				actor_fail(owner,
 					   "V1: byte 0x%" PRIx64 " is 0x%02x on the server's disk",
-					   pos, image->bytes[pos]);
+					   pos, bytes[pos]);
 		}
 	}
 }
@@ -261,6 +332,10 @@ void share_check_locked_io(struct actor *actor)
 	if (!handle->locked || actor->cuts_before != actor->cuts_after)
 		return;
 	if (actor->party->cached && !(handle->flags & O_DIRECT))
+		return;
+	/* Blocks come and go through memory that all handles share, and through any
+	 * of them. */
+	if (actor->world->cipher.on)
 		return;
 	/* Before or after a loss of the connection it may be anybody's; but who
 	 * is served by the server now has its lock there, or an error. */

@@ -162,6 +162,7 @@ static void print(const struct shrinking *shrinking, FILE *out)
 		fprintf(out, "quick\n");
 	if (best->calm)
 		fprintf(out, "calm\n");
+	fprintf(out, cipher_wanted(best) ? "encrypt\n" : "plain\n");
 	if (best->defect)
 		fprintf(out, "defect %u\n", best->defect);
 	for (unsigned i = 0; i < FAULT_SWITCHES; i++)
@@ -249,6 +250,21 @@ static int read_switch(const char *name, uint32_t *without)
 	return -EINVAL;
 }
 
+int shrink_read_word(const char *word, struct world_options *world)
+{
+	if (!strcmp(word, "quick"))
+		world->quick = true;
+	else if (!strcmp(word, "calm"))
+		world->calm = true;
+	else if (!strcmp(word, "encrypt"))
+		world->cipher = CIPHER_ON;
+	else if (!strcmp(word, "plain"))
+		world->cipher = CIPHER_OFF;
+	else
+		return -EINVAL;
+	return 0;
+}
+
 static int read_line(char *line, struct world_options *world, struct op_list *only)
 {
 	unsigned stretch, stream, number;
@@ -266,9 +282,7 @@ static int read_line(char *line, struct world_options *world, struct op_list *on
 			(struct op_id){(uint8_t)stretch, (uint8_t)stream, (uint16_t)number};
 		return 0;
 	}
-	world->quick |= !strcmp(line, "quick");
-	world->calm |= !strcmp(line, "calm");
-	return line[0] && strcmp(line, "quick") && strcmp(line, "calm") ? -EINVAL : 0;
+	return line[0] ? shrink_read_word(line, world) : 0;
 }
 
 int shrink_read(const char *path, struct world_options *ret_world)

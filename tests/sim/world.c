@@ -40,9 +40,12 @@ _Noreturn static void fail(struct world *world, const char *format, va_list args
 		"seed %" PRIu64 " (%s) after %.3f s of virtual time: ", world->options->seed,
 		world->mount_options, netfs_clock_now() / 1e9);
 	vfprintf(stderr, format, args);
-	fprintf(stderr, "\nreplay: unetfs-sim --seed %" PRIu64 "%s%s --trace\n",
+	fprintf(stderr, "\nreplay: unetfs-sim --seed %" PRIu64 "%s%s%s --trace\n",
 		world->options->seed, world->options->quick ? " --quick" : "",
-		world->options->calm ? " --calm" : "");
+		world->options->calm ? " --calm" : "",
+		world->options->cipher == CIPHER_ON    ? " --encrypt"
+		: world->options->cipher == CIPHER_OFF ? " --plain"
+						       : "");
 	exit(1);
 }
 
@@ -349,6 +352,7 @@ static void workload(struct world *world)
 
 	make_slots(world);
 	mount_start(world);
+	cipher_start(world);
 	share_start(world);
 	faults_start(&world->faults);
 	for (unsigned i = 1; i <= stretches; i++) {
@@ -383,6 +387,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	world->options = options;
 	rng_init(&world->rng, options->seed);
 	world->stream.stream = STREAM_WORLD;
+	world->cipher.on = cipher_wanted(options);
 	netfs_sim_start(options->seed ^ rng_mix(options->salt));
 	netfs_sim_trace(options->trace);
 	netfs_task_init(&world->nap_task, nap_over);
@@ -396,6 +401,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 		fsx_mode(world);
 	else
 		workload(world);
+	cipher_done(world);
 	netfs_client_free(world->client);
 	world_wait(world, server_is_idle, world, "the server's last request");
 	server9_drop_all(&world->server);

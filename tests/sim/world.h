@@ -13,6 +13,7 @@
 
 #include <unetfs/unetfs.h>
 #include "../fsx/fsx.h"
+#include "cipher.h"
 #include "ops.h"
 #include "server_9p.h"
 #include "share.h"
@@ -149,7 +150,7 @@ struct world_options {
 	uint64_t seed;
 	bool trace;
 	bool quick;
-	bool encrypt; /* the mount encrypts content; for fsx alone */
+	enum cipher_choice cipher; /* do the mounts encrypt content? */
 	bool calm; /* no faults */
 	uint32_t without; /* a bit for each enum fault_switch that is off */
 	uint64_t salt; /* another order of events, the same operations */
@@ -205,6 +206,7 @@ struct world {
 	struct op_stream stream; /* what happens between stretches */
 	enum quiesce quiesce;
 	struct share share;
+	struct cipher cipher;
 	struct netfs_timer nap_timer;
 	struct netfs_task nap_task;
 	bool napping;
