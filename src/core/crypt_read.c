@@ -323,7 +323,7 @@ void netfs_crypt_read_collect(struct netfs_subrequest *sub, struct netfs_news *n
 		netfs_read_settle(req, sub->start, end, sub->error ? sub->error : -EIO);
 	} else {
 		/* Without memory for it the cache gets less. */
-		if (!sub->cache && req->inode->cookie && got > sub->start)
+		if (!sub->cache && !req->check && req->inode->cookie && got > sub->start)
 			netfs_ranges_add(&req->fresh, sub->start, got);
 		req->arrived_to = got;
 		if (got < end)
@@ -337,7 +337,7 @@ void netfs_crypt_read_collect(struct netfs_subrequest *sub, struct netfs_news *n
 	netfs_read_wake(req->inode, news);
 }
 
-/* The upload that waited for it, or for another, looks again. */
+/* The upload that waited for it looks again. */
 static void upload_again(struct netfs_request *req, struct netfs_news *news)
 {
 	struct netfs_inode *inode = req->inode;
@@ -346,11 +346,11 @@ static void upload_again(struct netfs_request *req, struct netfs_news *news)
 	if (req->bad_from != UINT64_MAX && !err)
 		err = -EIO;
 	if (inode->crypt_resize)
-		netfs_crypt_resize_again(inode, req->for_upload ? err : 0, news);
-	if (!inode->crypt_waits)
+		netfs_crypt_resize_again(inode, req->for_upload && !req->check ? err : 0, news);
+	if (!req->check)
 		return;
-	inode->crypt_waits = false;
-	if (err && req->for_upload)
+	netfs_crypt_stay_fresh(inode);
+	if (err)
 		netfs_write_stuck(inode, &(struct netfs_range){req->start, req->end}, err, news);
 	else
 		netfs_upload_some(inode, news);
@@ -362,7 +362,12 @@ void netfs_crypt_read_finish(struct netfs_request *req, struct netfs_news *news)
 
 	if (req->clear_to < req->end)
 		give_up(req, req->clear_to, req->end, stream->error ? stream->error : -EIO);
+	while (req->check && req->collect_seg < req->nsegs)
+		netfs_request_drop_seg(req);
 	upload_again(req, news);
+	/* A flush by the holder of the lock may have waited for it. */
+	if (req->inode->downloads == 0)
+		netfs_flush_wake(req->inode, news);
 }
 
 bool netfs_crypt_passed(const struct netfs_request *req, const struct netfs_seg *seg)

@@ -155,6 +155,25 @@ static void step(struct netfs_crypt_resize *resize, int err, struct netfs_news *
 	netfs_flush_start(inode, 0, UINT64_MAX, &resize->flush, news);
 }
 
+/* The first step.  What is here of the block and not ours is read again: others
+ * may have changed it. */
+static void begin(struct netfs_crypt_resize *resize, int err, struct netfs_news *news)
+{
+	struct netfs_inode *inode = resize->inode;
+	uint64_t end = resize->size < inode->remote_size ? resize->size : inode->remote_size;
+	struct netfs_range range = {netfs_crypt_down(end), netfs_crypt_up(end)};
+	struct netfs_handle *handle = NULL;
+
+	if (!err && resize->size != inode->remote_size)
+		handle = netfs_inode_handle(inode, false);
+	if (handle) {
+		netfs_handle_put(handle); /* the inode's list holds it too */
+		netfs_inode_forget_clean(inode, range.from, range.to);
+		netfs_cache_forget(inode, range.from, range.to);
+	}
+	step(resize, err, news);
+}
+
 void netfs_crypt_resize_again(struct netfs_inode *inode, int err, struct netfs_news *news)
 {
 	struct netfs_crypt_resize *resize = netfs_take(inode->crypt_resize);
@@ -175,7 +194,7 @@ static void all_flushed(struct netfs_completion *flush, int err)
 
 	netfs_news_init(&news);
 	netfs_mutex_lock(&inode->mutex);
-	step(resize, err, &news);
+	begin(resize, err, &news);
 	netfs_inode_settle(inode, &news);
 	netfs_news_unlock(&news, inode);
 }
@@ -202,7 +221,7 @@ void netfs_inode_prepare_resize(struct netfs_inode *inode, uint64_t size,
 		resize->flush.locked = true;
 		netfs_flush_start(inode, 0, UINT64_MAX, &resize->flush, &news);
 	} else {
-		step(resize, 0, &news);
+		begin(resize, 0, &news);
 	}
 	netfs_inode_settle(inode, &news);
 	netfs_news_unlock(&news, inode);

@@ -10,7 +10,7 @@
  *	slices     [ 1 ][  2  ][ 3      any length: blocks know nothing of them
  *
  * Uploads are of whole blocks.  A dirty range is grown to the blocks around it;
- * what memory lacks of a block is downloaded first, and the upload is considered
+ * a block that is not all dirty is downloaded first, and the upload is considered
  * again when it is here.  Each segment of an upload gets ciphertext in memory of
  * its own, made by a task, and keeps it until all streams passed: the disk cache
  * and every further attempt send the same bytes.
@@ -63,6 +63,18 @@ void netfs_crypt_read_collect(struct netfs_subrequest *sub, struct netfs_news *n
 /* A download is over. */
 void netfs_crypt_read_finish(struct netfs_request *req, struct netfs_news *news);
 void netfs_crypt_note_eof(struct netfs_subrequest *sub);
+
+/* ----------------------------------------------- checks, crypt_check.c */
+
+/* May the block of folio be sent, as far as what is not dirty of it goes?  If
+ * not it is being read again, and then the upload is considered again. */
+bool netfs_crypt_recheck(struct netfs_folio *folio, uint64_t block, struct netfs_news *news);
+/* A block was read again and decrypted. */
+void netfs_crypt_recheck_settle(struct netfs_request *req);
+/* The range was given to an upload, or is forgotten. */
+void netfs_crypt_sent(struct netfs_inode *inode, const struct netfs_range *range);
+/* An upload or a check of the file ended: what waited for it may be sent. */
+void netfs_crypt_stay_fresh(struct netfs_inode *inode);
 
 /* ----------------------------------------------- uploads, crypt_write.c */
 

@@ -2,8 +2,8 @@
 /*
  * Uploads of encrypted files: which blocks may go, and their ciphertext.
  *
- * A block goes when all of it is here, up to the end of the file.  A download
- * for the rest of one is marked for_upload; when it ends the upload is
+ * A block goes when all of it is here, up to the end of the file.  The rest of
+ * one is read right before (crypt_check.c); when that ends the upload is
  * considered again (crypt_read.c), and where it failed the dirty bytes count as
  * stuck like those a server refused.
  *
@@ -62,23 +62,14 @@ void netfs_crypt_whole_clean(const struct netfs_folio *folio, struct netfs_range
 		range->to = last;
 }
 
-/* Sees to it that [from, to) of folio is here; false: not yet. */
-static bool fetch(struct netfs_folio *folio, uint64_t from, uint64_t to, struct netfs_news *news)
+/* Only the first and the last block of a dirty stretch may be ours in part. */
+static bool complete(struct netfs_folio *folio, const struct netfs_range *range,
+		     struct netfs_news *news)
 {
-	struct netfs_inode *inode = folio->inode;
-	struct netfs_range range = {from, to}, want = range;
-	int err;
+	uint64_t last = netfs_crypt_down(range->to - 1);
+	bool whole = netfs_crypt_recheck(folio, range->from, news);
 
-	if (netfs_ranges_covers(&folio->valid, from, to))
-		return true;
-	err = netfs_read_want(inode, NULL, &want, NETFS_WANT_NOW, news);
-	if (netfs_ranges_covers(&folio->valid, from, to))
-		return true;
-	if (!err || netfs_read_blocked(inode, from, to))
-		inode->crypt_waits = true;
-	else if (err != -ENOMEM)
-		netfs_write_stuck(inode, &range, err, news);
-	return false;
+	return (last == range->from || netfs_crypt_recheck(folio, last, news)) && whole;
 }
 
 bool netfs_crypt_next(struct netfs_folio *folio, uint64_t *pos, uint64_t limit,
@@ -97,9 +88,10 @@ bool netfs_crypt_next(struct netfs_folio *folio, uint64_t *pos, uint64_t limit,
 		if (range.from >= range.to)
 			return false;
 		*pos = range.to;
-		if (!fetch(folio, range.from, range.to, news) ||
+		if (!complete(folio, &range, news) ||
 		    netfs_crypt_dirty(folio, range.from, range.to))
 			continue;
+		netfs_crypt_sent(folio->inode, &range);
 		*ret_range = range;
 		return true;
 	}
@@ -148,7 +140,8 @@ uint64_t netfs_crypt_limit(struct netfs_inode *inode, struct netfs_news *news)
 	if (under_way)
 		return block + NETFS_CRYPT_BLOCK;
 	folio = netfs_folio_make(inode, block, NETFS_PAGE_SIZE, true);
-	if (folio && fetch(folio, block, end, news) && !netfs_crypt_dirty(folio, block, end))
+	if (folio && netfs_crypt_recheck(folio, block, news) &&
+	    !netfs_crypt_dirty(folio, block, end))
 		inode->crypt_tail = block + NETFS_CRYPT_BLOCK;
 	return block + NETFS_CRYPT_BLOCK;
 }
@@ -248,6 +241,8 @@ static int make_room(struct netfs_request *req, struct netfs_seg *seg)
 
 void netfs_crypt_drop_seg(struct netfs_request *req, struct netfs_seg *seg)
 {
+	if (req->check)
+		seg->folio->checks--;
 	if (!seg->cipher)
 		return;
 	atomic_fetch_sub_explicit(&req->inode->core->ciphertext, seg->cipher->size,

@@ -55,6 +55,7 @@ struct netfs_folio {
 	uint32_t refs; /* f: the index and segments */
 	uint32_t writeback; /* f: segments being uploaded */
 	uint32_t frozen; /* f: entries of it in inode->frozen */
+	uint32_t checks; /* f: of its blocks being read again, see crypt_check.c */
 	uint32_t group; /* f: of its dirty bytes */
 	uint32_t ahead; /* f: bytes read ahead and not used yet, at most */
 	uint32_t gen; /* f: grows when pending data became worthless */

@@ -80,6 +80,7 @@ void netfs_inode_init(struct netfs_inode *inode, struct netfs_core *core,
 	*inode = (struct netfs_inode){.core = core, .ops = ops};
 	netfs_mutex_init(&inode->mutex, NETFS_RANK_FILE);
 	netfs_ranges_init(&inode->zero);
+	netfs_ranges_init(&inode->crypt_fresh);
 	netfs_folio_index_init(&inode->folios);
 	netfs_gate_init(&inode->gate);
 	init_lists(inode);
@@ -112,6 +113,7 @@ void netfs_inode_done(struct netfs_inode *inode)
 	netfs_list_remove(&inode->core_link);
 	netfs_mutex_unlock(&inode->core->wb_mutex);
 	netfs_ranges_done(&inode->zero);
+	netfs_ranges_done(&inode->crypt_fresh);
 	netfs_mutex_done(&inode->mutex);
 }
 

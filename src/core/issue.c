@@ -341,7 +341,8 @@ static bool choose_place(struct netfs_request *req, uint64_t pos, size_t *len)
 	struct netfs_cookie *cookie = req->inode->cookie;
 	uint64_t from, to;
 
-	if (!cookie || req->io || !cookie->ops->present(cookie, pos, pos + *len, &from, &to))
+	if (!cookie || req->io || req->check ||
+	    !cookie->ops->present(cookie, pos, pos + *len, &from, &to))
 		return false;
 	netfs_crypt_one_place(req->inode, pos + *len, &from, &to);
 	if (from >= to)

@@ -61,6 +61,11 @@ void netfs_read_settle(struct netfs_request *req, uint64_t from, uint64_t to, in
 {
 	if (from == to)
 		return;
+	if (req->check) {
+		if (!err)
+			netfs_crypt_recheck_settle(req);
+		return;
+	}
 	for (unsigned i = req->collect_seg; i < req->nsegs; i++) {
 		struct netfs_seg *seg = &req->segs[i];
 		uint64_t a = seg->from > from ? seg->from : from;

@@ -186,6 +186,7 @@ struct netfs_request {
 	bool crypt_busy; /* crypt_task is queued or runs, with a reference */
 	bool crypt_short; /* memory was: the timer comes back to it */
 	bool for_upload; /* a download that an upload waits for */
+	bool check; /* as that: one block, see crypt_check.c */
 	unsigned crypt_seg; /* an upload: segments before are encrypted */
 	uint64_t arrived_to; /* a download: ciphertext before is here */
 	uint64_t clear_to; /* a download: before it is decrypted and valid */

@@ -8,6 +8,7 @@
  * server's file, so no answer can be older than the change.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <core/trace.h>
 #include <base/assert.h>
@@ -107,6 +108,7 @@ static void forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
 			netfs_folio_remove(folio);
 		folio = netfs_folio_index_next(&inode->folios, next);
 	}
+	netfs_crypt_sent(inode, &(struct netfs_range){start, end});
 	netfs_cache_invalidate(inode, start, end);
 	netfs_flush_forget(inode, start, end);
 	inode->dirty -= dirty;

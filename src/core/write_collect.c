@@ -276,6 +276,7 @@ void netfs_write_finish(struct netfs_request *req, struct netfs_news *news)
 	for (unsigned i = req->collect_seg; i < req->nsegs; i++)
 		netfs_write_drop_stale(req->segs[i].folio);
 	news->cleaned = true;
+	netfs_crypt_stay_fresh(inode);
 	netfs_flush_wake(inode, news);
 	netfs_upload_consider(inode, news);
 }

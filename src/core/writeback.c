@@ -40,7 +40,7 @@ struct build {
 /* May dirty data of the folio be sent now? */
 static bool sendable(const struct netfs_inode *inode, const struct netfs_folio *folio)
 {
-	if (netfs_ranges_empty(&folio->dirty) || folio->writeback || folio->frozen)
+	if (netfs_ranges_empty(&folio->dirty) || folio->writeback || folio->frozen || folio->checks)
 		return false;
 	if (!netfs_group_is_open(inode->core, folio->group))
 		return false;

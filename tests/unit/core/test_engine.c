@@ -163,6 +163,12 @@ static void world_stop(struct world *world)
 	netfs_sim_stop();
 }
 
+static void world_end(struct world *world)
+{
+	world_stop(world);
+	free(world);
+}
+
 /* ---------------------------------------------------------- operations */
 
 struct step {
@@ -354,9 +360,8 @@ static void flush_locked(struct netfs_inode *inode, struct netfs_completion *don
 	netfs_inode_flush_locked(inode, 0, UINT64_MAX, done);
 }
 
-static void run_truncate(struct world *world)
+static void truncate_to(struct world *world, uint64_t size)
 {
-	uint64_t size = netfs_random_below(FILE_MAX);
 	struct server *server = &world->server;
 
 	assert_int_equal(run_completion(world, netfs_inode_lock), 0);
@@ -422,6 +427,53 @@ static void run_remote_change(struct world *world)
 	assert_true(netfs_inode_remote_update(&world->inode, size, view.seq, true));
 }
 
+static void do_write(struct world *world, struct step *step, uint64_t start, size_t len)
+{
+	memset(step, 0, sizeof(*step));
+	step->buf = malloc(len);
+	step->len = len;
+	memset(step->buf, 0x5a, len);
+	step->iov[0] = (struct iovec){step->buf, len};
+	step->io = (struct netfs_io){.done = io_done,
+				     .user = step,
+				     .iov = step->iov,
+				     .niov = 1,
+				     .start = start,
+				     .len = len};
+	netfs_core_write(&world->inode, &world->opener[0], &step->io);
+}
+
+static void run_flush(struct world *world)
+{
+	assert_int_equal(run_completion(world, flush_all), 0);
+	world_compare(world);
+}
+
+/* Somebody else changed a part of a block, which we never hear of, and we write
+ * another part: both are there in the end. */
+static void run_neighbour(struct world *world)
+{
+	static struct step step;
+	uint8_t *block;
+	uint64_t at;
+	size_t half = NETFS_CRYPT_BLOCK / 2, low = netfs_random_below(half);
+
+	if (!world->crypt || world->size < NETFS_CRYPT_BLOCK)
+		return;
+	assert_int_equal(run_completion(world, flush_all), 0);
+	at = netfs_crypt_down(netfs_random_below(world->size - NETFS_CRYPT_BLOCK + 1));
+	block = world->model + at;
+	crypt_script_fill(block + half, at + half, 1 + netfs_random_below(half));
+	assert_int_equal(netfs_crypt_encrypt(world->crypt, 0, at, block, world->server.data + at,
+					     NETFS_CRYPT_BLOCK),
+			 0);
+	do_write(world, &step, at + low, 1 + netfs_random_below(half - low));
+	assert_true(netfs_sim_run(step_finished, &step, LIMIT_NS));
+	memcpy(block + low, step.buf, step.len);
+	free(step.buf);
+	run_flush(world);
+}
+
 /* Hints change nothing that can be read. */
 static void run_advice(struct world *world)
 {
@@ -432,12 +484,6 @@ static void run_advice(struct world *world)
 				  netfs_random_below(FILE_MAX),
 				  (enum netfs_advice)netfs_random_below(NETFS_ADVICE_DONTNEED + 1)),
 		0);
-}
-
-static void run_flush(struct world *world)
-{
-	assert_int_equal(run_completion(world, flush_all), 0);
-	world_compare(world);
 }
 
 static void run_seed(uint64_t seed, unsigned rounds, bool crypt)
@@ -455,11 +501,13 @@ static void run_seed(uint64_t seed, unsigned rounds, bool crypt)
 		if (what < 80)
 			run_batch(world);
 		else if (what < 86)
-			run_truncate(world);
+			truncate_to(world, netfs_random_below(FILE_MAX));
 		else if (what < 91)
 			run_punch(world);
-		else if (what < 94)
+		else if (what < 93)
 			run_remote_change(world);
+		else if (what < 94)
+			run_neighbour(world);
 		else if (what < 97)
 			netfs_inode_invalidate(&world->inode, 0, netfs_random_below(FILE_MAX));
 		else
@@ -467,8 +515,7 @@ static void run_seed(uint64_t seed, unsigned rounds, bool crypt)
 	}
 	assert_int_equal(run_completion(world, flush_all), 0);
 	world_compare(world);
-	world_stop(world);
-	free(world);
+	world_end(world);
 }
 
 static void run_seeds(bool crypt)
@@ -493,21 +540,6 @@ static void random_mix_matches_the_array(void **state)
 }
 
 /* --------------------------------------------------- single behaviours */
-
-static void do_write(struct world *world, struct step *step, uint64_t start, size_t len)
-{
-	memset(step, 0, sizeof(*step));
-	step->buf = malloc(len);
-	memset(step->buf, 0x5a, len);
-	step->iov[0] = (struct iovec){step->buf, len};
-	step->io = (struct netfs_io){.done = io_done,
-				     .user = step,
-				     .iov = step->iov,
-				     .niov = 1,
-				     .start = start,
-				     .len = len};
-	netfs_core_write(&world->inode, &world->opener[0], &step->io);
-}
 
 static void do_read(struct world *world, struct step *step, uint64_t start, size_t len)
 {
@@ -560,8 +592,7 @@ static void refused_data_is_kept_and_sent_later(void **state)
 	assert_int_equal(netfs_core_stuck(world->core), 0);
 	for (unsigned i = 100; i < 5100; i++)
 		assert_int_equal(world->server.data[i], 0x5a);
-	world_stop(world);
-	free(world);
+	world_end(world);
 }
 
 static bool no_requests(void *user)
@@ -622,8 +653,7 @@ static void cached_data_is_read_from_the_cache(void **state)
 	assert_int_equal(world->server.reads, asked);
 	assert_true(world->cache.reads > 0);
 	free(step.buf);
-	world_stop(world);
-	free(world);
+	world_end(world);
 }
 
 /* A write that changes bytes under upload does not wait for the upload. */
@@ -647,15 +677,7 @@ static void writer_does_not_wait_for_upload(void **state)
 	assert_int_equal(run_completion(world, flush_all), 0);
 	free(first.buf);
 	free(second.buf);
-	world_stop(world);
-	free(world);
-}
-
-static bool nothing_under_way(void *arg)
-{
-	struct world *world = arg;
-
-	return netfs_core_requests(world->core) == 0;
+	world_end(world);
 }
 
 /* An aborted core lets nobody wait, although the server never answers. */
@@ -669,16 +691,7 @@ static void abort_ends_everything(void **state)
 	world->server.size = 300000;
 	netfs_inode_remote_update(&world->inode, 300000, 0, true);
 	do_write(world, &write, 0, 100);
-	memset(&read, 0, sizeof(read));
-	read.buf = malloc(1000);
-	read.iov[0] = (struct iovec){read.buf, 1000};
-	read.io = (struct netfs_io){.done = io_done,
-				    .user = &read,
-				    .iov = read.iov,
-				    .niov = 1,
-				    .start = 200000,
-				    .len = 1000};
-	netfs_core_read(&world->inode, &world->opener[0], &read.io);
+	do_read(world, &read, 200000, 1000);
 	flush = (struct step){0};
 	flush.done.fn = completion_done;
 	netfs_inode_flush(&world->inode, 0, UINT64_MAX, &flush.done);
@@ -686,14 +699,13 @@ static void abort_ends_everything(void **state)
 	assert_true(netfs_sim_run(step_finished, &read, LIMIT_NS));
 	assert_true(netfs_sim_run(step_finished, &flush, LIMIT_NS));
 	/* What was on its way becomes dirty again when its answer is looked at. */
-	assert_true(netfs_sim_run(nothing_under_way, world, LIMIT_NS));
+	assert_true(netfs_sim_run(no_requests, world, LIMIT_NS));
 	assert_true(read.result < 0);
 	assert_true(flush.result < 0);
 	assert_int_equal(netfs_inode_drop_dirty(&world->inode), 100);
 	free(read.buf);
 	free(write.buf);
-	world_stop(world);
-	free(world);
+	world_end(world);
 }
 
 /* A read nobody needs any more ends at once, and nothing is left of it. */
@@ -747,8 +759,7 @@ static void flush_does_not_wait_for_discarded_data(void **state)
 	assert_int_equal(flush.result, 0);
 	assert_int_equal(world->server.writes, 0);
 	free(write.buf);
-	world_stop(world);
-	free(world);
+	world_end(world);
 }
 
 static struct world *encrypted_world(uint64_t seed)
@@ -781,8 +792,7 @@ static void growing_file_sends_its_last_block_first(void **state)
 		crypt_script_check(world->crypt, world->server.data, world->model,
 				   2 * NETFS_CRYPT_BLOCK);
 		free(step.buf);
-		world_stop(world);
-		free(world);
+		world_end(world);
 	}
 }
 
@@ -801,8 +811,7 @@ static void block_whose_rest_cannot_be_read_is_kept(void **state)
 	memset(world->model + 100, 0x5a, 10);
 	run_flush(world);
 	free(step.buf);
-	world_stop(world);
-	free(world);
+	world_end(world);
 }
 
 /* What others did to the rest of a block meanwhile is not undone. */
@@ -821,8 +830,147 @@ static void direct_write_reads_the_rest_anew(void **state)
 	memset(world->model + 100, 0x5a, 10);
 	world_compare(world);
 	free(step.buf);
-	world_stop(world);
-	free(world);
+	world_end(world);
+}
+
+/* Others write, and we never hear of it.  What is ours is not in the model yet. */
+static void others_write(struct world *world, uint64_t start, size_t len)
+{
+	crypt_script_fill(world->model + start, start, len);
+	if (start + len > world->size)
+		world->server.size = world->size = start + len;
+	crypt_script_encrypt(world->crypt, world->model, world->server.data, world->size);
+}
+
+static void ours_is_sent(struct world *world, uint64_t start, size_t len)
+{
+	memset(world->model + start, 0x5a, len);
+	run_flush(world);
+}
+
+static void read_is_right(struct world *world, uint64_t start, size_t len)
+{
+	struct step *step = malloc(sizeof(*step));
+
+	do_read(world, step, start, len);
+	assert_true(netfs_sim_run(step_finished, step, LIMIT_NS));
+	assert_memory_equal(step->buf, world->model + start, len);
+	free(step->buf);
+	free(step);
+}
+
+/* What others did to the rest of a block that is in memory is not undone, and is
+ * seen here when ours was sent. */
+static void change_beside_ours_is_kept(void **state)
+{
+	struct world *world = encrypted_world(63);
+	static struct step step;
+
+	read_is_right(world, 0, 4000);
+	do_write(world, &step, 100, 10);
+	free(step.buf);
+	others_write(world, 50, 40);
+	others_write(world, 2000, 500);
+	ours_is_sent(world, 100, 10);
+	assert_int_equal(netfs_stats_get(&world->stats, NETFS_STAT_crypt_conflicts), 2);
+	read_is_right(world, 0, 4000);
+	world_end(world);
+}
+
+/* Where others and we wrote the same bytes ours stay, also those that were
+ * written while the block was read again. */
+static void ours_stay_where_others_wrote_too(void **state)
+{
+	struct world *world = encrypted_world(64);
+	static struct step first, second, flush;
+
+	read_is_right(world, 0, 4000);
+	do_write(world, &first, 100, 10);
+	others_write(world, 0, 1000);
+	flush = (struct step){.done.fn = completion_done};
+	netfs_inode_flush(&world->inode, 0, UINT64_MAX, &flush.done);
+	do_write(world, &second, 500, 10);
+	memset(world->model + 100, 0x5a, 10);
+	assert_true(netfs_sim_run(step_finished, &flush, LIMIT_NS));
+	assert_int_equal(flush.result, 0);
+	ours_is_sent(world, 500, 10);
+	read_is_right(world, 0, 4000);
+	free(first.buf);
+	free(second.buf);
+	world_end(world);
+}
+
+/* Only blocks that are ours in part are read again, and our own uploads are no
+ * change by others. */
+static void blocks_of_ours_are_not_read_again(void **state)
+{
+	static const struct {
+		unsigned start, len, checks;
+	} writes[] = {{100, 10, 1},  {300, 10, 1},  {0, 4096, 0},    {0, 5000, 0},  {4096, 904, 0},
+		      {10, 4990, 1}, {4000, 96, 1}, {4000, 1000, 1}, {4000, 200, 2}};
+	struct world *world = encrypted_world(65);
+	static struct step step;
+	uint64_t checks = 0;
+
+	for (unsigned i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+		do_write(world, &step, writes[i].start, writes[i].len);
+		free(step.buf);
+		ours_is_sent(world, writes[i].start, writes[i].len);
+		checks += writes[i].checks;
+		assert_int_equal(netfs_stats_get(&world->stats, NETFS_STAT_crypt_checks), checks);
+	}
+	assert_int_equal(netfs_stats_get(&world->stats, NETFS_STAT_crypt_conflicts), 0);
+	world_end(world);
+}
+
+/* The bytes of a last block depend on its length: what others appended to it
+ * would become garbage. */
+static void last_block_that_others_made_longer_is_kept(void **state)
+{
+	struct world *world = encrypted_world(66);
+	struct netfs_inode_view view;
+	static struct step step;
+
+	read_is_right(world, 0, 5000);
+	do_write(world, &step, 4200, 10);
+	free(step.buf);
+	others_write(world, 5000, 1000);
+	ours_is_sent(world, 4200, 10);
+	netfs_inode_view(&world->inode, &view);
+	assert_int_equal(view.size, 6000);
+	read_is_right(world, 0, 6000);
+	world_end(world);
+}
+
+/* The block in which a file is cut is written anew, with what others did to it. */
+static void cut_keeps_what_others_wrote(void **state)
+{
+	struct world *world = encrypted_world(68);
+
+	read_is_right(world, 0, 5000);
+	others_write(world, 100, 1000);
+	truncate_to(world, 2000);
+	run_flush(world);
+	read_is_right(world, 0, 2000);
+	others_write(world, 100, 1000);
+	truncate_to(world, 3000);
+	run_flush(world);
+	world_end(world);
+}
+
+/* Who may not read the file sends what is in memory. */
+static void unreadable_file_is_not_read_again(void **state)
+{
+	struct world *world = encrypted_world(67);
+	static struct step step;
+
+	read_is_right(world, 0, 5000);
+	world->server.handle.readable = false;
+	do_write(world, &step, 100, 10);
+	free(step.buf);
+	ours_is_sent(world, 100, 10);
+	assert_int_equal(netfs_stats_get(&world->stats, NETFS_STAT_crypt_checks), 0);
+	world_end(world);
 }
 
 int main(void)
@@ -838,6 +986,12 @@ int main(void)
 		cmocka_unit_test(growing_file_sends_its_last_block_first),
 		cmocka_unit_test(block_whose_rest_cannot_be_read_is_kept),
 		cmocka_unit_test(direct_write_reads_the_rest_anew),
+		cmocka_unit_test(change_beside_ours_is_kept),
+		cmocka_unit_test(ours_stay_where_others_wrote_too),
+		cmocka_unit_test(blocks_of_ours_are_not_read_again),
+		cmocka_unit_test(last_block_that_others_made_longer_is_kept),
+		cmocka_unit_test(cut_keeps_what_others_wrote),
+		cmocka_unit_test(unreadable_file_is_not_read_again),
 		cmocka_unit_test(random_mix_matches_the_array),
 	};
 
