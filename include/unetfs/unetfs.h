@@ -142,7 +142,8 @@ void netfs_mount_sync(struct netfs_mount *mount, struct netfs_call *call);
  * reaches the server before everything written before it is there and durable.
  * Writes under way belong to either; direct writes are not part of it.  Does not
  * wait.  -EBUSY: too many groups are not durable yet; sync and try again.
- * -EOPNOTSUPP: content is encrypted.
+ * Where content is encrypted, a write to a file with data from before the call
+ * waits until that is at the server, and fails with the error if it is refused.
  */
 int netfs_mount_barrier(struct netfs_mount *mount);
 /* Fails everything in flight and from now on with -EIO, so that nothing waits

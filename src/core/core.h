@@ -90,8 +90,8 @@ void netfs_core_abort(struct netfs_core *core);
  * under way belong to either.  Direct writes are not part of it.  Data that was
  * uploaded before the first barrier of a mount is not made durable by it; from
  * then on data is made durable soon after it was sent.  Does not wait.
- * -EBUSY: too many groups are not durable yet.  -EOPNOTSUPP: content is
- * encrypted, and a block that is sent whole may hold bytes of several groups.
+ * -EBUSY: too many groups are not durable yet.  Where content is encrypted a
+ * write to a file with data from before the call waits until that is sent.
  */
 int netfs_core_barrier(struct netfs_core *core);
 /* Before the mount is closed: makes durable what a barrier would, so that every

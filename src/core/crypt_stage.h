@@ -76,6 +76,20 @@ void netfs_crypt_sent(struct netfs_inode *inode, const struct netfs_range *range
 /* An upload or a check of the file ended: what waited for it may be sent. */
 void netfs_crypt_stay_fresh(struct netfs_inode *inode);
 
+/* ------------------------------------------------ groups, crypt_group.c */
+
+/* What becomes dirty in folio is of the group of the file's unsent data, or of
+ * the newest where there is none. */
+void netfs_crypt_join(struct netfs_folio *folio);
+/* Has the file unsent data of a group before the newest?  Then a write has to
+ * wait for that. */
+bool netfs_crypt_older(const struct netfs_inode *inode);
+/* May the file's unsent data not be sent yet, because of older groups? */
+bool netfs_crypt_closed(const struct netfs_inode *inode);
+/* Has the file's data sent, then resumes io; or ends it with an error.  No lock
+ * held. */
+void netfs_crypt_wait_older(struct netfs_io *io);
+
 /* ----------------------------------------------- uploads, crypt_write.c */
 
 /* Nothing from this position on may be sent yet. */

@@ -30,6 +30,7 @@ int netfs_crypt_dirty(struct netfs_folio *folio, uint64_t from, uint64_t to)
 
 	if (err)
 		return err;
+	netfs_crypt_join(folio);
 	netfs_ranges_add(&folio->dirty, from, to);
 	netfs_inode_dirtied(folio->inode, folio->group, netfs_ranges_bytes(&folio->dirty) - before);
 	return 0;

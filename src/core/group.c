@@ -17,7 +17,8 @@
  * there freezes them: they leave the folio's dirty set with a reference to the
  * block as it is, so that both versions arrive, in order.  Frozen bytes are
  * uploaded by requests of their own, one folio each, before anything newer of
- * the folio.
+ * the folio.  Encrypted files have no frozen bytes: there the writer waits, see
+ * crypt_group.c.
  *
  * Files that must be made durable are put in line one by one; the file is busy
  * until that happened.  Whether a barrier will come is not known when a file's
@@ -27,6 +28,7 @@
  * flush that waits for it is told.
  */
 #include <core/core_internal.h>
+#include <core/crypt_stage.h>
 #include <core/folio.h>
 #include <base/assert.h>
 #include <env/alloc.h>
@@ -181,9 +183,6 @@ int netfs_core_barrier(struct netfs_core *core)
 {
 	int err = 0;
 
-	/* A block holds bytes of several groups and can be sent only whole. */
-	if (core->crypt)
-		return -EOPNOTSUPP;
 	netfs_mutex_lock(&core->group_mutex);
 	if (atomic_load(&core->group) - atomic_load(&core->group_open) >= NETFS_GROUPS_MAX - 1)
 		err = -EBUSY;
@@ -293,6 +292,10 @@ int netfs_group_write(struct netfs_folio *folio)
 	uint32_t group = atomic_load_explicit(&inode->core->group, memory_order_acquire);
 	struct netfs_frozen *frozen;
 
+	if (inode->crypt) {
+		netfs_crypt_join(folio);
+		return 0;
+	}
 	if (!netfs_ranges_empty(&folio->dirty) && folio->group != group) {
 		frozen = frozen_new(folio, folio->block, folio->group);
 		if (!frozen)

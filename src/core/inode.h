@@ -84,6 +84,7 @@ struct netfs_inode {
 	uint64_t crypt_tweak; /* I: of this file alone, where the server has such a thing */
 	struct netfs_crypt_resize *crypt_resize; /* f: waits for a download */
 	uint64_t crypt_tail; /* f: a block up to here is sent anew before what follows */
+	uint32_t crypt_group; /* f: of all that is dirty or under upload */
 	struct netfs_ranges crypt_fresh; /* f: blocks read again for an upload */
 	uint64_t crypt_fresh_ns; /* f: since when nothing happened to the file */
 	struct netfs_gate gate; /* f */

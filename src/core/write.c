@@ -268,6 +268,12 @@ static void run_locked(struct netfs_io *io)
 	ssize_t result;
 
 	netfs_news_init(&news);
+	if (!state->cancelled && netfs_crypt_older(inode)) {
+		netfs_gate_leave(&inode->gate, &news.admitted);
+		netfs_news_unlock(&news, inode);
+		netfs_crypt_wait_older(io);
+		return;
+	}
 	result = state->cancelled ? -EINTR : write_locked(io);
 	through = result > 0 && state->through;
 	if (through)

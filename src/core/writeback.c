@@ -258,7 +258,8 @@ void netfs_upload_some(struct netfs_inode *inode, struct netfs_news *news)
 		return;
 	/* What was refused is tried once more. */
 	netfs_inode_unstick(inode, 0);
-	while (inode->dirty && !inode->stuck && inode->uploading < core->upload_window) {
+	while (inode->dirty && !inode->stuck && inode->uploading < core->upload_window &&
+	       !netfs_crypt_closed(inode)) {
 		if (!build_request(inode, news))
 			break;
 	}

@@ -61,6 +61,7 @@
 	X(cache_misfits, "uploaded bytes the cache could not take, lacking whole blocks")          \
 	X(cache_skipped, "downloaded bytes not given to a cache that is behind")                   \
 	X(group_frozen, "folios whose dirty bytes were set aside for an older group")              \
+	X(group_waits, "writes to encrypted files that waited for data of an older group")         \
 	X(crypt_checks, "encrypted blocks read again before a part of them was sent")              \
 	X(crypt_conflicts, "stretches of these that somebody else had changed meanwhile")          \
 	X(slice_refused, "slices the back end had no room for")                                    \

@@ -6,7 +6,9 @@
  * before it, in whatever file, has arrived and was made durable; each version
  * of a byte arrives.  Method: two files whose bytes say which group wrote them,
  * over a back end that answers late, out of order and short, fails, and checks
- * at each arrival what must have come before.  Each seed is one run.
+ * at each arrival what must have come before.  Where content is encrypted it
+ * looks at what blocks that arrive say in clear.  Each seed is one run in clear
+ * and one encrypted.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +23,7 @@
 #include <env/random.h>
 #include <env/sim/sim.h>
 #include <env/timer.h>
+#include "crypt_script.h"
 
 #define FILES	 2
 #define FILE_MAX (64u << 10)
@@ -51,6 +54,9 @@ struct server {
 	struct netfs_core *core;
 	struct pending slot[SLOTS];
 	uint8_t data[FILES][FILE_MAX];
+	struct netfs_crypt *crypt; /* NULL: plain */
+	uint8_t cipher[FILES][FILE_MAX];
+	uint64_t size[FILES]; /* of it */
 	/* What was written in a group and has not arrived, and how much. */
 	uint8_t owed[GROUPS][FILES][FILE_MAX];
 	uint64_t nowed[GROUPS];
@@ -89,6 +95,68 @@ static void byte_arrives(struct server *server, unsigned file, uint64_t at, uint
 	server->data[file][at] = group;
 }
 
+/* What a block says that arrived: bytes of its rest were there before. */
+static void block_arrives(struct server *server, unsigned file, uint64_t block)
+{
+	uint64_t left = server->size[file] - block;
+	size_t len = left < NETFS_CRYPT_BLOCK ? left : NETFS_CRYPT_BLOCK;
+	uint8_t plain[NETFS_CRYPT_BLOCK];
+
+	assert_int_equal(netfs_crypt_decrypt(server->crypt, 0, block, server->cipher[file] + block,
+					     plain, len),
+			 0);
+	for (size_t i = 0; i < len; i++) {
+		assert_in_range(plain[i], 0, GROUPS - 1);
+		if (plain[i] != server->data[file][block + i] ||
+		    server->owed[plain[i]][file][block + i])
+			byte_arrives(server, file, block + i, plain[i]);
+	}
+}
+
+static size_t serve_encrypted(struct server *server, const struct pending *pending, size_t most)
+{
+	const struct netfs_slice *slice = pending->slice;
+	unsigned file = pending->file;
+	uint64_t end = slice->start + most;
+	size_t done = 0;
+
+	if (end > server->size[file] && most)
+		server->size[file] = end;
+	for (unsigned i = 0; i < slice->niov && done < most; i++) {
+		size_t n =
+			slice->iov[i].iov_len < most - done ? slice->iov[i].iov_len : most - done;
+
+		memcpy(server->cipher[file] + slice->start + done, slice->iov[i].iov_base, n);
+		done += n;
+	}
+	for (uint64_t at = slice->start; at < end; at += NETFS_CRYPT_BLOCK)
+		block_arrives(server, file, at);
+	return done;
+}
+
+static size_t serve_read(struct server *server, const struct pending *pending, size_t most,
+			 unsigned *flags)
+{
+	const struct netfs_slice *slice = pending->slice;
+	uint64_t size = server->size[pending->file];
+	uint64_t left = slice->start < size ? size - slice->start : 0;
+	size_t done = 0;
+
+	if (most > left) {
+		most = left;
+		*flags |= NETFS_SLICE_EOF;
+	}
+	for (unsigned i = 0; i < slice->niov && done < most; i++) {
+		size_t n =
+			slice->iov[i].iov_len < most - done ? slice->iov[i].iov_len : most - done;
+
+		memcpy(slice->iov[i].iov_base, server->cipher[pending->file] + slice->start + done,
+		       n);
+		done += n;
+	}
+	return done;
+}
+
 static size_t serve(struct server *server, const struct pending *pending, size_t most)
 {
 	const struct netfs_slice *slice = pending->slice;
@@ -112,9 +180,10 @@ static void answer(struct netfs_task *task)
 	unsigned flags = 0;
 	int err = 0;
 
-	if (chance(server->short_pct))
+	/* A part of a block says nothing. */
+	if ((!server->crypt || slice->kind == NETFS_SLICE_READ) && chance(server->short_pct))
 		most = 1 + netfs_random_below(slice->len);
-	if ((int)pending->file == server->refuse_file) {
+	if ((int)pending->file == server->refuse_file && slice->kind == NETFS_SLICE_WRITE) {
 		err = server->refuse_error ? server->refuse_error : -ENOSPC;
 		most = 0;
 	} else if (chance(server->error_pct)) {
@@ -122,13 +191,28 @@ static void answer(struct netfs_task *task)
 		flags = NETFS_SLICE_RETRY;
 		most = 0;
 	}
-	moved = serve(server, pending, most);
+	if (slice->kind == NETFS_SLICE_READ)
+		moved = serve_read(server, pending, most, &flags);
+	else if (server->crypt)
+		moved = serve_encrypted(server, pending, most);
+	else
+		moved = serve(server, pending, most);
 	pending->busy = false;
 	slice->done(slice, moved, err, flags);
 	if (server->refused_some) {
 		server->refused_some = false;
 		netfs_core_ready(server->core);
 	}
+}
+
+/* So much of an upload that no block is cut. */
+static size_t whole_blocks(const struct server *server, const struct netfs_slice *slice, size_t len)
+{
+	if (!server->crypt || slice->kind == NETFS_SLICE_READ)
+		return len;
+	assert_int_equal(slice->start % NETFS_CRYPT_BLOCK, 0);
+	len = netfs_crypt_up(len);
+	return len < slice->len ? len : slice->len;
 }
 
 static ssize_t take(struct netfs_handle *handle, struct netfs_slice *slice)
@@ -141,7 +225,8 @@ static ssize_t take(struct netfs_handle *handle, struct netfs_slice *slice)
 		if (pending->busy)
 			continue;
 		if (chance(30))
-			netfs_slice_trim(slice, 1 + netfs_random_below(slice->len));
+			netfs_slice_trim(slice, whole_blocks(server, slice,
+							     1 + netfs_random_below(slice->len)));
 		pending->busy = true;
 		pending->slice = slice;
 		pending->file = of(handle)->file;
@@ -230,7 +315,7 @@ static void server_start(struct server *server)
 	}
 }
 
-static void world_start(uint64_t seed)
+static void world_start_as(uint64_t seed, bool crypt)
 {
 	struct netfs_core_config config = {.dirty_age_ms = 500, .hard = true};
 
@@ -239,6 +324,8 @@ static void world_start(uint64_t seed)
 	server_start(&world->server);
 	assert_int_equal(netfs_budget_new(8 << 20, 4 << 20, &world->budget), 0);
 	config.budget = world->budget;
+	world->server.crypt = crypt ? crypt_script_key() : NULL;
+	config.crypt = world->server.crypt;
 	config.be = &world->server.be;
 	config.stats = &world->stats;
 	assert_int_equal(netfs_core_new(&config, &world->core), 0);
@@ -250,6 +337,11 @@ static void world_start(uint64_t seed)
 		assert_int_equal(netfs_inode_attach_handle(&world->inode[i], handle), 0);
 		netfs_opener_init(&world->opener[i], handle, 0);
 	}
+}
+
+static void world_start(uint64_t seed)
+{
+	world_start_as(seed, false);
 }
 
 static bool never(void *user)
@@ -278,6 +370,7 @@ static void world_stop(void)
 	/* The task that looks after groups may still have been queued. */
 	netfs_sim_run(never, NULL, 1000000);
 	netfs_budget_free(world->budget);
+	netfs_crypt_free(world->server.crypt);
 	free(world);
 	netfs_sim_stop();
 }
@@ -312,17 +405,23 @@ static int flush(unsigned file)
 	return wait.err;
 }
 
+#define PENDING -9999
+
 static void io_done(struct netfs_io *io, ssize_t result)
 {
 	*(ssize_t *)io->user = result;
 }
 
-/* Marks [start, start + len) of file with the group of now. */
-static void put(unsigned file, uint64_t start, size_t len)
+static bool io_over(void *user)
+{
+	return *(ssize_t *)user != PENDING;
+}
+
+/* Ends at once, but for an encrypted file with data of an older group. */
+static ssize_t try_put(unsigned file, uint64_t start, size_t len)
 {
 	static uint8_t buf[FILE_MAX];
-	struct server *server = &world->server;
-	ssize_t result = -1;
+	ssize_t result = PENDING;
 	struct iovec iov = {buf, len};
 	struct netfs_io io = {.done = io_done,
 			      .user = &result,
@@ -332,12 +431,28 @@ static void put(unsigned file, uint64_t start, size_t len)
 			      .len = len};
 
 	memset(buf, world->group, len);
+	netfs_core_write(&world->inode[file], &world->opener[file], &io);
+	if (!world->server.crypt)
+		assert_int_equal(result, len);
+	assert_true(netfs_sim_run(io_over, &result, LIMIT_NS));
+	return result;
+}
+
+/* Marks [start, start + len) of file with the group of now. */
+static void put(unsigned file, uint64_t start, size_t len)
+{
+	struct server *server = &world->server;
+	ssize_t result;
+
 	for (uint64_t at = start; at < start + len; at++) {
 		server->nowed[world->group] += !server->owed[world->group][file][at];
 		server->owed[world->group][file][at] = 1;
 	}
 	memset(world->model[file] + start, world->group, len);
-	netfs_core_write(&world->inode[file], &world->opener[file], &io);
+	/* A file that could not be made durable is tried again. */
+	do
+		result = try_put(file, start, len);
+	while (result == -EIO && server->sync_error_pct);
 	assert_int_equal(result, len);
 }
 
@@ -354,9 +469,9 @@ static void barrier(void)
 	world->group++;
 }
 
-static void run_seed(uint64_t seed)
+static void run_seed(uint64_t seed, bool crypt)
 {
-	world_start(seed);
+	world_start_as(seed, crypt);
 	world->server.short_pct = chance(50) ? netfs_random_below(60) : 0;
 	world->server.error_pct = chance(50) ? netfs_random_below(30) : 0;
 	world->server.sync_error_pct = chance(30) ? netfs_random_below(60) : 0;
@@ -378,7 +493,7 @@ static void run_seed(uint64_t seed)
 	world_stop();
 }
 
-static void groups_arrive_in_order(void **state)
+static void run_seeds(bool crypt)
 {
 	const char *one = getenv("UNETFS_TEST_SEED");
 	const char *many = getenv("UNETFS_TEST_RUNS");
@@ -387,9 +502,60 @@ static void groups_arrive_in_order(void **state)
 
 	for (uint64_t seed = first; seed < first + runs; seed++) {
 		if (seed == first || seed % 50 == 0)
-			fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
-		run_seed(seed);
+			fprintf(stderr, "seed %llu%s\n", (unsigned long long)seed,
+				crypt ? ", encrypted" : "");
+		run_seed(seed, crypt);
 	}
+}
+
+static void groups_arrive_in_order(void **state)
+{
+	run_seeds(false);
+}
+
+static void groups_of_blocks_arrive_in_order(void **state)
+{
+	run_seeds(true);
+}
+
+/* A write to a block that has unsent bytes of an older group waits until these
+ * are sent; one to a file without such does not. */
+static void a_newer_write_to_an_encrypted_file_waits(void **state)
+{
+	world_start_as(7, true);
+	barrier();
+	put(0, 0, 5000);
+	barrier();
+	put(1, 100, 10);
+	assert_int_equal(netfs_stats_get(&world->stats, NETFS_STAT_group_waits), 0);
+	assert_int_equal(world->server.nowed[1], 5000);
+	put(0, 1000, 10);
+	assert_int_equal(netfs_stats_get(&world->stats, NETFS_STAT_group_waits), 1);
+	assert_int_equal(world->server.nowed[1], 0);
+	assert_int_equal(world->server.nowed[2], 20);
+	put(0, 1010, 10);
+	assert_int_equal(netfs_stats_get(&world->stats, NETFS_STAT_group_waits), 1);
+	assert_int_equal(flush(0), 0);
+	assert_int_equal(flush(1), 0);
+	assert_int_equal(world->server.nowed[2], 0);
+	world_stop();
+}
+
+/* Where the older data is refused the newer write fails, and changes nothing. */
+static void a_newer_write_fails_where_older_data_is_refused(void **state)
+{
+	world_start_as(8, true);
+	barrier();
+	put(0, 0, 5000);
+	barrier();
+	world->server.refuse_file = 0;
+	assert_int_equal(try_put(0, 1000, 10), -ENOSPC);
+	assert_int_equal(netfs_core_dirty(world->core), 5000);
+	world->server.refuse_file = -1;
+	put(0, 1000, 10);
+	assert_int_equal(world->server.nowed[1], 0);
+	assert_int_equal(flush(0), 0);
+	world_stop();
 }
 
 /* The same byte in two groups: both versions are sent, the older one first, and
@@ -510,7 +676,10 @@ int main(void)
 		cmocka_unit_test(frozen_data_is_not_taken_for_zeroes),
 		cmocka_unit_test(refused_frozen_data_keeps_its_place),
 		cmocka_unit_test(too_many_groups_are_refused),
+		cmocka_unit_test(a_newer_write_to_an_encrypted_file_waits),
+		cmocka_unit_test(a_newer_write_fails_where_older_data_is_refused),
 		cmocka_unit_test(groups_arrive_in_order),
+		cmocka_unit_test(groups_of_blocks_arrive_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
