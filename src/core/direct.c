@@ -236,7 +236,8 @@ static bool unsent(struct netfs_io *io, bool append)
 	struct netfs_folio *folio = netfs_folio_index_next(&inode->folios, from);
 
 	while (folio && folio->start < to) {
-		if (folio->writeback || netfs_ranges_overlaps(&folio->dirty, from, to))
+		if (folio->writeback || folio->frozen ||
+		    netfs_ranges_overlaps(&folio->dirty, from, to))
 			return true;
 		folio = netfs_folio_index_next(&inode->folios, netfs_folio_end(folio));
 	}

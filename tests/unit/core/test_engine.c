@@ -499,7 +499,7 @@ static void run_seed(uint64_t seed, unsigned rounds, bool crypt)
 	bool barriers;
 
 	world_start_as(world, seed, crypt);
-	barriers = crypt && chance(50);
+	barriers = chance(50);
 	if (chance(50))
 		world_add_cache(world);
 	for (unsigned i = 0; i < rounds; i++) {

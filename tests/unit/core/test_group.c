@@ -651,6 +651,31 @@ static void refused_frozen_data_keeps_its_place(void **state)
 	world_stop();
 }
 
+/* What is frozen is not at the server: a direct read that must not wait for it
+ * would read what was there before. */
+static void a_direct_read_does_not_pass_frozen_data(void **state)
+{
+	uint8_t byte = 0;
+	ssize_t result = PENDING;
+	struct iovec iov = {&byte, 1};
+	struct netfs_io io = {.done = io_done,
+			      .user = &result,
+			      .iov = &iov,
+			      .niov = 1,
+			      .len = 1,
+			      .flags = NETFS_IO_DIRECT | NETFS_IO_NOWAIT};
+
+	world_start(9);
+	barrier();
+	put(0, 0, 100);
+	barrier();
+	put(0, 50, 10);
+	netfs_core_read(&world->inode[0], &world->opener[0], &io);
+	assert_int_equal(result, -EAGAIN);
+	assert_int_equal(flush(0), 0);
+	world_stop();
+}
+
 static void too_many_groups_are_refused(void **state)
 {
 	unsigned n = 0;
@@ -675,6 +700,7 @@ int main(void)
 		cmocka_unit_test(data_that_is_let_go_holds_nobody_up),
 		cmocka_unit_test(frozen_data_is_not_taken_for_zeroes),
 		cmocka_unit_test(refused_frozen_data_keeps_its_place),
+		cmocka_unit_test(a_direct_read_does_not_pass_frozen_data),
 		cmocka_unit_test(too_many_groups_are_refused),
 		cmocka_unit_test(a_newer_write_to_an_encrypted_file_waits),
 		cmocka_unit_test(a_newer_write_fails_where_older_data_is_refused),
