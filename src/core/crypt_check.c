@@ -91,6 +91,21 @@ static void ask(struct netfs_folio *folio, uint64_t block, struct netfs_handle *
 	netfs_list_push_back(&news->issue, &req->issue);
 }
 
+/* Nobody here may read the file: what is in memory or known to be zero has to
+ * do. */
+static bool without_reading(struct netfs_folio *folio, const struct netfs_range *range,
+			    struct netfs_news *news)
+{
+	struct netfs_range want = *range;
+	int err = 0;
+
+	if (!netfs_ranges_covers(&folio->valid, range->from, range->to))
+		err = netfs_read_want(folio->inode, NULL, &want, NETFS_WANT_NOW, news);
+	if (err && err != -ENOMEM)
+		netfs_write_stuck(folio->inode, range, err, news);
+	return netfs_ranges_covers(&folio->valid, range->from, range->to);
+}
+
 bool netfs_crypt_recheck(struct netfs_folio *folio, uint64_t block, struct netfs_news *news)
 {
 	struct netfs_inode *inode = folio->inode;
@@ -108,11 +123,7 @@ bool netfs_crypt_recheck(struct netfs_folio *folio, uint64_t block, struct netfs
 		ask(folio, block, handle, news);
 		return false;
 	}
-	/* Nobody here may read the file: what is in memory has to do. */
-	if (netfs_ranges_covers(&folio->valid, block, end))
-		return true;
-	netfs_write_stuck(inode, &(struct netfs_range){block, end}, -EBADF, news);
-	return false;
+	return without_reading(folio, &(struct netfs_range){block, end}, news);
 }
 
 void netfs_crypt_sent(struct netfs_inode *inode, const struct netfs_range *range)

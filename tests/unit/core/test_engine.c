@@ -434,7 +434,7 @@ static void run_remote_change(struct world *world)
 	assert_true(netfs_inode_remote_update(&world->inode, size, view.seq, true));
 }
 
-static void do_write(struct world *world, struct step *step, uint64_t start, size_t len)
+static void prepare_io(struct step *step, uint64_t start, size_t len)
 {
 	memset(step, 0, sizeof(*step));
 	step->buf = malloc(len);
@@ -447,7 +447,19 @@ static void do_write(struct world *world, struct step *step, uint64_t start, siz
 				     .niov = 1,
 				     .start = start,
 				     .len = len};
+}
+
+static void do_write(struct world *world, struct step *step, uint64_t start, size_t len)
+{
+	prepare_io(step, start, len);
 	netfs_core_write(&world->inode, &world->opener[0], &step->io);
+}
+
+static void do_read(struct world *world, struct step *step, uint64_t start, size_t len)
+{
+	prepare_io(step, start, len);
+	memset(step->buf, 0xa5, len);
+	netfs_core_read(&world->inode, &world->opener[0], &step->io);
 }
 
 static void run_flush(struct world *world)
@@ -551,20 +563,6 @@ static void random_mix_matches_the_array(void **state)
 }
 
 /* --------------------------------------------------- single behaviours */
-
-static void do_read(struct world *world, struct step *step, uint64_t start, size_t len)
-{
-	memset(step, 0, sizeof(*step));
-	step->buf = malloc(len);
-	step->iov[0] = (struct iovec){step->buf, len};
-	step->io = (struct netfs_io){.done = io_done,
-				     .user = step,
-				     .iov = step->iov,
-				     .niov = 1,
-				     .start = start,
-				     .len = len};
-	netfs_core_read(&world->inode, &world->opener[0], &step->io);
-}
 
 /* Memory is wanted elsewhere: the clean folios go. */
 static void evict_all(struct world *world)
@@ -675,8 +673,7 @@ static void writer_does_not_wait_for_upload(void **state)
 	world_start(world, 8);
 	world->server.error_pct = world->server.short_pct = 0;
 	do_write(world, &first, 0, 4096);
-	flush = (struct step){0};
-	flush.done.fn = completion_done;
+	flush = (struct step){.done.fn = completion_done};
 	netfs_inode_flush(&world->inode, 0, UINT64_MAX, &flush.done);
 	assert_false(flush.finished);
 	do_write(world, &second, 0, 4096);
@@ -702,8 +699,7 @@ static void abort_ends_everything(void **state)
 	netfs_inode_remote_update(&world->inode, 300000, 0, true);
 	do_write(world, &write, 0, 100);
 	do_read(world, &read, 200000, 1000);
-	flush = (struct step){0};
-	flush.done.fn = completion_done;
+	flush = (struct step){.done.fn = completion_done};
 	netfs_inode_flush(&world->inode, 0, UINT64_MAX, &flush.done);
 	netfs_core_abort(world->core);
 	assert_true(netfs_sim_run(step_finished, &read, LIMIT_NS));
@@ -750,8 +746,7 @@ static void flush_does_not_wait_for_discarded_data(void **state)
 	world_start(world, 12);
 	do_write(world, &write, 0, 10000);
 	assert_int_equal(run_completion(world, netfs_inode_lock), 0);
-	flush = (struct step){0};
-	flush.done.fn = completion_done;
+	flush = (struct step){.done.fn = completion_done};
 	netfs_inode_flush(&world->inode, 0, UINT64_MAX, &flush.done);
 	assert_false(flush.finished);
 	world->server.size = 0;
@@ -770,9 +765,37 @@ static struct world *encrypted_world(uint64_t seed)
 
 	world_start_as(world, seed, true);
 	world->server.size = world->size = 5000;
+	memset(world->model, 0, FILE_MAX);
+	memset(world->server.data, 0, FILE_MAX);
 	world_fill(world);
 	netfs_inode_remote_update(&world->inode, world->size, 0, true);
 	return world;
+}
+
+/* Others write, and we never hear of it.  What is ours is not in the model yet. */
+static void others_write(struct world *world, uint64_t start, size_t len)
+{
+	crypt_script_fill(world->model + start, start, len);
+	if (start + len > world->size)
+		world->server.size = world->size = start + len;
+	crypt_script_encrypt(world->crypt, world->model, world->server.data, world->size);
+}
+
+static void ours_is_sent(struct world *world, uint64_t start, size_t len)
+{
+	memset(world->model + start, 0x5a, len);
+	run_flush(world);
+}
+
+static void read_is_right(struct world *world, uint64_t start, size_t len)
+{
+	struct step *step = malloc(sizeof(*step));
+
+	do_read(world, step, start, len);
+	assert_true(netfs_sim_run(step_finished, step, LIMIT_NS));
+	assert_memory_equal(step->buf, world->model + start, len);
+	free(step->buf);
+	free(step);
 }
 
 static bool has_grown(void *user)
@@ -789,7 +812,6 @@ static void growing_file_sends_its_last_block_first(void **state)
 		struct world *world = encrypted_world(seed);
 
 		do_write(world, &step, 300000, 100);
-		memset(world->model + 5000, 0, 3 * NETFS_CRYPT_BLOCK);
 		assert_true(netfs_sim_run(has_grown, world, LIMIT_NS));
 		crypt_script_check(world->crypt, world->server.data, world->model,
 				   2 * NETFS_CRYPT_BLOCK);
@@ -822,9 +844,7 @@ static void direct_write_reads_the_rest_anew(void **state)
 	struct world *world = encrypted_world(62);
 	static struct step step;
 
-	do_read(world, &step, 0, 4000);
-	assert_true(netfs_sim_run(step_finished, &step, LIMIT_NS));
-	free(step.buf);
+	read_is_right(world, 0, 4000);
 	world_fill(world);
 	world->opener[0] = world->opener[1];
 	do_write(world, &step, 100, 10);
@@ -833,32 +853,6 @@ static void direct_write_reads_the_rest_anew(void **state)
 	world_compare(world);
 	free(step.buf);
 	world_end(world);
-}
-
-/* Others write, and we never hear of it.  What is ours is not in the model yet. */
-static void others_write(struct world *world, uint64_t start, size_t len)
-{
-	crypt_script_fill(world->model + start, start, len);
-	if (start + len > world->size)
-		world->server.size = world->size = start + len;
-	crypt_script_encrypt(world->crypt, world->model, world->server.data, world->size);
-}
-
-static void ours_is_sent(struct world *world, uint64_t start, size_t len)
-{
-	memset(world->model + start, 0x5a, len);
-	run_flush(world);
-}
-
-static void read_is_right(struct world *world, uint64_t start, size_t len)
-{
-	struct step *step = malloc(sizeof(*step));
-
-	do_read(world, step, start, len);
-	assert_true(netfs_sim_run(step_finished, step, LIMIT_NS));
-	assert_memory_equal(step->buf, world->model + start, len);
-	free(step->buf);
-	free(step);
 }
 
 /* What others did to the rest of a block that is in memory is not undone, and is
@@ -959,17 +953,22 @@ static void cut_keeps_what_others_wrote(void **state)
 	world_end(world);
 }
 
-/* Who may not read the file sends what is in memory. */
+/* Who may not read the file sends what is in memory or a hole. */
 static void unreadable_file_is_not_read_again(void **state)
 {
 	struct world *world = encrypted_world(67);
 	static struct step step;
 
-	read_is_right(world, 0, 5000);
+	truncate_to(world, 8192);
+	read_is_right(world, 0, 8192);
 	world->server.handle.readable = false;
 	do_write(world, &step, 100, 10);
 	free(step.buf);
 	ours_is_sent(world, 100, 10);
+	do_write(world, &step, 20000, 10);
+	free(step.buf);
+	world->size = 20010;
+	ours_is_sent(world, 20000, 10);
 	assert_int_equal(netfs_stats_get(&world->stats, NETFS_STAT_crypt_checks), 0);
 	world_end(world);
 }
