@@ -121,7 +121,7 @@ void netfs_crypt_direct_write(struct netfs_io *io)
 	first = netfs_crypt_down(start < inode->size ? start : inode->size);
 	end = netfs_crypt_up(start + io->len);
 	forget(inode, first, end);
-	netfs_cache_forget(inode, first, end);
+	netfs_cache_invalidate(inode, first, end);
 	netfs_read_wake(inode, &news);
 	netfs_news_unlock(&news, inode);
 }

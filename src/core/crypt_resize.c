@@ -169,7 +169,7 @@ static void begin(struct netfs_crypt_resize *resize, int err, struct netfs_news 
 	if (handle) {
 		netfs_handle_put(handle); /* the inode's list holds it too */
 		netfs_inode_forget_clean(inode, range.from, range.to);
-		netfs_cache_forget(inode, range.from, range.to);
+		netfs_cache_invalidate(inode, range.from, range.to);
 	}
 	step(resize, err, news);
 }

@@ -152,11 +152,7 @@ void extras_finish(struct slot *slot)
 		require(slot, slot->err == -EOPNOTSUPP);
 		break;
 	case STEP_BARRIER:
-		/* Blocks of ciphertext may hold bytes of several groups. */
-		if (slot->world->cipher.on)
-			require(slot, slot->err == -EOPNOTSUPP);
-		else
-			require(slot, slot->err == 0 || slot->err == -EBUSY);
+		require(slot, slot->err == 0 || slot->err == -EBUSY);
 		break;
 	default:
 		/* A hint never waits, and one that cannot be followed is lost. */
