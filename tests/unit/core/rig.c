@@ -267,6 +267,7 @@ static void note_lost(void *user, uint64_t inode, const struct netfs_range *rang
 void rig_start(struct rig *rig, uint64_t size, const struct rig_options *options)
 {
 	static const struct rig_options usual;
+	static const uint8_t secret[NETFS_CRYPT_SALT_SIZE] = "a secret and a salt";
 	struct netfs_core_config config = {.rasize = 0};
 
 	if (!options)
@@ -288,6 +289,9 @@ void rig_start(struct rig *rig, uint64_t size, const struct rig_options *options
 	config.dirty_age_ms = options->dirty_age_ms ? options->dirty_age_ms : LONG_MS;
 	config.hard = options->retry_ms == 0;
 	config.retry_ms = options->retry_ms;
+	if (options->encrypted)
+		assert_int_equal(netfs_crypt_new(secret, sizeof(secret), secret, &rig->crypt), 0);
+	config.crypt = rig->crypt;
 	assert_int_equal(netfs_core_new(&config, &rig->core), 0);
 	netfs_inode_init(&rig->inode, rig->core, &inode_ops, size, options->created);
 	assert_int_equal(netfs_inode_attach_handle(&rig->inode, &rig->handle), 0);
@@ -317,6 +321,7 @@ void rig_stop(struct rig *rig)
 	assert_int_equal(netfs_budget_used(rig->budget), 0);
 	netfs_core_free(rig->core);
 	netfs_budget_free(rig->budget);
+	netfs_crypt_free(rig->crypt);
 	assert_int_equal(rig->handle.refs, 1);
 	netfs_sim_stop();
 	assert_int_equal(netfs_sim_allocs(), 0);

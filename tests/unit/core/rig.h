@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 #include <core/core.h>
+#include <crypt/crypt.h>
 #include <env/alloc.h>
 #include <env/clock.h>
 #include <env/sim/sim.h>
@@ -31,6 +32,7 @@ struct rig_options {
 	uint32_t dirty_age_ms; /* 0: nothing is sent for its age */
 	uint32_t retry_ms; /* soft; 0: hard */
 	bool created; /* the file is ours and empty */
+	bool encrypted; /* the arrays do not know, so nothing may be compared */
 };
 
 struct rig {
@@ -67,6 +69,7 @@ struct rig {
 	struct netfs_stats stats;
 	struct netfs_budget *budget;
 	struct netfs_core *core;
+	struct netfs_crypt *crypt; /* NULL: plain */
 	struct netfs_inode inode;
 	struct netfs_opener opener, direct;
 	struct netfs_range lost; /* where dirty data was given up, in all */

@@ -281,6 +281,28 @@ static void the_cache_gets_its_share(void **unused)
 	}
 }
 
+/* Where content is encrypted it is a write and a flush; an error is told all the
+ * same, and the bytes are kept. */
+static void failures_are_told_of_encrypted_files(void **unused)
+{
+	static struct rig rig;
+	static struct rig_io io;
+
+	rig_start(&rig, 0, &(struct rig_options){.encrypted = true, .created = true});
+	rig.write_error = -ENOSPC;
+	rig.fail_count = -1;
+	rig_begin(&rig, &io, true, 0, 2 * PAGE, NETFS_IO_DSYNC);
+	assert_int_equal(rig_finish(&io), -ENOSPC);
+	assert_int_equal(netfs_core_dirty(rig.core), 2 * PAGE);
+	rig.write_error = 0;
+	rig.fail_count = 0;
+	rig_begin(&rig, &io, true, 0, 2 * PAGE, NETFS_IO_DSYNC);
+	assert_int_equal(rig_finish(&io), 2 * PAGE);
+	assert_int_equal(netfs_core_dirty(rig.core), 0);
+	assert_true(rig.syncs > 0);
+	rig_stop(&rig);
+}
+
 /* A write past the cache is only made durable. */
 static void past_the_cache_it_is_made_durable(void **unused)
 {
@@ -310,6 +332,7 @@ int main(void)
 		cmocka_unit_test(failures_are_those_of_an_upload),
 		cmocka_unit_test(a_cancelled_one_ends_at_once),
 		cmocka_unit_test(the_cache_gets_its_share),
+		cmocka_unit_test(failures_are_told_of_encrypted_files),
 		cmocka_unit_test(past_the_cache_it_is_made_durable),
 	};
 
