@@ -359,9 +359,13 @@ static void upload_again(struct netfs_request *req, struct netfs_news *news)
 void netfs_crypt_read_finish(struct netfs_request *req, struct netfs_news *news)
 {
 	struct netfs_stream *stream = &req->stream[NETFS_STREAM_SERVER];
+	int err = stream->error ? stream->error : -EIO;
 
-	if (req->clear_to < req->end)
-		give_up(req, req->clear_to, req->end, stream->error ? stream->error : -EIO);
+	/* What was given up before may be on its way again, in another request. */
+	if (req->bad_from != UINT64_MAX && stream->issued_to < req->end)
+		netfs_read_settle(req, stream->issued_to, req->end, err);
+	else if (req->bad_from == UINT64_MAX && req->clear_to < req->end)
+		give_up(req, req->clear_to, req->end, err);
 	while (req->check && req->collect_seg < req->nsegs)
 		netfs_request_drop_seg(req);
 	upload_again(req, news);

@@ -287,6 +287,41 @@ static void lent_bytes_do_not_change_when_they_are_read_again(void **unused)
 	rig_stop(&rig);
 }
 
+/* A download whose first bytes were refused goes on with the others; at its end it
+ * does not touch what another one is bringing by then.  Encrypted: there two
+ * downloads into the same memory would decrypt each other's bytes. */
+static void a_failed_download_ends_beside_a_new_one(void **unused)
+{
+	static struct rig_io first, again, joins;
+	static struct rig rig;
+
+	for (int encrypted = 0; encrypted < 2; encrypted++) {
+		rig_start(&rig, 4 * PAGE,
+			  &(struct rig_options){.rsize = PAGE, .encrypted = encrypted});
+		rig.hold = true;
+		rig_begin(&rig, &first, false, 0, 2 * PAGE, 0);
+		rig_run();
+		assert_int_equal(rig.nheld, 2);
+		rig_answer(&rig, 0, 0, -EACCES, 0);
+		rig_run();
+		rig_begin(&rig, &again, false, 0, PAGE, 0);
+		rig_run();
+		assert_int_equal(rig.nheld, 2);
+		rig_answer(&rig, 0, PAGE, 0, 0);
+		rig_run();
+		assert_int_equal(rig.nheld, 1);
+		rig_begin(&rig, &joins, false, 0, PAGE, 0);
+		rig_run();
+		assert_int_equal(rig.nheld, 1);
+		assert_int_equal(rig.reads, 3);
+		rig_release(&rig);
+		assert_int_equal(rig_finish(&again), PAGE);
+		assert_int_equal(rig_finish(&joins), PAGE);
+		rig_finish(&first);
+		rig_stop(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +336,7 @@ int main(void)
 		cmocka_unit_test(a_size_on_the_way_makes_no_zeroes),
 		cmocka_unit_test(an_overtaken_download_answers_no_later_read),
 		cmocka_unit_test(lent_bytes_do_not_change_when_they_are_read_again),
+		cmocka_unit_test(a_failed_download_ends_beside_a_new_one),
 	};
 
 	return t_run(tests, NULL, NULL);
