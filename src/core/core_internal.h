@@ -213,6 +213,9 @@ void netfs_read_settle(struct netfs_request *req, uint64_t from, uint64_t to, in
 void netfs_read_forsake(struct netfs_folio *folio, uint64_t from, uint64_t to);
 /* A buffered read, io being set up. */
 void netfs_read_start(struct netfs_io *io);
+/* The file is gone at the server: all its dirty bytes are let go, which those who
+ * wait are told.  No folio is looked at meanwhile. */
+void netfs_write_lose(struct netfs_inode *inode, struct netfs_news *news);
 /* Dirty bytes cannot be sent: remembers why, and tells those who wait. */
 void netfs_write_stuck(struct netfs_inode *inode, const struct netfs_range *range, int err,
 		       struct netfs_news *news);
@@ -229,7 +232,10 @@ void netfs_flush_unlocked(struct netfs_inode *inode);
 /* A flush under the inode's mutex; ends through news. */
 void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 		       struct netfs_completion *done, struct netfs_news *news);
-/* resize.c: forgets clean data of [start, end) of every folio. */
+/* resize.c: forgets everything of [start, end), and returns how much of it was
+ * dirty.  Folios that are left empty go. */
+uint64_t netfs_inode_forget(struct netfs_inode *inode, uint64_t start, uint64_t end);
+/* Forgets clean data of [start, end) of every folio. */
 void netfs_inode_forget_clean(struct netfs_inode *inode, uint64_t start, uint64_t end);
 /* As that, at once, for a range of which nothing is dirty or under upload. */
 void netfs_inode_forget_flushed(struct netfs_inode *inode, uint64_t start, uint64_t end);

@@ -340,6 +340,7 @@ void netfs_crypt_read_collect(struct netfs_subrequest *sub, struct netfs_news *n
 /* The upload that waited for it looks again. */
 static void upload_again(struct netfs_request *req, struct netfs_news *news)
 {
+	struct netfs_range range = {req->start, req->end};
 	struct netfs_inode *inode = req->inode;
 	int err = req->stream[NETFS_STREAM_SERVER].error;
 
@@ -350,8 +351,10 @@ static void upload_again(struct netfs_request *req, struct netfs_news *news)
 	if (!req->check)
 		return;
 	netfs_crypt_stay_fresh(inode);
-	if (err)
-		netfs_write_stuck(inode, &(struct netfs_range){req->start, req->end}, err, news);
+	if (err == -ESTALE)
+		netfs_write_lose(inode, news);
+	else if (err)
+		netfs_write_stuck(inode, &range, err, news);
 	else
 		netfs_upload_some(inode, news);
 }

@@ -90,8 +90,7 @@ void netfs_inode_unlock(struct netfs_inode *inode)
 
 /* ------------------------------------------------------- forgetting */
 
-/* Forgets everything of [start, end).  Folios that are left empty go. */
-static void forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
+uint64_t netfs_inode_forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
 {
 	struct netfs_folio *folio = netfs_folio_index_next(&inode->folios, start);
 	uint64_t dirty = netfs_frozen_forget(inode, start, end);
@@ -113,6 +112,7 @@ static void forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
 	netfs_flush_forget(inode, start, end);
 	inode->dirty -= dirty;
 	netfs_inode_unstick(inode, inode->dirty);
+	return dirty;
 }
 
 /* Forgets clean data.  Which bytes of a folio are under upload is not known
@@ -178,7 +178,7 @@ uint64_t netfs_inode_drop_dirty(struct netfs_inode *inode)
 	if (dirty) {
 		netfs_trace_file(file_drop, inode, 0, dirty, 0);
 		inode->seq++;
-		forget(inode, 0, UINT64_MAX);
+		netfs_inode_forget(inode, 0, UINT64_MAX);
 		news.cleaned = true;
 	}
 	netfs_flush_fail(inode, -EIO, &news);
@@ -213,7 +213,7 @@ void netfs_inode_resized(struct netfs_inode *inode, uint64_t size)
 	netfs_assert(inode->downloads == 0 && inode->uploads == 0);
 	netfs_trace_file(file_resize, inode, 0, size, inode->size);
 	if (size < inode->size)
-		forget(inode, size, UINT64_MAX);
+		netfs_inode_forget(inode, size, UINT64_MAX);
 	/* Cutting off and growing again leaves zeroes behind. */
 	if (size < inode->size || size < inode->remote_size)
 		set_zero(inode, size, UINT64_MAX);
@@ -234,7 +234,7 @@ void netfs_inode_discard(struct netfs_inode *inode, uint64_t start, uint64_t end
 	netfs_news_init(&news);
 	netfs_mutex_lock(&inode->mutex);
 	netfs_assert(inode->downloads == 0 && inode->uploads == 0);
-	forget(inode, start, end);
+	netfs_inode_forget(inode, start, end);
 	inode->seq++;
 	news.cleaned = true;
 	netfs_flush_wake(inode, &news);

@@ -117,6 +117,20 @@ static void arrived(struct netfs_request *req, struct netfs_seg *seg, uint64_t f
 	advance_flushers(req, seg->folio, from, to);
 }
 
+static void note_lost(struct netfs_inode *inode, const struct netfs_range *range, uint64_t bytes,
+		      struct netfs_news *news)
+{
+	netfs_trace_file(folio_drop, inode, range->from, range->to, 0);
+	netfs_count_n(inode->core->stats, write_lost, bytes);
+	if (news->lost_bytes == 0)
+		news->lost = *range;
+	if (range->from < news->lost.from)
+		news->lost.from = range->from;
+	if (range->to > news->lost.to)
+		news->lost.to = range->to;
+	news->lost_bytes += bytes;
+}
+
 /* The file is gone at the server, so nobody will ever take the bytes: they are
  * let go, and the error tells it. */
 static void dropped(struct netfs_request *req, struct netfs_seg *seg,
@@ -129,15 +143,7 @@ static void dropped(struct netfs_request *req, struct netfs_seg *seg,
 		return;
 	}
 	req->inode->uploading -= to - from;
-	netfs_trace_file(folio_drop, req->inode, from, to, 0);
-	netfs_count_n(req->inode->core->stats, write_lost, to - from);
-	if (news->lost_bytes == 0)
-		news->lost = *range;
-	if (from < news->lost.from)
-		news->lost.from = from;
-	if (to > news->lost.to)
-		news->lost.to = to;
-	news->lost_bytes += to - from;
+	note_lost(req->inode, range, to - from, news);
 	netfs_inode_cleaned(req->inode, req->group, to - from);
 }
 
@@ -221,6 +227,21 @@ void netfs_write_stuck(struct netfs_inode *inode, const struct netfs_range *rang
 	latch(inode, err);
 	fail_flushers(inode, range->from, range->to, err);
 	netfs_flush_wake(inode, news);
+}
+
+void netfs_write_lose(struct netfs_inode *inode, struct netfs_news *news)
+{
+	struct netfs_range all = {0, inode->size};
+	uint64_t bytes;
+
+	latch(inode, -ESTALE);
+	fail_flushers(inode, 0, UINT64_MAX, -ESTALE);
+	bytes = netfs_inode_forget(inode, 0, UINT64_MAX);
+	if (bytes)
+		note_lost(inode, &all, bytes, news);
+	news->cleaned = true;
+	netfs_flush_wake(inode, news);
+	netfs_upload_consider(inode, news);
 }
 
 /* The cache must not keep what the server does not have. */

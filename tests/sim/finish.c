@@ -52,7 +52,7 @@ static bool errors_of_others(const struct slot *slot)
 {
 	const struct world *world = slot->world;
 
-	return world->groups && !world->cipher.on && slot->errors_after > world->errors_quiet;
+	return world->groups && slot->errors_after > world->errors_quiet;
 }
 
 bool step_excused(struct slot *slot, int err)

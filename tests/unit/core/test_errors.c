@@ -261,6 +261,30 @@ static void data_of_a_file_that_is_gone_is_let_go(void **unused)
 	rig_stop(&rig);
 }
 
+/* The same where only the rest of an encrypted block was asked for before. */
+static void encrypted_data_of_a_file_that_is_gone_is_let_go(void **unused)
+{
+	static struct rig rig;
+	struct rig_flush flush;
+	uint32_t seen;
+
+	rig_start(&rig, 20000, &(struct rig_options){.encrypted = true});
+	seen = netfs_inode_error_sample(&rig.inode);
+	rig_write(&rig, 5000, 100);
+	rig_write(&rig, 17000, 100);
+	rig.read_error = -ESTALE;
+	rig.fail_count = -1;
+	rig_begin_flush(&rig, &flush, 0, UINT64_MAX);
+	assert_int_equal(rig_finish_flush(&flush), -ESTALE);
+	rig_run();
+	assert_int_equal(netfs_core_dirty(rig.core), 0);
+	assert_int_equal(netfs_core_stuck(rig.core), 0);
+	assert_int_equal(rig.writes, 0);
+	assert_int_equal(rig.lost_bytes, 200);
+	assert_int_equal(netfs_inode_error_check(&rig.inode, &seen), -ESTALE);
+	rig_stop(&rig);
+}
+
 /* A write that must be durable says that it is not; its bytes are kept. */
 static void a_durable_write_tells_its_error(void **unused)
 {
@@ -557,6 +581,7 @@ int main(void)
 		cmocka_unit_test(a_stuck_file_gets_the_error_at_the_limit),
 		cmocka_unit_test(a_stuck_file_does_not_stop_other_writers),
 		cmocka_unit_test(data_of_a_file_that_is_gone_is_let_go),
+		cmocka_unit_test(encrypted_data_of_a_file_that_is_gone_is_let_go),
 		cmocka_unit_test(a_durable_write_tells_its_error),
 		cmocka_unit_test(direct_io_says_how_far_it_came),
 		cmocka_unit_test(a_full_disk_leaves_no_hole),
