@@ -118,7 +118,7 @@ static bool settled(const struct netfs_folio *folio, uint64_t from, uint64_t to)
 static void plan_seg(const struct netfs_request *req, struct netfs_seg *seg, uint64_t before)
 {
 	/* An encrypted segment has whole blocks, and no ciphertext around it. */
-	bool grow = netfs_request_uploads(req) && !req->frozen && !req->inode->crypt;
+	bool grow = netfs_request_uploads(req) && !req->frozen && !req->inode->core->crypt;
 	uint64_t from = round_down(seg->from), to = granule_end(req->inode, seg->to - 1);
 
 	if (from < before)

@@ -14,7 +14,7 @@
  * While that is on its way nothing of the folio is sent, so the answer is never
  * older than an upload of ours; what is written meanwhile is dirty and stays.
  * Then the block is fresh: it is sent as soon as what else is under way of the
- * folio has ended, else after FRESH_NS of quiet it is read again.
+ * folio has ended, else after FRESH_MS of quiet it is read again.
  *
  * A block that was given to an upload is ours as a whole until that arrived: the
  * server may have half of it, and then nothing there is worth reading.
@@ -26,7 +26,12 @@
 #include <string.h>
 
 /* How long after an upload or a check of the file ended. */
-#define FRESH_NS (1000 * NETFS_NS_PER_MS)
+#define FRESH_MS 1000
+
+static uint32_t now_ms(void)
+{
+	return (uint32_t)(netfs_clock_now() / NETFS_NS_PER_MS);
+}
 
 static bool fresh(struct netfs_folio *folio, uint64_t block, uint64_t end)
 {
@@ -34,7 +39,7 @@ static bool fresh(struct netfs_folio *folio, uint64_t block, uint64_t end)
 
 	if (netfs_ranges_empty(&inode->crypt_fresh))
 		return false;
-	if (netfs_clock_now() - inode->crypt_fresh_ns > FRESH_NS)
+	if (now_ms() - inode->crypt_fresh_ms > FRESH_MS)
 		netfs_ranges_clear(&inode->crypt_fresh);
 	return netfs_ranges_covers(&inode->crypt_fresh, block, block + NETFS_CRYPT_BLOCK) &&
 	       netfs_ranges_covers(&folio->valid, block, end);
@@ -136,7 +141,7 @@ void netfs_crypt_sent(struct netfs_inode *inode, const struct netfs_range *range
 void netfs_crypt_stay_fresh(struct netfs_inode *inode)
 {
 	if (!netfs_ranges_empty(&inode->crypt_fresh))
-		inode->crypt_fresh_ns = netfs_clock_now();
+		inode->crypt_fresh_ms = now_ms();
 }
 
 /* ------------------------------------------------------------ answer */

@@ -52,6 +52,7 @@ static void forget(struct netfs_inode *inode, uint64_t from, uint64_t to)
 
 		if (start < end && not_uploading(inode, start, &end) == start) {
 			netfs_inode_forget_flushed(inode, start, end);
+			netfs_inode_not_zero(inode, start, end);
 			start = end;
 		}
 		from = start;

@@ -49,12 +49,12 @@ bool netfs_crypt_older(const struct netfs_inode *inode)
 {
 	uint32_t group = atomic_load_explicit(&inode->core->group, memory_order_acquire);
 
-	return inode->crypt && unsent(inode) && inode->crypt_group != group;
+	return inode->core->crypt && unsent(inode) && inode->crypt_group != group;
 }
 
 bool netfs_crypt_closed(const struct netfs_inode *inode)
 {
-	return inode->crypt && unsent(inode) &&
+	return inode->core->crypt && unsent(inode) &&
 	       !netfs_group_is_open(inode->core, inode->crypt_group);
 }
 

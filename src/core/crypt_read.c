@@ -193,7 +193,7 @@ int netfs_crypt_request(struct netfs_request *req, struct netfs_folio *folio,
 void netfs_crypt_one_place(const struct netfs_inode *inode, uint64_t end, uint64_t *from,
 			   uint64_t *to)
 {
-	if (!inode->crypt)
+	if (!inode->core->crypt)
 		return;
 	*from = netfs_crypt_up(*from);
 	if (*to < end)
@@ -202,7 +202,7 @@ void netfs_crypt_one_place(const struct netfs_inode *inode, uint64_t end, uint64
 
 uint64_t netfs_crypt_again(const struct netfs_inode *inode, uint64_t pos)
 {
-	return inode->crypt ? netfs_crypt_down(pos) : pos;
+	return inode->core->crypt ? netfs_crypt_down(pos) : pos;
 }
 
 /* ----------------------------------------------------------- decrypt */
@@ -222,7 +222,7 @@ static int decrypt_seg(struct netfs_request *req, const struct netfs_seg *seg,
 	if (end < from)
 		end = from;
 	memset(at + (end - from), 0, to - end);
-	return netfs_crypt_decrypt(req->inode->crypt, req->inode->crypt_tweak, from, at, at,
+	return netfs_crypt_decrypt(req->inode->core->crypt, NETFS_CRYPT_TWEAK, from, at, at,
 				   end - from);
 }
 
@@ -379,7 +379,7 @@ void netfs_crypt_read_finish(struct netfs_request *req, struct netfs_news *news)
 
 bool netfs_crypt_passed(const struct netfs_request *req, const struct netfs_seg *seg)
 {
-	return !req->inode->crypt || netfs_request_writes(req) || seg->to <= req->clear_to;
+	return !req->inode->core->crypt || netfs_request_writes(req) || seg->to <= req->clear_to;
 }
 
 /* ---------------------------------------------------------- the task */

@@ -205,10 +205,10 @@ void netfs_inode_prepare_resize(struct netfs_inode *inode, uint64_t size,
 	struct netfs_crypt_resize *resize = NULL;
 	struct netfs_news news;
 
-	if (inode->crypt)
+	if (inode->core->crypt)
 		resize = netfs_zalloc(sizeof(*resize));
 	if (!resize) {
-		done->fn(done, inode->crypt ? -ENOMEM : 0);
+		done->fn(done, inode->core->crypt ? -ENOMEM : 0);
 		return;
 	}
 	resize->inode = inode;

@@ -32,6 +32,10 @@
 #include <core/core_internal.h>
 #include <crypt/crypt.h>
 
+/* The file's part of the tweak.  No back end has a value that belongs to a file
+ * and stays when the file is copied at the server. */
+#define NETFS_CRYPT_TWEAK 0
+
 struct netfs_block;
 struct netfs_folio;
 

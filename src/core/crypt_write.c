@@ -38,7 +38,7 @@ int netfs_crypt_dirty(struct netfs_folio *folio, uint64_t from, uint64_t to)
 
 void netfs_crypt_whole(const struct netfs_inode *inode, struct netfs_range *range)
 {
-	if (!inode->crypt)
+	if (!inode->core->crypt)
 		return;
 	range->from = netfs_crypt_down(range->from);
 	range->to = netfs_crypt_up(range->to);
@@ -55,7 +55,7 @@ void netfs_crypt_whole_clean(const struct netfs_folio *folio, struct netfs_range
 {
 	uint64_t first = netfs_crypt_down(range->from), last = netfs_crypt_down(range->to - 1);
 
-	if (!folio->inode->crypt)
+	if (!folio->inode->core->crypt)
 		return;
 	if (block_dirty(folio, first))
 		range->from = first + NETFS_CRYPT_BLOCK;
@@ -165,7 +165,7 @@ void netfs_crypt_torn(struct netfs_inode *inode, uint64_t from, uint64_t to)
 {
 	struct netfs_range whole = {from, to};
 
-	if (!inode->crypt)
+	if (!inode->core->crypt)
 		return;
 	netfs_crypt_whole(inode, &whole);
 	torn_part(inode, whole.from, from);
@@ -176,7 +176,7 @@ void netfs_crypt_torn(struct netfs_inode *inode, uint64_t from, uint64_t to)
 
 static bool encrypts(const struct netfs_request *req)
 {
-	return req->inode->crypt && netfs_request_writes(req);
+	return req->inode->core->crypt && netfs_request_writes(req);
 }
 
 unsigned netfs_crypt_ready(const struct netfs_request *req)
@@ -191,7 +191,7 @@ size_t netfs_crypt_trim(const struct netfs_request *req, uint64_t start, size_t 
 	if (len <= most)
 		return len;
 	end = netfs_crypt_down(start + most);
-	return req->inode->crypt && end > start ? end - start : most;
+	return req->inode->core->crypt && end > start ? end - start : most;
 }
 
 void netfs_crypt_prepare(struct netfs_request *req)
@@ -274,7 +274,7 @@ static int encrypt_seg(struct netfs_request *req, struct netfs_seg *seg)
 
 	if (!seg->cipher)
 		return 0;
-	return netfs_crypt_encrypt(req->inode->crypt, req->inode->crypt_tweak, range.from,
+	return netfs_crypt_encrypt(req->inode->core->crypt, NETFS_CRYPT_TWEAK, range.from,
 				   seg->block->data + (range.from & (seg->block->size - 1)),
 				   seg->cipher->data, range.to - range.from);
 }

@@ -184,7 +184,7 @@ void netfs_flush_wake(struct netfs_inode *inode, struct netfs_news *news)
 			continue;
 		/* Whoever holds the lock goes on to change the file, so
 		 * nothing may be on its way any more. */
-		if (done->locked && (inode->uploads || (inode->crypt && inode->downloads))) {
+		if (done->locked && (inode->uploads || (inode->core->crypt && inode->downloads))) {
 			inode->upload_locked = false;
 			continue;
 		}

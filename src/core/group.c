@@ -292,7 +292,7 @@ int netfs_group_write(struct netfs_folio *folio)
 	uint32_t group = atomic_load_explicit(&inode->core->group, memory_order_acquire);
 	struct netfs_frozen *frozen;
 
-	if (inode->crypt) {
+	if (inode->core->crypt) {
 		netfs_crypt_join(folio);
 		return 0;
 	}

@@ -86,7 +86,6 @@ void netfs_inode_init(struct netfs_inode *inode, struct netfs_core *core,
 	init_lists(inode);
 	netfs_task_init(&inode->upload_task, upload_run);
 	netfs_task_init(&inode->collect_task, netfs_collect_run);
-	inode->crypt = core->crypt;
 	inode->size = server_size;
 	inode->remote_size = server_size;
 	/* One range in the set's own memory: this cannot fail. */

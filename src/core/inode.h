@@ -18,7 +18,6 @@
 
 struct netfs_cookie;
 struct netfs_core;
-struct netfs_crypt;
 struct netfs_handle;
 struct netfs_inode;
 
@@ -80,13 +79,11 @@ struct netfs_inode {
 	struct netfs_ranges zero; /* f: nothing but zeroes at the server */
 	struct netfs_folio_index folios; /* f */
 	struct netfs_cookie *cookie; /* f: the disk cache's; NULL: none */
-	const struct netfs_crypt *crypt; /* I: content is encrypted; NULL: it is not */
-	uint64_t crypt_tweak; /* I: of this file alone, where the server has such a thing */
 	struct netfs_crypt_resize *crypt_resize; /* f: waits for a download */
 	uint64_t crypt_tail; /* f: a block up to here is sent anew before what follows */
 	uint32_t crypt_group; /* f: of all that is dirty or under upload */
+	uint32_t crypt_fresh_ms; /* f: since when nothing happened to the file; wraps */
 	struct netfs_ranges crypt_fresh; /* f: blocks read again for an upload */
-	uint64_t crypt_fresh_ns; /* f: since when nothing happened to the file */
 	struct netfs_gate gate; /* f */
 
 	struct netfs_list handles; /* f: struct netfs_file_ref */

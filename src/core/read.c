@@ -329,7 +329,7 @@ void netfs_core_read(struct netfs_inode *inode, struct netfs_opener *opener, str
 		return;
 	}
 	if ((opener->flags & NETFS_OPENER_UNBUFFERED) || (io->flags & NETFS_IO_DIRECT)) {
-		if (inode->crypt)
+		if (inode->core->crypt)
 			netfs_crypt_direct_read(io);
 		else
 			netfs_direct_read(io);

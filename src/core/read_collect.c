@@ -90,7 +90,7 @@ void netfs_read_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 {
 	uint64_t got = sub->start + sub->transferred;
 
-	if (sub->req->inode->crypt) {
+	if (sub->req->inode->core->crypt) {
 		netfs_crypt_read_collect(sub, news);
 		return;
 	}
@@ -105,7 +105,7 @@ void netfs_read_finish(struct netfs_request *req, struct netfs_news *news)
 {
 	struct netfs_stream *stream = &req->stream[NETFS_STREAM_SERVER];
 
-	if (req->inode->crypt)
+	if (req->inode->core->crypt)
 		netfs_crypt_read_finish(req, news);
 	else if (stream->issued_to < req->end)
 		netfs_read_settle(req, stream->issued_to, req->end, stream->error);

@@ -142,7 +142,7 @@ static int step(struct walk *walk, uint64_t pos, uint64_t end, uint64_t *ret_nex
 		return -ENOMEM;
 	if (end > netfs_folio_end(folio))
 		end = netfs_folio_end(folio);
-	if (inode->crypt)
+	if (inode->core->crypt)
 		return crypt_step(walk, folio, &(struct netfs_range){pos, end}, ret_next);
 	if (!netfs_ranges_next_gap(&folio->valid, pos, end, &gap)) {
 		*ret_next = end;
@@ -292,7 +292,7 @@ int netfs_read_known(struct netfs_inode *inode, uint64_t pos, uint64_t end)
 	struct netfs_range range;
 	uint64_t next;
 
-	if (inode->crypt || !netfs_ranges_next(&inode->zero, pos, end, &range) ||
+	if (inode->core->crypt || !netfs_ranges_next(&inode->zero, pos, end, &range) ||
 	    range.from != pos || netfs_read_blocked(inode, pos, pos + 1))
 		return -EAGAIN;
 	/* The known stretch is no longer than to the end of the folio, or to what

@@ -61,7 +61,7 @@ void netfs_retry_split(struct netfs_subrequest *sub, size_t taken)
 	size_t len = sub->len - sub->transferred - taken;
 	struct netfs_subrequest *rest;
 
-	if (len == 0 || sub->req->serial || (sub->cache && sub->req->inode->crypt))
+	if (len == 0 || sub->req->serial || (sub->cache && sub->req->inode->core->crypt))
 		return;
 	/* Without memory it follows when this part has arrived. */
 	rest = netfs_sub_new(sub->req, sub->stream, sub->start + sub->len - len, len);

@@ -200,7 +200,7 @@ static bool must_arrive(struct netfs_io *io)
 {
 	const struct netfs_io_state *state = netfs_io_state(io);
 
-	return state->inode->crypt &&
+	return state->inode->core->crypt &&
 	       ((io->flags & NETFS_IO_DIRECT) || (state->opener->flags & NETFS_OPENER_UNBUFFERED));
 }
 
@@ -369,11 +369,11 @@ void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener, st
 		return;
 	}
 	/* Blocks that are encrypted may need reading first: a flush does that. */
-	if (!inode->crypt && must_be_durable(io) && netfs_through_new(io)) {
+	if (!inode->core->crypt && must_be_durable(io) && netfs_through_new(io)) {
 		netfs_io_complete(io, -ENOMEM);
 		return;
 	}
-	if (!inode->crypt &&
+	if (!inode->core->crypt &&
 	    ((opener->flags & NETFS_OPENER_UNBUFFERED) || (io->flags & NETFS_IO_DIRECT))) {
 		netfs_direct_write(io);
 		return;

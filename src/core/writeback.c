@@ -86,7 +86,7 @@ static bool full(const struct build *build)
 static bool next_range(struct build *build, struct netfs_folio *folio, uint64_t *pos,
 		       struct netfs_range *ret_range)
 {
-	if (build->inode->crypt)
+	if (build->inode->core->crypt)
 		return netfs_crypt_next(folio, pos, build->limit, ret_range, build->news);
 	return netfs_ranges_next(&folio->dirty, *pos, netfs_folio_end(folio), ret_range);
 }
@@ -155,7 +155,7 @@ static bool build_request(struct netfs_inode *inode, struct netfs_news *news)
 		netfs_handle_put(handle); /* the inode's list holds it too */
 		return false;
 	}
-	if (inode->crypt)
+	if (inode->core->crypt)
 		build.limit = netfs_crypt_limit(inode, news);
 	if (!fill(&build)) {
 		netfs_request_abandon(build.req, news);

@@ -35,17 +35,17 @@ struct netfs_vnode {
 	struct netfs_mount *mount; /* I */
 	uint64_t ino; /* I */
 	uint64_t gen; /* I */
-	uint32_t type; /* I: S_IFMT bits */
-	uint32_t writers; /* v: of its files, open for writing */
 	_Atomic uint64_t refs; /* a; to zero under m */
 	/* Small fields stand together: there may be a million of these structs. */
+	uint32_t writers; /* v: of its files, open for writing */
+	uint16_t type; /* I: S_IFMT bits */
 	_Atomic uint8_t busy; /* a: how often the core is busy with it: 0, 1, for a moment 2 */
 	_Atomic bool silly; /* a: has a silly name that nobody removes yet */
 	_Atomic bool owes_mtime; /* a: the server does not have the time of the last write */
 	bool hashed; /* m: can be found */
-	bool names_changed; /* v: by us, since version was adopted */
-	bool meta_changed; /* v: so were the names or rights of a file */
-	bool told; /* v: there was an opener */
+	bool names_changed : 1; /* v: by us, since version was adopted */
+	bool meta_changed : 1; /* v: so were the names or rights of a file */
+	bool told : 1; /* v: there was an opener */
 	struct netfs_hash_link hash_link; /* m */
 	struct netfs_list children; /* m: names in this directory */
 	struct netfs_list aliases; /* m: names that lead here */
