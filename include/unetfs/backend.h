@@ -47,6 +47,30 @@ struct netfs_option;
 struct netfs_node {
 	_Atomic uint32_t refs;
 	struct netfs_be *be;
+	_Atomic uint32_t promise; /* see netfs_node_promise() */
+};
+
+/*
+ * What a server promises about a file until it asks to have it back: a lease, a
+ * delegation, a callback, a capability.  Nothing here is ever owed: a back end
+ * that promises nothing leaves node->promise zero.
+ */
+enum netfs_promise {
+	NETFS_PROMISE_READ = 1 << 0, /* data and attributes do not change before we are told */
+	NETFS_PROMISE_HANDLE = 1 << 1, /* nor does the name that the file was opened by */
+	NETFS_PROMISE_WRITE = 1 << 2, /* nobody looks at the data before we are told */
+	NETFS_PROMISE_ALL = 7,
+	NETFS_PROMISE_AGAIN = 8, /* added whenever something is promised anew */
+};
+
+/*
+ * The server wants back what it promised about a file, and waits.  lost: what it
+ * takes, enum netfs_promise.  The back end's, until done() is called, once, from
+ * any thread, with no lock held.
+ */
+struct netfs_recall {
+	uint32_t lost;
+	void (*done)(struct netfs_recall *recall);
 };
 
 /* One open file or directory on the server; otherwise like a node. */
@@ -93,6 +117,9 @@ struct netfs_op {
 	uint64_t count; /* bytes: answer in buf, or copied */
 	uint64_t offset;
 	bool eof; /* readdir: the end was reached */
+	bool has_attr; /* open: attr is set, as it was after opening */
+	/* create, open: node->promise that attr was told under, 0: under none. */
+	uint32_t promise;
 
 	/* The back end's, from the call to the completion. */
 	void *be_priv;
@@ -162,6 +189,11 @@ struct netfs_be_host {
 	void (*ready)(struct netfs_be_host *host);
 	/* The server says this node changed behind our back.  No lock held. */
 	void (*changed)(struct netfs_be_host *host, uint64_t ino, uint64_t gen);
+	/* Complies with a recall: sends what is unsent, forgets what READ covered
+	 * where that goes, then calls done(), perhaps before it returns.
+	 * node->promise says already what is left.  No lock held. */
+	void (*recall)(struct netfs_be_host *host, uint64_t ino, uint64_t gen,
+		       struct netfs_recall *recall);
 	/* Connection state for people, one line: "server not responding". */
 	void (*state)(struct netfs_be_host *host, bool connected, const char *text);
 	void *priv;
@@ -251,7 +283,8 @@ struct netfs_be_ops {
 	 * O_DIRECT.  Results: node, attr, handle. */
 	void (*create)(struct netfs_node *dir, const char *name, uint32_t flags, uint32_t mode,
 		       struct netfs_op *op);
-	/* flags: O_ACCMODE and O_TRUNC.  Result: handle.  For directories too. */
+	/* flags: O_ACCMODE and O_TRUNC.  Results: handle; attr where has_attr
+	 * says so.  For directories too. */
 	void (*open)(struct netfs_node *node, uint32_t flags, struct netfs_op *op);
 	/* Entries from cookie on, 0 is the start, through op->fill.  Never "."
 	 * and "..".  Result: eof.  At least one entry unless at the end. */
@@ -314,6 +347,32 @@ static inline void netfs_node_put(struct netfs_node *node)
 {
 	if (node && atomic_fetch_sub_explicit(&node->refs, 1, memory_order_acq_rel) == 1)
 		node->be->ops->node_free(node);
+}
+
+/*
+ * The back end says what the server promises about node from now on, enum
+ * netfs_promise; one call at a time, and one node for an object while it does
+ * that.  What was told under a promise is good as long as the upper bits of
+ * node->promise are the same and the bit is there.  release: pairs with those
+ * who look, so that they see what was known before.
+ */
+static inline void netfs_node_promise(struct netfs_node *node, uint32_t bits)
+{
+	uint32_t word = atomic_load_explicit(&node->promise, memory_order_relaxed);
+
+	if (bits & ~word & (NETFS_PROMISE_READ | NETFS_PROMISE_HANDLE))
+		word += NETFS_PROMISE_AGAIN;
+	word = (word & ~(uint32_t)NETFS_PROMISE_ALL) | bits;
+	atomic_store_explicit(&node->promise, word, memory_order_release);
+}
+
+/* Does what was promised when node->promise was word still hold, all of bits? */
+static inline bool netfs_node_promised(const struct netfs_node *node, uint32_t word, uint32_t bits)
+{
+	uint32_t now = atomic_load_explicit(&node->promise, memory_order_acquire);
+
+	return (word & now & bits) == bits &&
+	       (now | NETFS_PROMISE_ALL) == (word | NETFS_PROMISE_ALL);
 }
 
 static inline struct netfs_handle *netfs_handle_get(struct netfs_handle *handle)

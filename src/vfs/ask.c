@@ -105,7 +105,7 @@ static int ask_check(struct netfs_ask *ask)
 		return -EIO;
 	if ((owes & OWES_HANDLE) && !ask->op.handle)
 		return -EIO;
-	if ((owes & OWES_ATTR) && !attr_possible(&ask->op.attr))
+	if ((owes & OWES_ATTR || ask->op.has_attr) && !attr_possible(&ask->op.attr))
 		return -EIO;
 	return 0;
 }

@@ -20,6 +20,9 @@
  * if that seq still stands; if it does not, our own uploads lie in between and
  * the new version is adopted as ours.
  *
+ * How long is it believed?  For a time, or while a promise of the server holds
+ * (a lease) that was there when it was told: then without asking.
+ *
  * The core is told sizes with no lock held, so two answers may reach it in the
  * wrong order; the later one is then told again.
  *
@@ -28,6 +31,7 @@
 #include <sys/stat.h>
 #include <base/checked_math.h>
 #include <env/clock.h>
+#include <unetfs/backend.h>
 #include <unetfs/cache.h>
 #include <vfs/mount.h>
 #include <vfs/vnode.h>
@@ -108,6 +112,30 @@ static void view_of(struct netfs_vnode *vnode, struct netfs_inode_view *ret_view
 		netfs_inode_view(&vnode->inode, ret_view);
 }
 
+static uint32_t promise_now(struct netfs_vnode *vnode)
+{
+	uint32_t word;
+
+	netfs_mutex_lock(&vnode->mutex);
+	word = vnode->node ? atomic_load(&vnode->node->promise) : 0;
+	netfs_mutex_unlock(&vnode->mutex);
+	return word;
+}
+
+/* What was told is covered by word, if that still holds. */
+static void cover_locked(struct netfs_vnode *vnode, uint32_t word)
+{
+	bool holds = vnode->node && netfs_node_promised(vnode->node, word, NETFS_PROMISE_READ);
+
+	vnode->attr_promise = holds ? word : 0;
+}
+
+static bool covered_locked(const struct netfs_vnode *vnode)
+{
+	return vnode->attr_promise &&
+	       netfs_node_promised(vnode->node, vnode->attr_promise, NETFS_PROMISE_READ);
+}
+
 void netfs_attr_ask(struct netfs_mount *mount, struct netfs_vnode *vnode,
 		    struct netfs_asked *ret_asked)
 {
@@ -122,6 +150,7 @@ void netfs_attr_ask(struct netfs_mount *mount, struct netfs_vnode *vnode,
 		view_of(vnode, &view);
 		ret_asked->dirty = view.dirty;
 		ret_asked->seq = view.seq;
+		ret_asked->promise = promise_now(vnode);
 	}
 }
 
@@ -182,6 +211,7 @@ static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 	struct netfs_inode_view view;
 	bool changed, told;
 
+	vnode->attr_promise = 0;
 	view_of(vnode, &view);
 	if (!size_counts(vnode, asked, &view)) {
 		/* Ask again, unless what we have is newer than the server's. */
@@ -189,6 +219,7 @@ static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 			vnode->attr_until_ns = 0;
 		return false;
 	}
+	cover_locked(vnode, asked->promise);
 	changed = vnode->version_seq == view.seq && !version_same(vnode, &version);
 	vnode->meta_changed = false;
 	vnode->version = version;
@@ -282,6 +313,7 @@ void netfs_attr_changed(struct netfs_vnode *vnode, const struct netfs_attr *attr
 		if (changed)
 			vnode->epoch++;
 		adopt_locked(vnode, attr, &view);
+		cover_locked(vnode, asked->promise);
 		if (changed)
 			netfs_attr_tell_cache_locked(vnode, false);
 		told = tell_core_locked(vnode, changed);
@@ -313,6 +345,7 @@ void netfs_attr_resized(struct netfs_vnode *vnode, const struct netfs_attr *attr
 	vnode->changed_stamp = vnode->attr_stamp;
 	if (attr && !view.dirty)
 		adopt_locked(vnode, attr, &view);
+	cover_locked(vnode, attr && !view.dirty ? asked->promise : 0);
 	if (attr && !view.dirty && !suspect)
 		tell_cache_after_locked(vnode, &view);
 	if (suspect)
@@ -328,6 +361,7 @@ void netfs_attr_expire(struct netfs_vnode *vnode)
 {
 	netfs_mutex_lock(&vnode->mutex);
 	vnode->attr_until_ns = 0;
+	vnode->attr_promise = 0;
 	vnode->attr_stamp = netfs_mount_stamp(vnode->mount);
 	vnode->meta_changed = true;
 	netfs_mutex_unlock(&vnode->mutex);
@@ -373,7 +407,7 @@ bool netfs_attr_fresh(struct netfs_vnode *vnode)
 	netfs_mutex_lock(&vnode->mutex);
 	view_of(vnode, &view);
 	/* Written and sent since: the server knows better. */
-	fresh = netfs_clock_now() < vnode->attr_until_ns &&
+	fresh = (netfs_clock_now() < vnode->attr_until_ns || covered_locked(vnode)) &&
 		(view.dirty || !unadopted_locked(vnode, &view));
 	netfs_mutex_unlock(&vnode->mutex);
 	return fresh;
@@ -411,6 +445,8 @@ void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr, uin
 		show_unsent(ret_attr, &view);
 	netfs_times_show(vnode, &view, ret_attr);
 	left = vnode->attr_until_ns > now ? (vnode->attr_until_ns - now) / NETFS_NS_PER_MS : 0;
+	if (covered_locked(vnode) && left < vnode->mount->config.attr_ttl_ms)
+		left = vnode->mount->config.attr_ttl_ms;
 	netfs_mutex_unlock(&vnode->mutex);
 	if (atomic_load(&vnode->silly) && ret_attr->nlink)
 		ret_attr->nlink--;
@@ -424,12 +460,39 @@ static void notify_child(void *user, const char *name)
 	netfs_mount_notify_entry(dir->mount, dir->ino, name);
 }
 
+bool netfs_attr_promised(struct netfs_vnode *vnode)
+{
+	bool promised;
+
+	netfs_mutex_lock(&vnode->mutex);
+	promised = covered_locked(vnode);
+	netfs_mutex_unlock(&vnode->mutex);
+	return promised;
+}
+
+/* Others may change it from now on.  Clean data goes, here, on the disk and
+ * above; what arrives later is of a version that is asked for first. */
+void netfs_attr_recalled(struct netfs_vnode *vnode)
+{
+	netfs_mutex_lock(&vnode->mutex);
+	vnode->attr_until_ns = 0;
+	vnode->attr_promise = 0;
+	vnode->epoch++;
+	netfs_attr_tell_cache_locked(vnode, false);
+	netfs_mutex_unlock(&vnode->mutex);
+	netfs_count(&vnode->mount->stats, invalidations);
+	if (netfs_vnode_regular(vnode))
+		netfs_inode_invalidate(&vnode->inode, 0, UINT64_MAX);
+	netfs_mount_notify_data(vnode->mount, vnode->ino);
+}
+
 void netfs_attr_stale(struct netfs_vnode *vnode)
 {
 	struct netfs_mount *mount = vnode->mount;
 
 	netfs_mutex_lock(&vnode->mutex);
 	vnode->attr_until_ns = 0;
+	vnode->attr_promise = 0;
 	netfs_mutex_unlock(&vnode->mutex);
 	if (netfs_vnode_directory(vnode)) {
 		/* notify only queues, so it may be called with the lock. */

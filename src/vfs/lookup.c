@@ -145,7 +145,11 @@ int netfs_vcall_enter(struct netfs_vcall *v, struct netfs_vnode *dir, const char
 		      bool created, struct netfs_vnode **ret_vnode)
 {
 	uint32_t ttl_ms;
-	int err = netfs_name_enter(dir, name, &v->ask, &v->asked, created, ret_vnode, &ttl_ms);
+	int err;
+
+	if (created)
+		v->asked.promise = v->ask.op.promise;
+	err = netfs_name_enter(dir, name, &v->ask, &v->asked, created, ret_vnode, &ttl_ms);
 
 	if (!err && v->call)
 		v->call->entry_ttl_ms = ttl_ms;

@@ -41,6 +41,20 @@ static void host_changed(struct netfs_be_host *host, uint64_t ino, uint64_t gen)
 	netfs_vnode_put(vnode);
 }
 
+static void host_recall(struct netfs_be_host *host, uint64_t ino, uint64_t gen,
+			struct netfs_recall *recall)
+{
+	struct netfs_mount *mount = host->priv;
+	struct netfs_vnode *vnode = netfs_vnode_find(mount, ino, gen);
+
+	if (!vnode) {
+		recall->done(recall);
+		return;
+	}
+	netfs_recall_begin(vnode, recall);
+	netfs_vnode_put(vnode);
+}
+
 /* Told at each failed attempt to connect; what was said already is not news. */
 static void host_state(struct netfs_be_host *host, bool connected, const char *text)
 {
@@ -110,6 +124,7 @@ int netfs_mount_new(const struct netfs_vfs_config *config, struct netfs_mount **
 	mount->host = (struct netfs_be_host){
 		.ready = host_ready,
 		.changed = host_changed,
+		.recall = host_recall,
 		.state = host_state,
 		.priv = mount,
 	};

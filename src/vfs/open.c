@@ -159,7 +159,14 @@ static void open_cached(struct netfs_vcall *v, int err)
 
 static void open_revalidate(struct netfs_vcall *v)
 {
-	if (!netfs_vnode_regular(v->vnode) ||
+	/* Told with the open, or promised: then there is nothing to ask. */
+	if (v->ask.op.has_attr) {
+		v->asked.promise = v->ask.op.promise;
+		netfs_attr_answer(v->vnode, &v->ask.op.attr, &v->asked);
+		open_cached(v, 0);
+		return;
+	}
+	if (!netfs_vnode_regular(v->vnode) || netfs_attr_promised(v->vnode) ||
 	    (!v->mount->config.revalidate && netfs_attr_fresh(v->vnode))) {
 		open_cached(v, 0);
 		return;
@@ -211,6 +218,7 @@ static void open_ask(struct netfs_vcall *v, int err)
 
 	ask->node = netfs_vnode_node(v->vnode);
 	ask->flags = access_wanted(v);
+	netfs_attr_ask(v->mount, v->vnode, &v->asked);
 	netfs_vcall_ask(v, open_answered);
 }
 

@@ -98,6 +98,7 @@ struct netfs_vcall {
 	uint64_t len;
 	int first_err; /* told first, when all is done */
 	struct netfs_vcall *parent; /* a child's; see each.c */
+	struct netfs_recall *recall; /* the back end's */
 	void *scratch; /* of one family of calls; freed with the call */
 };
 
@@ -142,6 +143,9 @@ void netfs_vcall_sleep(struct netfs_vcall *v, uint32_t delay_ms, netfs_step_fn n
 void netfs_vcall_await(struct netfs_vcall *v, netfs_step_fn next,
 		       void (*interrupt)(struct netfs_vcall *v));
 void netfs_vcall_armed(struct netfs_vcall *v);
+
+/* Begins to comply with a recall of what was promised about vnode. */
+void netfs_recall_begin(struct netfs_vnode *vnode, struct netfs_recall *recall);
 
 /* Ends it early.  The caller has a reference to v. */
 void netfs_vcall_cancel(struct netfs_vcall *v);

@@ -227,6 +227,8 @@ static void replace_node(struct netfs_vnode *vnode, struct netfs_node *node)
 
 	netfs_mutex_lock(&vnode->mutex);
 	old = vnode->node;
+	if (old != node)
+		vnode->attr_promise = 0;
 	vnode->node = node;
 	netfs_mutex_unlock(&vnode->mutex);
 	netfs_node_put(old);

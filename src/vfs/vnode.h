@@ -60,6 +60,7 @@ struct netfs_vnode {
 	struct netfs_attr attr; /* v: as the server told last */
 	uint64_t attr_stamp; /* v: older answers are worth nothing */
 	uint64_t attr_until_ns; /* v: believed until then */
+	uint32_t attr_promise; /* v: and while what node->promise was then holds; 0: no more */
 	struct netfs_version version; /* v: what our data came from */
 	uint64_t version_seq; /* v: the view's seq when it was adopted */
 	uint64_t size_stamp; /* v: of the answer whose size counts */
@@ -80,6 +81,7 @@ struct netfs_asked {
 	const struct netfs_vnode *about; /* whose the next two are; only compared */
 	bool dirty;
 	uint64_t seq;
+	uint32_t promise; /* node->promise that the answer is told under; 0: none */
 };
 
 /*
@@ -149,6 +151,10 @@ void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr, uin
 /* Tells the disk cache what its data is of; known: or that nobody knows.  The
  * vnode's mutex is held. */
 void netfs_attr_tell_cache_locked(struct netfs_vnode *vnode, bool known);
+/* Does the server promise that what is known of it has not changed? */
+bool netfs_attr_promised(struct netfs_vnode *vnode);
+/* The server took back that promise: whatever is known may be old. */
+void netfs_attr_recalled(struct netfs_vnode *vnode);
 /* Somebody else changed it, says the server. */
 void netfs_attr_stale(struct netfs_vnode *vnode);
 

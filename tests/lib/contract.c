@@ -95,7 +95,10 @@ int c_connect(struct contract *c, const struct netfs_be_ops *ops, const struct n
 	assert_non_null(text);
 	*c = (struct contract){
 		.ops = ops,
-		.host = {host_ready, host_changed, host_state, c},
+		.host = {.ready = host_ready,
+			 .changed = host_changed,
+			 .state = host_state,
+			 .priv = c},
 		.cred = {.uid = getuid(), .gid = getgid(), .pid = getpid()},
 	};
 	netfs_list_init(&c->calls);

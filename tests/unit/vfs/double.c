@@ -569,6 +569,11 @@ void double_ready(void)
 	state.host->ready(state.host);
 }
 
+struct netfs_be_host *double_host(void)
+{
+	return state.host;
+}
+
 int double_nodes(void)
 {
 	return state.nodes;

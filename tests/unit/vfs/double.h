@@ -61,6 +61,8 @@ void double_allow_clones(bool allow);
 void double_limit_copies(uint64_t most);
 /* Refused slices may be offered again. */
 void double_ready(void);
+/* Of the last mount. */
+struct netfs_be_host *double_host(void);
 /* Adds a line to the log. */
 void double_note(const char *what);
 /* double_ranges.c, for double_ops. */
