@@ -78,6 +78,7 @@
 	X(attr_hits, "attributes answered without asking")                                         \
 	X(whole_hits, "listings and link targets answered from memory")                            \
 	X(invalidations, "files whose cached data was dropped as stale")                           \
+	X(recalls, "files whose lease the server wanted back")                                     \
 	X(reconnects, "connections made again")
 
 /* X("group", its first counter).  A group goes on until the next begins. */

@@ -29,6 +29,7 @@ void netfs_recall_begin(struct netfs_vnode *vnode, struct netfs_recall *recall)
 {
 	struct netfs_vcall *v = netfs_vcall_new(vnode->mount, NULL);
 
+	netfs_count(&vnode->mount->stats, recalls);
 	/* Being closed, which sends everything too, or out of memory. */
 	if (!v) {
 		if (recall->lost & NETFS_PROMISE_READ)

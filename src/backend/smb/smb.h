@@ -11,6 +11,7 @@
  *	smb_call.c     operations of several requests, waiting and starting again
  *	smb_node.c     nodes, their paths and attributes
  *	smb_handle.c   open files, opening them again
+ *	smb_break.c    leases, and giving them back (the rules: smb_lease_rule.c)
  *	smb_name.c smb_make.c smb_attr.c smb_dir.c smb_io.c smb_range.c
  *	               the operations
  *
@@ -43,6 +44,7 @@
 #include "smb_crypt.h"
 #include "smb_fscc.h"
 #include "smb_fsctl.h"
+#include "smb_lease.h"
 #include "smb_pdu.h"
 #include "smb_status.h"
 #include "smb_utf16.h"
@@ -64,12 +66,14 @@
 
 #define SMB_CONNECT_NS	   (20 * NETFS_NS_PER_SEC)
 #define SMB_CANCEL_NS	   (5 * NETFS_NS_PER_SEC)
+#define SMB_RECALL_NS	   (25 * NETFS_NS_PER_SEC) /* servers take a lease after 30 or 35 s */
 #define SMB_BACKOFF_MIN_NS (100 * NETFS_NS_PER_MS)
 #define SMB_BACKOFF_MAX_NS (5 * NETFS_NS_PER_SEC)
 #define SMB_ECHO_DEFAULT   60u /* seconds; a silent server is dead after two */
 
 struct smb_conn;
 struct smb_call;
+struct smb_recall;
 
 /* ------------------------------------------------------------ requests */
 
@@ -148,6 +152,10 @@ struct smb_node {
 	bool is_dir; /* I */
 	bool is_root; /* I */
 	bool is_link; /* I a symbolic link inside a file */
+	struct smb_lease lease; /* c its state while leased > 0 */
+	uint32_t leased; /* c open handles that count for it */
+	struct netfs_list lease_link; /* c conn->leases, while leased > 0 */
+	struct smb_recall *recall; /* c the server wants some of it back */
 };
 
 /* The entries of a directory as they were when reading it began. */
@@ -169,6 +177,7 @@ struct smb_handle {
 	bool reopening; /* c a call is at it; others wait in: */
 	struct netfs_list waiting; /* c calls by park */
 	int err; /* c it could not be opened again: for good */
+	bool leased; /* c counts for node->leased */
 	struct smb_listing listing; /* p one readdir at a time, see smb_dir.c */
 };
 
@@ -217,6 +226,14 @@ struct smb_call {
 	unsigned index; /* p */
 	uint32_t attributes; /* p */
 	uint8_t *buf; /* p heap, freed at the end */
+	struct smb_node *opening_node; /* p a reference, of our own calls */
+
+	/* The lease that the next CREATE asks for, or that it carries. */
+	struct smb_guid lease_key; /* p */
+	uint32_t lease_want; /* p enum smb_lease_state; 0: none */
+	uint16_t lease_epoch; /* p */
+	bool opens; /* p what it opens stays open */
+	bool no_lease; /* p the server did not like it */
 };
 
 /* ------------------------------------------------------------ connection */
@@ -262,6 +279,7 @@ struct smb_conn {
 	enum netfs_auth_mech mech; /* I */
 	enum smb_seal_mode seal; /* I */
 	bool hard, mfsymlinks; /* I */
+	bool no_leases; /* I */
 	enum smb_map map; /* I */
 	uint32_t uid, gid, file_mode, dir_mode; /* I */
 	uint32_t io_want; /* I */
@@ -279,6 +297,9 @@ struct smb_conn {
 	uint64_t session_id, previous_id; /* c */
 	uint32_t tree_id; /* c */
 	uint32_t max_io, max_transact; /* c */
+	_Atomic bool leases_on; /* a the server has them, and they are wanted */
+	struct netfs_list leases[SMB_BUCKETS]; /* c nodes with one, by key */
+	struct netfs_list recalls; /* c struct smb_recall */
 	bool sealing; /* c all frames from here on */
 	uint64_t next_mid; /* c */
 	uint32_t credits; /* c that may be spent */
@@ -468,9 +489,31 @@ void smb_handle_free(struct netfs_handle *handle);
 struct smb_handle *smb_handle_new(struct smb_conn *conn, struct smb_node *node, uint32_t access,
 				  uint32_t options);
 /* A CREATE of handle's node for the call; false: the call ended. */
-void smb_handle_opened(struct smb_handle *handle, const struct smb_msg *reply);
+/* Returns the node's promise that the reply gave or confirmed, or 0. */
+uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *call,
+			   const struct smb_msg *reply);
 /* True: handle is open in this session.  Else the call waits or has ended. */
 bool smb_handle_ready(struct smb_call *call);
+
+/* smb_break.c */
+void smb_lease_key(struct smb_guid *ret_key);
+/* The call's CREATEs are for a handle that stays; node NULL: of a new file. */
+void smb_lease_want(struct smb_call *call, struct smb_node *node, uint32_t access);
+/* Before a CREATE: one that lasts for a compound carries the lease of what it opens. */
+void smb_lease_carry(struct smb_call *call, struct smb_node *node, const char *name,
+		     const struct smb_msg *create);
+/* The reply to handle's CREATE, which asked with key.  Returns node->promise, 0: no
+ * lease.  Holds conn->lock, as the next. */
+uint32_t smb_lease_opened_locked(struct smb_handle *handle, const struct smb_guid *key,
+				 const struct smb_create_contexts *contexts);
+/* handle is about to be closed. */
+void smb_lease_closed_locked(struct smb_handle *handle);
+/* SMB_LEASE_NOTIFY came; on the task. */
+void smb_lease_notified(struct smb_conn *conn, const struct smb_msg *msg);
+/* Answers breaks that are due; when to look again, or 0.  On the task. */
+uint64_t smb_lease_expire(struct smb_conn *conn, uint64_t now);
+/* The session is over, and its leases. */
+void smb_lease_lost_all(struct smb_conn *conn);
 
 /* The operations, as in backend.h. */
 void smb_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op);

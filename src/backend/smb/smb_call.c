@@ -199,6 +199,15 @@ static void lost(struct smb_call *call)
 		restart(call);
 }
 
+/* The path leads to another file than the one the lease is of (3.3.5.9.11). */
+static bool lease_refused(const struct smb_call *call)
+{
+	const struct smb_part *part = &call->req.part[0];
+
+	return call->lease_want && !call->no_lease && part->command == SMB_CREATE &&
+	       part->status == SMB_STATUS_INVALID_PARAMETER;
+}
+
 static void replied(struct smb_req *req, enum smb_end how)
 {
 	struct smb_call *call = netfs_container_of(req, struct smb_call, req);
@@ -228,6 +237,11 @@ static void replied(struct smb_req *req, enum smb_end how)
 			call->failed = i;
 		}
 	}
+	if (lease_refused(call)) {
+		call->no_lease = true;
+		smb_call_start(call);
+		return;
+	}
 	if (call->err == -ECANCELED)
 		call->err = -EINTR;
 	call->changing = false;
@@ -256,16 +270,36 @@ bool smb_call_add(struct smb_call *call, const struct smb_msg *msg, size_t paylo
 	return !err;
 }
 
+/* What a CREATE says beside itself: the lease. */
+static void put_contexts(struct smb_call *call, struct smb_msg *msg, uint8_t *bytes, size_t size)
+{
+	struct smb_create_contexts contexts = {.has = SMB_CTX_LEASE_V2};
+	ssize_t len;
+
+	if (!call->lease_want)
+		return;
+	contexts.lease.key = call->lease_key;
+	contexts.lease.state = call->lease_want;
+	contexts.lease.epoch = call->lease_epoch;
+	len = smb_create_contexts_encode(&contexts, false, bytes, size);
+	netfs_assert(len > 0);
+	msg->create_req.oplock_level = SMB_OPLOCK_LEASE;
+	msg->create_req.contexts = (struct smb_buf){bytes, (uint32_t)len, 0};
+}
+
 bool smb_call_add_create(struct smb_call *call, struct smb_node *node, const char *name,
 			 struct smb_msg *msg)
 {
 	int err = smb_node_path(call->conn, node, name, &msg->create_req.name);
+	uint8_t contexts[256];
 	bool added;
 
 	if (err) {
 		smb_call_end(call, err);
 		return false;
 	}
+	smb_lease_carry(call, node, name, msg);
+	put_contexts(call, msg, contexts, sizeof(contexts));
 	msg->kind = SMB_REQUEST(SMB_CREATE);
 	msg->create_req.impersonation = SMB_IMPERSONATION;
 	msg->create_req.share_access = SMB_SHARE_ALL;

@@ -39,6 +39,7 @@ const struct netfs_option_info smb_options[] = {
 	{"nomapposix", "names go to the server as they are"},
 	{"serverino", "inode numbers are the server's (always on)"},
 	{"nounix", "no POSIX extensions (always on)"},
+	{"nolease", "no leases: whatever may have changed is asked for"},
 	{"echo_interval", "seconds of silence before the server is asked (default 60)"},
 	{NULL, NULL},
 };
@@ -257,6 +258,7 @@ static int read_rest(struct reading *rd)
 		return refuse(rd, "vers=%s is not spoken; only 3.1.1", vers);
 	conn->seal = option(rd, "seal") ? SMB_SEAL_ALWAYS : SMB_SEAL_IF_ASKED;
 	conn->mfsymlinks = option(rd, "mfsymlinks");
+	conn->no_leases = option(rd, "nolease");
 	conn->map = option(rd, "nomapposix") ? SMB_MAP_NONE : SMB_MAP_POSIX;
 	conn->uid = netfs_host_uid();
 	conn->gid = netfs_host_gid();

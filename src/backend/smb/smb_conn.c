@@ -189,6 +189,7 @@ static void lose(struct smb_conn *conn)
 	netfs_trace(conn_lost, .extra = conn->attempts, .error = conn->fault);
 	netfs_list_init(&list);
 	cut(conn, SMB_DOWN, &list);
+	smb_lease_lost_all(conn);
 	conn->retry_ns = netfs_clock_now() + backoff_ns(conn);
 	if (conn->was_ready && !is_closing(conn))
 		tell(conn, false, conn->fault_text);
@@ -279,6 +280,7 @@ void smb_conn_ready(struct smb_conn *conn, struct netfs_node *root, const struct
 	netfs_mutex_lock(&conn->lock);
 	conn->state = SMB_READY;
 	conn->session++;
+	conn->previous_id = conn->session_id;
 	netfs_trace(conn_ready, .extra = conn->session);
 	smb_call_unpark_locked(&conn->parked, &list);
 	starved = conn->starved;
@@ -383,6 +385,7 @@ static void watch_time(struct smb_conn *conn, bool closing)
 		next = conn->retry_ns;
 	}
 	next = sooner(next, smb_call_expire(conn, now));
+	next = sooner(next, smb_lease_expire(conn, now));
 	netfs_mutex_lock(&conn->lock);
 	/* A request that came in since watch_silence() has started it itself. */
 	if (next == 0 && conn->outstanding > 0)
@@ -463,8 +466,11 @@ static int conn_init(struct smb_conn *conn)
 {
 	netfs_mutex_init(&conn->lock, NETFS_RANK_BACKEND);
 	netfs_mutex_init(&conn->send_lock, NETFS_RANK_BACKEND_IO);
-	for (unsigned i = 0; i < SMB_BUCKETS; i++)
+	for (unsigned i = 0; i < SMB_BUCKETS; i++) {
 		netfs_list_init(&conn->ids[i]);
+		netfs_list_init(&conn->leases[i]);
+	}
+	netfs_list_init(&conn->recalls);
 	netfs_list_init(&conn->small);
 	netfs_list_init(&conn->large);
 	netfs_list_init(&conn->calls);

@@ -29,14 +29,23 @@ struct smb_handle *smb_handle_new(struct smb_conn *conn, struct smb_node *node, 
 	return handle;
 }
 
-void smb_handle_opened(struct smb_handle *handle, const struct smb_msg *reply)
+uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *call,
+			   const struct smb_msg *reply)
 {
 	struct smb_conn *conn = smb_conn_of(handle->base.be);
+	struct smb_create_contexts contexts;
+	uint32_t promise = 0;
 
+	/* A server that answers nonsense here has at least opened the file. */
+	if (smb_create_contexts_decode(&reply->create_rep.contexts, true, &contexts))
+		contexts.has = 0;
 	netfs_mutex_lock(&conn->lock);
 	handle->fid = reply->create_rep.fid;
 	handle->session = conn->session;
+	if (call->lease_want)
+		promise = smb_lease_opened_locked(handle, &call->lease_key, &contexts);
 	netfs_mutex_unlock(&conn->lock);
+	return promise;
 }
 
 /* ------------------------------------------------------------- close */
@@ -87,6 +96,9 @@ void smb_handle_free(struct netfs_handle *base)
 	struct smb_call *call = NULL;
 
 	netfs_assert(netfs_list_empty(&handle->waiting));
+	netfs_mutex_lock(&conn->lock);
+	smb_lease_closed_locked(handle);
+	netfs_mutex_unlock(&conn->lock);
 	if (handle->session)
 		call = smb_call_new(conn, NULL, close_body);
 	if (!call) {
@@ -138,7 +150,7 @@ static void reopened(struct smb_call *call)
 	if (!err && !handle->node->is_root && !smb_node_is(handle->node, &info.all))
 		err = -ESTALE;
 	if (!err)
-		smb_handle_opened(handle, reply);
+		smb_handle_opened(handle, call, reply);
 	smb_call_end(call, err);
 }
 
@@ -149,6 +161,7 @@ static void reopen_body(struct smb_call *call)
 					     .options = handle->options,
 					     .disposition = SMB_OPEN}};
 
+	smb_lease_want(call, handle->node, handle->access);
 	if (smb_call_add_create(call, handle->node, NULL, &msg) &&
 	    smb_call_add_query(call, SMB_FID_RELATED))
 		smb_call_send(call, reopened);

@@ -390,6 +390,7 @@ static void negotiated(struct smb_req *req, enum smb_end end)
 	netfs_mutex_lock(&conn->lock);
 	conn->max_io = least(least(reply->negotiate_rep.max_read, reply->negotiate_rep.max_write),
 			     conn->io_want);
+	conn->leases_on = !conn->no_leases && reply->negotiate_rep.capabilities & SMB_CAP_LEASING;
 	conn->max_transact = least(reply->negotiate_rep.max_transact, SMB_LISTING);
 	netfs_mutex_unlock(&conn->lock);
 	start_login(conn);
@@ -406,7 +407,6 @@ static int forget(struct smb_conn *conn)
 	memset(&conn->preauth, 0, sizeof(conn->preauth));
 	conn->keyed = conn->sealing = false;
 	netfs_mutex_lock(&conn->lock);
-	conn->previous_id = conn->session_id;
 	conn->session_id = 0;
 	conn->tree_id = 0;
 	conn->next_mid = 0;

@@ -88,7 +88,7 @@ static void created(struct smb_call *call)
 		return;
 	}
 	note_access(handle);
-	smb_handle_opened(handle, reply);
+	call->op->promise = smb_handle_opened(handle, call, reply);
 	call->op->handle = &handle->base;
 	smb_call_end(call, 0);
 }
@@ -105,6 +105,7 @@ static void create_body(struct smb_call *call)
 								       : SMB_OPEN_IF}};
 
 	call->changing = true;
+	smb_lease_want(call, NULL, msg.create_req.access);
 	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
 	    smb_call_add_query(call, SMB_FID_RELATED))
 		smb_call_send(call, created);
@@ -129,28 +130,48 @@ void smb_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32
 
 /* -------------------------------------------------------------- open */
 
+/* Part 1 says what was opened: is it still the file that was meant? */
+static int check_opened(struct smb_call *call)
+{
+	struct smb_node *node = call->node[0];
+	union smb_info info;
+	int err = call->err;
+
+	if (!err)
+		err = smb_call_all(call, 1, &info);
+	if (!err && !node->is_root && !smb_node_is(node, &info.all))
+		err = -ESTALE;
+	if (err)
+		return err;
+	smb_attr_of_all(call->conn, &info.all, &call->op->attr);
+	call->op->has_attr = true;
+	return 0;
+}
+
 static void opened(struct smb_call *call)
 {
-	const struct smb_msg *reply = &call->req.part[0].reply;
+	const struct smb_part *part = &call->req.part[0];
 	struct smb_node *node = call->node[0];
-	struct smb_handle *handle;
+	struct smb_handle *handle = NULL;
+	int err = call->err ? call->err : -EPROTO;
 
 	/* A directory's rights to write mean something else. */
-	if (call->err || reply->kind != SMB_REPLY(SMB_CREATE)) {
-		smb_call_end(call, call->err ? call->err : -EPROTO);
-		return;
+	if (part->status == SMB_STATUS_OK && part->reply.kind == SMB_REPLY(SMB_CREATE)) {
+		handle = smb_handle_new(call->conn, node,
+					node->is_dir ? ACCESS_READ : access_of(call->flags),
+					node->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY);
+		err = handle ? 0 : -ENOMEM;
 	}
-	handle = smb_handle_new(call->conn, node,
-				node->is_dir ? ACCESS_READ : access_of(call->flags),
-				node->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY);
-	if (!handle) {
-		smb_call_end(call, -ENOMEM);
-		return;
+	if (!err) {
+		note_access(handle);
+		call->op->promise = smb_handle_opened(handle, call, &part->reply);
+		err = check_opened(call);
 	}
-	note_access(handle);
-	smb_handle_opened(handle, reply);
-	call->op->handle = &handle->base;
-	smb_call_end(call, 0);
+	if (err && handle)
+		netfs_handle_put(&handle->base);
+	else if (handle)
+		call->op->handle = &handle->base;
+	smb_call_end(call, err);
 }
 
 static void open_body(struct smb_call *call)
@@ -162,7 +183,9 @@ static void open_body(struct smb_call *call)
 			       .disposition = call->flags & O_TRUNC ? SMB_OVERWRITE : SMB_OPEN}};
 
 	call->changing = call->flags & O_TRUNC;
-	if (smb_call_add_create(call, node, NULL, &msg))
+	smb_lease_want(call, node, msg.create_req.access);
+	if (smb_call_add_create(call, node, NULL, &msg) &&
+	    smb_call_add_query(call, SMB_FID_RELATED))
 		smb_call_send(call, opened);
 }
 

@@ -37,6 +37,8 @@ static struct smb_node *node_new(struct smb_conn *conn, const struct smb_file_al
 	node->born = all->basic.times.created;
 	node->is_dir = all->basic.attributes & SMB_ATTR_DIRECTORY;
 	netfs_list_init(&node->link);
+	netfs_list_init(&node->lease_link);
+	smb_lease_key(&node->lease.key);
 	return node;
 }
 

@@ -130,6 +130,18 @@ static int scatter(struct smb_conn *conn, struct smb_part *part)
 	return 0;
 }
 
+/* A break.  Servers do not sign it (3.3.4.7); false ones only cost us our caches. */
+static int notified(struct smb_conn *conn, const uint8_t *bytes, size_t len)
+{
+	struct smb_msg msg;
+
+	if (smb_decode(bytes, len, len, &msg))
+		return broken(conn, NULL, "malformed break");
+	if (msg.kind == SMB_LEASE_NOTIFY && conn->state == SMB_READY)
+		smb_lease_notified(conn, &msg);
+	return conn->fault;
+}
+
 /* One message with everything in it; opened: it was sealed. */
 static int message(struct smb_conn *conn, uint8_t *bytes, size_t len, bool opened)
 {
@@ -143,9 +155,8 @@ static int message(struct smb_conn *conn, uint8_t *bytes, size_t len, bool opene
 		interim(conn, &hdr);
 		return 0;
 	}
-	/* A break; we hold nothing that could be broken. */
 	if (hdr.message_id == SMB_NO_MESSAGE)
-		return 0;
+		return notified(conn, bytes, len);
 	part = find(conn, hdr.message_id);
 	if (!part)
 		return conn->fault;
@@ -158,7 +169,8 @@ static int message(struct smb_conn *conn, uint8_t *bytes, size_t len, bool opene
 	memcpy(part->bytes, bytes, len);
 	part->bytes_len = len;
 	if (smb_decode(part->bytes, len, len, &part->reply) ||
-	    (part->reply.kind != SMB_ERROR && part->reply.kind != SMB_REPLY(part->command)))
+	    (part->reply.kind != SMB_ERROR && part->reply.kind != SMB_REPLY(part->command) &&
+	     !(part->command == SMB_OPLOCK_BREAK && part->reply.kind == SMB_LEASE_ACKED)))
 		return broken(conn, part, "malformed reply");
 	part->reply.hdr = hdr;
 	if (part->reply.kind == SMB_REPLY(SMB_READ) && part->req->into && scatter(conn, part))

@@ -118,6 +118,7 @@ static void unsent_data_is_sent_before_a_promise_is_given_back(void **unused)
 	take_back(vnode, &recall, NETFS_PROMISE_WRITE, READ_HANDLE);
 	assert_int_equal(recall.done, 1);
 	assert_string_equal(double_log(), "write;recalled;");
+	assert_int_equal(world_stat(world.mount, "recalls"), 1);
 	/* It may still be read without asking. */
 	w_expect(file, "mine", 0);
 	assert_int_equal(double_logged("read"), 0);

@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Goal: under a lease of a real Samba server nothing is asked for twice, and what
+# others change, or want to see, is never old, mixed or missing.
+# Method: two mounts of one share and smbclient use the same files; a relay counts
+# what is asked; the server tells what it granted.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/smbd.sh"
+requires_fuse
+requires_smbd
+
+# The leases the server knows of a file, one a line: RWH, RH, R.
+leases_of() {
+	smbstatus -s "$smbd_dir/smb.conf" -L 2>/dev/null | grep -F " $1 " |
+		grep -o 'LEASE([RWH]*)' | tr -d 'LEASE()'
+}
+
+lease_is() {
+	[ "$(leases_of "$1" | sort -u | xargs)" = "$2" ]
+}
+
+asked() {
+	cat "$tmp/asked"
+}
+
+start_smbd own
+relay_port=$(free_port)
+python3 "$here/frames.py" "$relay_port" "$smbd_port" "$tmp/asked" 8>&- 9>&- &
+pids+=("$!")
+wait_for "$patience" port_answers "$relay_port"
+direct=$smbd_port
+smbd_port=$relay_port
+mount_smb "$tmp/one" actimeo=0
+one_pid=$mount_pid
+smbd_port=$direct
+mount_smb "$tmp/two"
+two_pid=$mount_pid
+one=$tmp/one two=$tmp/two
+export one two
+
+# --------------------------------------------------------------- granted
+
+echo first >"$one/held"
+exec 8<>"$one/held"
+if [ "$(id -u)" = 0 ]; then
+	check "a file that is open for writing has a lease for everything" lease_is held RWH
+fi
+stat "$one/held" >/dev/null
+cat <&8 >/dev/null
+before=$(asked)
+check "an open file's size and bytes are known without asking" python3 -c 'import os
+for i in range(20):
+    assert os.fstat(8).st_size == 6
+    assert os.pread(8, 100, 0) == b"first\n"'
+check "and the server was not asked" test "$(asked)" = "$before"
+check_sh "another mount sees it" 'test "$(cat $two/held)" = first'
+check_sh "and changes it" 'echo second >$two/held'
+check "the open file shows that" python3 -c 'import os, time
+until = time.monotonic() + 5
+while os.pread(8, 100, 0) != b"second\n":
+    assert time.monotonic() < until'
+exec 8>&-
+
+# ------------------------------------------------------- breaks and dirt
+
+for round in 1 2 3; do
+	head -c $((20 << 20)) /dev/urandom >"$tmp/big"
+	exec 8<>"$one/big.$round"
+	cat "$tmp/big" >&8
+	check "20 MiB that were not sent are all there for who opens next, round $round" bash -c '
+		timeout 60 smbclient -s "$1/smb.conf" -p "$2" -A "$3" //127.0.0.1/share \
+			-c "get big.$5 $4/got" && cmp "$4/big" "$4/got"' - \
+		"$smbd_dir" "$direct" "$smbd_login" "$tmp" "$round"
+	exec 8>&-
+	exec 8<>"$one/big.$round"
+	head -c $((20 << 20)) /dev/urandom >"$tmp/big"
+	cat "$tmp/big" >&8
+	check "and for another mount" cmp "$tmp/big" "$two/big.$round"
+	exec 8>&-
+	rm "$one/big.$round"
+done
+
+# What is asked for by name does not get in the way of what is open.
+check_sh "truncate, rename and unlink by name of an open file" '
+	exec 7<>$one/named; echo 0123456789 >&7
+	timeout 10 truncate -s 4 $one/named; timeout 10 mv $one/named $one/renamed
+	test "$(cat $two/renamed)" = 0123; timeout 10 rm $one/renamed; test ! -e $one/renamed'
+
+# -------------------------------------------------------------- coherency
+
+put=(smbclient -s "$smbd_dir/smb.conf" -p "$direct" -A "$smbd_login" //127.0.0.1/share)
+cat >"$tmp/put" <<PUT
+#!/bin/bash
+exec $(printf '%q ' "${put[@]}") -c "put \$1 \$2"
+PUT
+chmod +x "$tmp/put"
+check "two mounts: nobody sees old or mixed bytes" timeout 300 \
+	python3 "$here/coherent.py" 1 "${COHERENT_ROUNDS:-400}" mounts "$one" "$two"
+tail -n 1 "$tmp/check.out"
+check "two mounts and smbclient: nobody sees old or mixed bytes" timeout 300 \
+	python3 "$here/coherent.py" 2 100 three "$one" "$two" -- "$tmp/put"
+tail -n 1 "$tmp/check.out"
+breaks=$(($(counter "$one" recalls) + $(counter "$two" recalls)))
+echo "$breaks leases were given back"
+check "leases were given back all the time" test "$breaks" -gt 100
+check_umount "$one" "$one_pid"
+check_umount "$two" "$two_pid"
