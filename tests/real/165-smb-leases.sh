@@ -9,6 +9,7 @@
 . "$(dirname "$0")/smbd.sh"
 requires_fuse
 requires_smbd
+[ "$(id -u)" = 0 ] || skip "only root is told what the server granted"
 
 # The leases the server knows of a file, one a line: RWH, RH, R.
 leases_of() {
@@ -20,16 +21,39 @@ lease_is() {
 	[ "$(leases_of "$1" | sort -u | xargs)" = "$2" ]
 }
 
+# When the server says that a file was opened, in seconds.
+opened_at() {
+	smbstatus -s "$smbd_dir/smb.conf" -L 2>/dev/null | grep -F " $1 " | grep -o '..:..:.. ....$'
+}
+
+# Until the server's clock shows another second.
+moment_of_server() {
+	local now=$SECONDS
+	while [ "$SECONDS" -lt $((now + 2)) ]; do
+		moment
+	done
+}
+
 asked() {
 	cat "$tmp/asked"
 }
 
+run_relay() {
+	python3 "$here/frames.py" "$relay_port" "$direct" "$tmp/asked" 8>&- 9>&- &
+	relay_pid=$!
+	pids+=("$relay_pid")
+	wait_for "$patience" port_answers "$relay_port"
+}
+
+# The connection goes, and the server lives and knows.
+cut_relay() {
+	end "$relay_pid"
+}
+
 start_smbd own
 relay_port=$(free_port)
-python3 "$here/frames.py" "$relay_port" "$smbd_port" "$tmp/asked" 8>&- 9>&- &
-pids+=("$!")
-wait_for "$patience" port_answers "$relay_port"
 direct=$smbd_port
+run_relay
 smbd_port=$relay_port
 mount_smb "$tmp/one" actimeo=0
 one_pid=$mount_pid
@@ -43,9 +67,7 @@ export one two
 
 echo first >"$one/held"
 exec 8<>"$one/held"
-if [ "$(id -u)" = 0 ]; then
-	check "a file that is open for writing has a lease for everything" lease_is held RWH
-fi
+check "a file that is open for writing has a lease for everything" lease_is held RWH
 stat "$one/held" >/dev/null
 cat <&8 >/dev/null
 before=$(asked)
@@ -86,6 +108,30 @@ check_sh "truncate, rename and unlink by name of an open file" '
 	exec 7<>$one/named; echo 0123456789 >&7
 	timeout 10 truncate -s 4 $one/named; timeout 10 mv $one/named $one/renamed
 	test "$(cat $two/renamed)" = 0123; timeout 10 rm $one/renamed; test ! -e $one/renamed'
+
+# --------------------------------------------------------- durable handles
+
+echo before >"$one/kept"
+exec 8<>"$one/kept"
+cat <&8 >/dev/null
+cat <&8 >/dev/null
+check "a file is open when the connection goes" lease_is kept RWH
+since=$(opened_at kept)
+cut_relay
+check "the server only remembers it" wait_for "$patience" lease_is kept ""
+moment_of_server
+run_relay
+check "when the connection is back the lease is back, unasked" \
+	wait_for "$patience" lease_is kept RWH
+check "of the file that was opened before, not of a new one" test "$(opened_at kept)" = "$since"
+check "it can be written to" timeout 60 bash -c 'echo after >&8'
+check_sh "and what was written is at the server" \
+	'timeout 60 sync $one/kept; test "$(cat $two/kept)" = "$(printf "before\nafter")"'
+exec 8>&-
+cut_relay
+run_relay
+check_sh "what was closed is nowhere open: it can go" \
+	'chmod 644 $one/kept; rm $one/kept; test ! -e $one/kept'
 
 # -------------------------------------------------------------- coherency
 

@@ -178,6 +178,8 @@ struct smb_handle {
 	struct netfs_list waiting; /* c calls by park */
 	int err; /* c it could not be opened again: for good */
 	bool leased; /* c counts for node->leased */
+	bool durable; /* c the server keeps it when the connection goes */
+	struct smb_guid create_guid; /* c by which it is claimed then */
 	struct smb_listing listing; /* p one readdir at a time, see smb_dir.c */
 };
 
@@ -232,6 +234,9 @@ struct smb_call {
 	struct smb_guid lease_key; /* p */
 	uint32_t lease_want; /* p enum smb_lease_state; 0: none */
 	uint16_t lease_epoch; /* p */
+	struct smb_guid create_guid; /* p a durable handle is asked for, or claimed */
+	bool durable; /* p asked for */
+	bool reclaim; /* p claimed: what handle->fid was in an earlier session */
 	bool opens; /* p what it opens stays open */
 	bool no_lease; /* p the server did not like it */
 };
@@ -494,6 +499,8 @@ uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *cal
 			   const struct smb_msg *reply);
 /* True: handle is open in this session.  Else the call waits or has ended. */
 bool smb_handle_ready(struct smb_call *call);
+/* A new session is there: claims what the server kept, before it is tired of it. */
+void smb_handle_reclaim_all(struct smb_conn *conn);
 
 /* smb_break.c */
 void smb_lease_key(struct smb_guid *ret_key);

@@ -109,10 +109,16 @@ void smb_lease_want(struct smb_call *call, struct smb_node *node, uint32_t acces
 {
 	call->opens = true;
 	call->lease_want = 0;
+	call->durable = false;
 	if (!call->conn->leases_on || call->no_lease || (node && node->is_dir))
 		return;
 	call->lease_want = SMB_LEASE_READ | SMB_LEASE_HANDLE |
 			   (access & SMB_ACCESS_WRITE_DATA ? (uint32_t)SMB_LEASE_WRITE : 0);
+	/* Only with handle caching do servers keep a handle for us. */
+	if (!call->reclaim) {
+		call->durable = true;
+		smb_lease_key(&call->create_guid);
+	}
 	if (!node) {
 		smb_lease_key(&call->lease_key);
 		call->lease_epoch = 0;

@@ -204,8 +204,8 @@ static bool lease_refused(const struct smb_call *call)
 {
 	const struct smb_part *part = &call->req.part[0];
 
-	return call->lease_want && !call->no_lease && part->command == SMB_CREATE &&
-	       part->status == SMB_STATUS_INVALID_PARAMETER;
+	return call->lease_want && !call->no_lease && !call->reclaim &&
+	       part->command == SMB_CREATE && part->status == SMB_STATUS_INVALID_PARAMETER;
 }
 
 static void replied(struct smb_req *req, enum smb_end how)
@@ -270,7 +270,8 @@ bool smb_call_add(struct smb_call *call, const struct smb_msg *msg, size_t paylo
 	return !err;
 }
 
-/* What a CREATE says beside itself: the lease. */
+/* What a CREATE says beside itself: the lease, and that the handle is to outlive the
+ * connection, or did. */
 static void put_contexts(struct smb_call *call, struct smb_msg *msg, uint8_t *bytes, size_t size)
 {
 	struct smb_create_contexts contexts = {.has = SMB_CTX_LEASE_V2};
@@ -281,6 +282,15 @@ static void put_contexts(struct smb_call *call, struct smb_msg *msg, uint8_t *by
 	contexts.lease.key = call->lease_key;
 	contexts.lease.state = call->lease_want;
 	contexts.lease.epoch = call->lease_epoch;
+	if (call->opens && call->durable) {
+		contexts.has |= SMB_CTX_DURABLE;
+		contexts.durable.create_guid = call->create_guid;
+	}
+	if (call->opens && call->reclaim) {
+		contexts.has |= SMB_CTX_RECONNECT;
+		contexts.reconnect.create_guid = call->create_guid;
+		contexts.reconnect.fid = call->opening->fid;
+	}
 	len = smb_create_contexts_encode(&contexts, false, bytes, size);
 	netfs_assert(len > 0);
 	msg->create_req.oplock_level = SMB_OPLOCK_LEASE;

@@ -292,6 +292,7 @@ void smb_conn_ready(struct smb_conn *conn, struct netfs_node *root, const struct
 		return;
 	}
 	tell(conn, true, "server responds again");
+	smb_handle_reclaim_all(conn);
 	smb_call_start_all(&list);
 	if (starved && conn->host && conn->host->ready)
 		conn->host->ready(conn->host);

@@ -7,6 +7,11 @@
  * that need it meanwhile wait for that.  What is found to be another file, or to be
  * gone, makes the handle fail with -ESTALE.
  *
+ * A server that granted a durable handle (MS-SMB2 3.2.4.4) keeps it for a while, with
+ * its lease: it is claimed as soon as there is a session again, by its create guid,
+ * and is then the same file, whatever happened to its name.  Only if that is refused
+ * it is opened again.
+ *
  * Locks: conn->lock.
  */
 #include <string.h>
@@ -26,6 +31,9 @@ struct smb_handle *smb_handle_new(struct smb_conn *conn, struct smb_node *node, 
 	handle->options = options;
 	netfs_list_init(&handle->waiting);
 	netfs_list_init(&handle->link);
+	netfs_mutex_lock(&conn->lock);
+	netfs_list_push_back(&conn->handles, &handle->link);
+	netfs_mutex_unlock(&conn->lock);
 	return handle;
 }
 
@@ -42,6 +50,10 @@ uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *cal
 	netfs_mutex_lock(&conn->lock);
 	handle->fid = reply->create_rep.fid;
 	handle->session = conn->session;
+	if (!call->reclaim) {
+		handle->durable = contexts.has & SMB_CTX_DURABLE;
+		handle->create_guid = call->create_guid;
+	}
 	if (call->lease_want)
 		promise = smb_lease_opened_locked(handle, &call->lease_key, &contexts);
 	netfs_mutex_unlock(&conn->lock);
@@ -72,18 +84,36 @@ static void close_replied(struct smb_call *call)
 	smb_call_end(call, 0);
 }
 
+/* The server keeps it though the session is over: it is claimed and closed. */
+static void close_kept(struct smb_call *call)
+{
+	struct smb_handle *handle = call->opening;
+	struct smb_msg msg = {.create_req = {.access = handle->access,
+					     .options = handle->options,
+					     .disposition = SMB_OPEN}};
+
+	call->reclaim = true;
+	call->create_guid = handle->create_guid;
+	smb_lease_want(call, handle->node, handle->access);
+	if (smb_call_add_create(call, handle->node, NULL, &msg) && smb_call_add_close(call))
+		smb_call_send(call, close_replied);
+}
+
 /* A session that is over took its handles with it. */
 static void close_body(struct smb_call *call)
 {
 	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_CLOSE)};
-	bool open;
+	bool open, kept;
 
 	netfs_mutex_lock(&call->conn->lock);
 	open = call->opening->session == call->conn->session;
+	kept = call->opening->durable && call->conn->leases_on;
 	msg.close_req.fid = call->opening->fid;
 	netfs_mutex_unlock(&call->conn->lock);
 	call->req.urgent = true;
-	if (!open)
+	if (!open && kept)
+		close_kept(call);
+	else if (!open)
 		smb_call_end(call, 0);
 	else if (smb_call_add(call, &msg, 0))
 		smb_call_send(call, close_replied);
@@ -98,6 +128,7 @@ void smb_handle_free(struct netfs_handle *base)
 	netfs_assert(netfs_list_empty(&handle->waiting));
 	netfs_mutex_lock(&conn->lock);
 	smb_lease_closed_locked(handle);
+	netfs_list_remove(&handle->link);
 	netfs_mutex_unlock(&conn->lock);
 	if (handle->session)
 		call = smb_call_new(conn, NULL, close_body);
@@ -149,6 +180,11 @@ static void reopened(struct smb_call *call)
 		err = smb_call_all(call, 1, &info);
 	if (!err && !handle->node->is_root && !smb_node_is(handle->node, &info.all))
 		err = -ESTALE;
+	if (err && call->reclaim) {
+		call->reclaim = false;
+		smb_call_start(call);
+		return;
+	}
 	if (!err)
 		smb_handle_opened(handle, call, reply);
 	smb_call_end(call, err);
@@ -173,6 +209,8 @@ static void reopen(struct smb_conn *conn, struct smb_handle *handle)
 	struct netfs_list list;
 
 	if (call) {
+		call->reclaim = handle->durable;
+		call->create_guid = handle->create_guid;
 		call->opening = smb_handle_of(netfs_handle_get(&handle->base));
 		call->end = reopen_ended;
 		smb_call_start(call);
@@ -211,4 +249,41 @@ bool smb_handle_ready(struct smb_call *call)
 	else if (begin)
 		reopen(conn, handle);
 	return ready;
+}
+
+/* One that is to be claimed, with a reference; it counts as being opened again. */
+static struct smb_handle *kept_locked(struct smb_conn *conn)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &conn->handles) {
+		struct smb_handle *handle = netfs_container_of(link, struct smb_handle, link);
+		uint32_t refs = atomic_load(&handle->base.refs);
+
+		if (!handle->durable || handle->reopening || handle->err ||
+		    handle->session == conn->session)
+			continue;
+		while (refs > 0) {
+			if (!atomic_compare_exchange_weak(&handle->base.refs, &refs, refs + 1))
+				continue;
+			handle->reopening = true;
+			return handle;
+		}
+	}
+	return NULL;
+}
+
+void smb_handle_reclaim_all(struct smb_conn *conn)
+{
+	struct smb_handle *handle;
+
+	do {
+		netfs_mutex_lock(&conn->lock);
+		handle = kept_locked(conn);
+		netfs_mutex_unlock(&conn->lock);
+		if (!handle)
+			break;
+		reopen(conn, handle);
+		netfs_handle_put(&handle->base);
+	} while (true);
 }

@@ -19,6 +19,7 @@
 
 /* Places in an encoded header, 2.2.1. */
 #define AT_CHARGE  6u
+#define AT_STATUS  8u
 #define AT_CREDITS 14u
 #define AT_FLAGS   16u
 #define AT_MID	   24u
@@ -247,6 +248,9 @@ static int dispatch(struct smb_conn *conn, struct smb_req *req)
 		conn->next_mid += req->part[i].charge;
 		put(at + AT_CREDITS, req->part[i].charge + (last ? more : 0), 2);
 		put(at + AT_MID, req->part[i].mid, 8);
+		/* The channel sequence: with a later one the server knows that what it
+		 * may still find of an earlier connection is not to be done (2.2.1.2). */
+		put(at + AT_STATUS, conn->session, 2);
 		put(at + AT_TREE, conn->tree_id, 4);
 		put(at + AT_SESSION, conn->session_id, 8);
 	}
