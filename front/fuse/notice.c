@@ -80,6 +80,21 @@ void netfs_notice_data(struct netfs_notice_queue *queue, struct netfs_notice *no
 	pthread_mutex_unlock(&queue->lock);
 }
 
+bool netfs_notice_fence(struct netfs_notice_queue *queue, struct netfs_notice *notice)
+{
+	bool some;
+
+	pthread_mutex_lock(&queue->lock);
+	some = !queue->stop && (queue->sending || !netfs_list_empty(&queue->data));
+	if (some) {
+		notice->queued = true;
+		netfs_list_push_back(&queue->data, &notice->link);
+		pthread_cond_signal(&queue->more);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	return some;
+}
+
 void netfs_notice_forget(struct netfs_notice_queue *queue, struct netfs_notice *notice)
 {
 	pthread_mutex_lock(&queue->lock);
@@ -154,6 +169,7 @@ static void take_name(struct netfs_notice_queue *queue, struct netfs_notice_orde
 
 	netfs_list_remove(&record->bucket);
 	queue->nnames--;
+	ret_order->fence = NULL;
 	ret_order->nodeid = record->nodeid;
 	ret_order->start = ret_order->end = 0;
 	strcpy(ret_order->name, record->name);
@@ -166,10 +182,25 @@ static void take_data(struct netfs_notice_queue *queue, struct netfs_notice_orde
 	struct netfs_notice *notice = netfs_container_of(link, struct netfs_notice, link);
 
 	notice->queued = false;
+	ret_order->fence = notice->fence ? notice : NULL;
 	ret_order->nodeid = notice->nodeid;
 	ret_order->start = notice->start;
 	ret_order->end = notice->end;
 	ret_order->name[0] = '\0';
+}
+
+/* Nobody hears notices any more, but who waits for them is to be told. */
+static void skip_to_fence(struct netfs_notice_queue *queue)
+{
+	while (!netfs_list_empty(&queue->data)) {
+		struct netfs_notice *notice =
+			netfs_container_of(queue->data.next, struct netfs_notice, link);
+
+		if (notice->fence)
+			return;
+		netfs_list_remove(&notice->link);
+		notice->queued = false;
+	}
 }
 
 bool netfs_notice_next(struct netfs_notice_queue *queue, struct netfs_notice_order *ret_order)
@@ -177,10 +208,14 @@ bool netfs_notice_next(struct netfs_notice_queue *queue, struct netfs_notice_ord
 	bool some;
 
 	pthread_mutex_lock(&queue->lock);
+	queue->sending = false;
 	while (!queue->stop && netfs_list_empty(&queue->names) && netfs_list_empty(&queue->data))
 		pthread_cond_wait(&queue->more, &queue->lock);
-	some = !queue->stop;
-	if (some && !netfs_list_empty(&queue->names))
+	if (queue->stop)
+		skip_to_fence(queue);
+	some = !queue->stop || !netfs_list_empty(&queue->data);
+	queue->sending = some;
+	if (some && !queue->stop && !netfs_list_empty(&queue->names))
 		take_name(queue, ret_order);
 	else if (some)
 		take_data(queue, ret_order);

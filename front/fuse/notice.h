@@ -27,6 +27,8 @@ struct netfs_notice {
 	uint64_t start; /* stale bytes [start, end); empty: attributes only */
 	uint64_t end;
 	bool queued;
+	/* Not about a node: called when all data notices before it were sent. */
+	void (*fence)(struct netfs_notice *notice);
 };
 
 struct netfs_notice_queue {
@@ -36,6 +38,7 @@ struct netfs_notice_queue {
 	struct netfs_list names; /* name records, oldest first */
 	struct netfs_list buckets[NETFS_NOTICE_BUCKETS]; /* the same, by hash */
 	size_t nnames;
+	bool sending; /* what was taken out last may not be sent yet */
 	bool stop;
 };
 
@@ -45,6 +48,7 @@ struct netfs_notice_order {
 	uint64_t start;
 	uint64_t end;
 	char name[256]; /* empty for a data notice */
+	struct netfs_notice *fence; /* its turn has come; nothing else is set */
 };
 
 void netfs_notice_queue_init(struct netfs_notice_queue *queue);
@@ -59,7 +63,10 @@ void netfs_notice_forget(struct netfs_notice_queue *queue, struct netfs_notice *
 /* False where there are too many names or no memory: the caller then
  * invalidates the whole directory. */
 bool netfs_notice_name(struct netfs_notice_queue *queue, uint64_t nodeid, const char *name);
-/* Waits for the next notice.  False once the queue was stopped. */
+/* Queues notice, whose fence is set.  False: no data notice is on its way, and it
+ * was not queued. */
+bool netfs_notice_fence(struct netfs_notice_queue *queue, struct netfs_notice *notice);
+/* Waits for the next notice.  False once the queue was stopped and no fence is left. */
 bool netfs_notice_next(struct netfs_notice_queue *queue, struct netfs_notice_order *ret_order);
 void netfs_notice_stop(struct netfs_notice_queue *queue);
 

@@ -2,11 +2,15 @@
 /*
  * Byte-range locks of fcntl(2) and whole-file locks of flock(2).
  *
+ * What others changed under their locks is stale here: the answer waits until the
+ * notices before it were sent.
+ *
  * A lock that has to wait is a pending request like any other, except that any
  * signal ends it, as the manuals of both calls promise.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include "session.h"
 
@@ -74,10 +78,40 @@ static void op_getlk(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *f
 	netfs_fuse_request_started(r);
 }
 
+/* The answer to a lock, kept back until the kernel has dropped what is stale. */
+struct late_lock {
+	struct netfs_notice notice;
+	fuse_req_t req;
+};
+
+static void answer_late(struct netfs_notice *notice)
+{
+	struct late_lock *late = netfs_container_of(notice, struct late_lock, notice);
+
+	fuse_reply_err(late->req, 0);
+	free(late);
+}
+
+/* Who gets a lock reads next, and must not read old pages. */
+static void reply_setlk(struct netfs_fuse_request *r, int err)
+{
+	struct late_lock *late = err ? NULL : malloc(sizeof(*late));
+
+	if (late) {
+		netfs_notice_init(&late->notice, 0);
+		late->notice.fence = answer_late;
+		late->req = r->req;
+		if (netfs_notice_fence(&r->session->nodes.notices, &late->notice))
+			return;
+		free(late);
+	}
+	fuse_reply_err(r->req, -err);
+}
+
 static void op_setlk(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi,
 		     struct flock *lock, int sleep)
 {
-	struct netfs_fuse_request *r = netfs_fuse_call_begin(req, netfs_fuse_reply_result);
+	struct netfs_fuse_request *r = netfs_fuse_call_begin(req, reply_setlk);
 
 	if (!r)
 		return;
@@ -89,7 +123,7 @@ static void op_setlk(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *f
 
 static void op_flock(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, int op)
 {
-	struct netfs_fuse_request *r = netfs_fuse_call_begin(req, netfs_fuse_reply_result);
+	struct netfs_fuse_request *r = netfs_fuse_call_begin(req, reply_setlk);
 	struct netfs_lock *lock;
 
 	if (!r)

@@ -96,7 +96,9 @@ static void *notifier_main(void *arg)
 	struct netfs_notice_order order;
 
 	while (netfs_notice_next(&session->nodes.notices, &order)) {
-		if (order.name[0])
+		if (order.fence)
+			order.fence->fence(order.fence);
+		else if (order.name[0])
 			fuse_lowlevel_notify_inval_entry(session->se, order.nodeid, order.name,
 							 strlen(order.name));
 		else

@@ -105,6 +105,7 @@ struct netfs_op {
 	bool (*fill)(struct netfs_op *op, const struct netfs_dirent *entry);
 	void *buf; /* readlink, getxattr, listxattr: room for the answer */
 	size_t buf_size;
+	bool wait; /* lock: the answer may take until others give theirs up */
 
 	/* Results. */
 	struct netfs_be *be; /* connect */
@@ -327,7 +328,8 @@ struct netfs_be_ops {
 	void (*setxattr)(struct netfs_node *node, const char *name, const void *value, size_t size,
 			 uint32_t flags, struct netfs_op *op);
 	void (*removexattr)(struct netfs_node *node, const char *name, struct netfs_op *op);
-	/* Never waits.  Result: lock_result. */
+	/* Result: lock_result.  Only with op->wait may it come when others have
+	 * given up their locks; otherwise, and where the back end cannot, BLOCKED. */
 	void (*lock)(struct netfs_handle *handle, const struct netfs_lock *lock,
 		     struct netfs_op *op);
 	/* Result: lock (type UNLOCK where nothing conflicts). */

@@ -470,6 +470,13 @@ bool netfs_attr_promised(struct netfs_vnode *vnode)
 	return promised;
 }
 
+bool netfs_attr_exclusive(struct netfs_vnode *vnode)
+{
+	uint32_t word = promise_now(vnode);
+
+	return word & NETFS_PROMISE_READ && word & NETFS_PROMISE_WRITE;
+}
+
 /* Others may change it from now on.  Clean data goes, here, on the disk and
  * above; what arrives later is of a version that is asked for first. */
 void netfs_attr_recalled(struct netfs_vnode *vnode)

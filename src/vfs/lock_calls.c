@@ -4,13 +4,18 @@
  *
  * A lock is reserved in the vnode's table first, which settles everything among
  * the programs of this mount.  If the server has locks and the mount uses them
- * the server is asked next; only when it agreed is the lock applied.  A server
- * never waits: while it says BLOCKED the reservation is given up, and after a
- * pause, growing from 50 ms to a second, all begins again.
+ * the server is asked next; only when it agreed is the lock applied.  Where its
+ * back end can, the server answers a caller that waits when the lock is free;
+ * while it says BLOCKED the reservation is given up, and after a pause, growing
+ * from 50 ms to a second, all begins again.
  *
  * Unlocking goes the other way: the server first, through each handle that a
  * piece was taken with, then the table; whoever waited here then finds the
  * server free.
+ *
+ * What another client changed under its lock is seen under ours: unsent data goes
+ * before the server is asked for a lock, and before it is given back, and when it
+ * was granted what was read before is forgotten, unless nobody else has the file.
  *
  * A lock of flock(2) is converted by giving the old one up first, as the system
  * call does.
@@ -56,6 +61,13 @@ static bool has_locks(struct netfs_vnode *vnode)
 	return has;
 }
 
+/* Is there data that must be right under a lock of the server's? */
+static bool caches(const struct netfs_vcall *v)
+{
+	return v->mount->server_locks && !v->mount->config.unbuffered &&
+	       netfs_vnode_regular(v->vnode);
+}
+
 static void ask_lock(struct netfs_vcall *v, struct netfs_handle *handle,
 		     const struct netfs_lock *lock, netfs_step_fn next)
 {
@@ -63,6 +75,7 @@ static void ask_lock(struct netfs_vcall *v, struct netfs_handle *handle,
 
 	ask->handle = handle;
 	ask->lock = lock;
+	ask->op.wait = v->flags && lock->type != NETFS_LOCK_UNLOCK;
 	netfs_vcall_ask(v, next);
 }
 
@@ -118,7 +131,10 @@ void netfs_vcall_unlock(struct netfs_vcall *v, const struct netfs_lock_filter *f
 	v->unlock = *filter;
 	/* A lock that is half given up helps nobody. */
 	atomic_store(&v->stubborn, true);
-	unlock_next(v, 0);
+	if (caches(v) && netfs_locks_find(v->vnode->locks, filter, NULL))
+		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, unlock_next);
+	else
+		unlock_next(v, 0);
 }
 
 /* -------------------------------------------------------------- lock */
@@ -167,6 +183,26 @@ static void lock_undo(struct netfs_vcall *v, int err)
 	ask_lock(v, netfs_handle_get(v->handle), &v->unlock_lock, lock_undone);
 }
 
+/* Whatever the answer about the version is, the lock is ours. */
+static void lock_seen(struct netfs_vcall *v, int err)
+{
+	lock_finish(v, 0);
+}
+
+static void lock_held(struct netfs_vcall *v)
+{
+	netfs_locks_apply(v->vnode->locks, &v->lock);
+	/* Others may have written without a trace in the times.  A promise to read
+	 * may be on its way back; one to write is not given back before we agree. */
+	if (!caches(v) || netfs_attr_exclusive(v->vnode)) {
+		lock_finish(v, 0);
+		return;
+	}
+	netfs_attr_recalled(v->vnode);
+	v->then = lock_seen;
+	netfs_vcall_refetch(v, v->vnode, v->handle);
+}
+
 static void lock_answered(struct netfs_vcall *v, int err)
 {
 	struct netfs_lock_table *table = v->vnode->locks;
@@ -174,8 +210,7 @@ static void lock_answered(struct netfs_vcall *v, int err)
 	/* A server without locks after all: this mount's own have to do. */
 	if (err == -EOPNOTSUPP || err == -ENOSYS ||
 	    (!err && v->ask.op.lock_result == NETFS_LOCK_GRANTED)) {
-		netfs_locks_apply(table, &v->lock);
-		lock_finish(v, 0);
+		lock_held(v);
 		return;
 	}
 	netfs_locks_unreserve(table, &v->lock);
@@ -189,12 +224,25 @@ static void lock_answered(struct netfs_vcall *v, int err)
 		lock_finish(v, -EAGAIN);
 }
 
+/* Data that the server refuses does not stop a lock. */
+static void lock_flushed(struct netfs_vcall *v, int err)
+{
+	if (err == -EINTR) {
+		netfs_locks_unreserve(v->vnode->locks, &v->lock);
+		lock_finish(v, err);
+		return;
+	}
+	ask_lock(v, netfs_handle_get(v->handle), &v->lock.lock, lock_answered);
+}
+
 static void lock_reserved(struct netfs_vcall *v, int err)
 {
 	if (err) {
 		lock_finish(v, err);
+	} else if (caches(v)) {
+		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, lock_flushed);
 	} else if (v->mount->server_locks) {
-		ask_lock(v, netfs_handle_get(v->handle), &v->lock.lock, lock_answered);
+		lock_flushed(v, 0);
 	} else {
 		netfs_locks_apply(v->vnode->locks, &v->lock);
 		lock_finish(v, 0);

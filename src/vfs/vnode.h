@@ -153,6 +153,8 @@ void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr, uin
 void netfs_attr_tell_cache_locked(struct netfs_vnode *vnode, bool known);
 /* Does the server promise that what is known of it has not changed? */
 bool netfs_attr_promised(struct netfs_vnode *vnode);
+/* And that nobody else uses it? */
+bool netfs_attr_exclusive(struct netfs_vnode *vnode);
 /* The server took back that promise: whatever is known may be old. */
 void netfs_attr_recalled(struct netfs_vnode *vnode);
 /* Somebody else changed it, says the server. */

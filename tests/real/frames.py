@@ -56,7 +56,11 @@ def pump(source, sink, count_it):
 listener = socket.create_server(("127.0.0.1", port))
 while True:
     client = listener.accept()[0]
-    server = socket.create_connection(("127.0.0.1", server_port))
+    try:
+        server = socket.create_connection(("127.0.0.1", server_port))
+    except OSError:
+        client.close()
+        continue
     for end in (client, server):
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     threading.Thread(target=pump, args=(client, server, True), daemon=True).start()

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
  * The SMB 3.1.1 back end's table.
- *
- * Locks of files are this mount's own: a server's are mandatory and of one handle,
- * and would refuse the engine's uploads through another.
  */
 #include <backend/backends.h>
 #include "smb.h"
@@ -39,4 +36,5 @@ const struct netfs_be_ops netfs_smb_ops = {
 	.copy_range = smb_copy_range,
 	.seek = smb_seek,
 	.statfs = smb_statfs,
+	.lock = smb_lock,
 };

@@ -11,6 +11,7 @@
  *	smb_call.c     operations of several requests, waiting and starting again
  *	smb_node.c     nodes, their paths and attributes
  *	smb_handle.c   open files, opening them again
+ *	smb_lock.c     byte ranges locked at the server
  *	smb_break.c    leases, and giving them back (the rules: smb_lease_rule.c)
  *	smb_name.c smb_make.c smb_attr.c smb_dir.c smb_io.c smb_range.c
  *	               the operations
@@ -61,6 +62,7 @@
 #define SMB_BUCKETS	 256u
 #define SMB_IOV_MAX	 64u /* pieces per send or receive */
 #define SMB_STAGE	 65536u
+#define SMB_HELD_MAX	 1024u /* ranges locked through one handle */
 #define SMB_PATH_MAX	 32767u /* UTF-16 code units of a path */
 #define SMB_RESTARTS_MAX 8u
 
@@ -154,8 +156,16 @@ struct smb_node {
 	bool is_link; /* I a symbolic link inside a file */
 	struct smb_lease lease; /* c its state while leased > 0 */
 	uint32_t leased; /* c open handles that count for it */
+	uint32_t locked; /* c ranges locked through its handles */
 	struct netfs_list lease_link; /* c conn->leases, while leased > 0 */
 	struct smb_recall *recall; /* c the server wants some of it back */
+};
+
+/* A range that the server has locked for a handle. */
+struct smb_held {
+	uint64_t start, end; /* as on the wire: what flock(2) locks is one byte */
+	uint64_t owner;
+	bool flock, exclusive;
 };
 
 /* The entries of a directory as they were when reading it began. */
@@ -178,6 +188,8 @@ struct smb_handle {
 	struct netfs_list waiting; /* c calls by park */
 	int err; /* c it could not be opened again: for good */
 	bool leased; /* c counts for node->leased */
+	struct smb_held *held; /* c heap: what is locked through it */
+	uint32_t nheld, held_room; /* c */
 	bool durable; /* c the server keeps it when the connection goes */
 	struct smb_guid create_guid; /* c by which it is claimed then */
 	struct smb_listing listing; /* p one readdir at a time, see smb_dir.c */
@@ -229,6 +241,11 @@ struct smb_call {
 	uint32_t attributes; /* p */
 	uint8_t *buf; /* p heap, freed at the end */
 	struct smb_node *opening_node; /* p a reference, of our own calls */
+	struct smb_handle *routed; /* I a reference: handle is another one than asked */
+
+	const struct netfs_lock *lock; /* I */
+	struct smb_held cut[SMB_LOCKS_MAX]; /* p what it takes apart */
+	uint32_t ncut; /* p */
 
 	/* The lease that the next CREATE asks for, or that it carries. */
 	struct smb_guid lease_key; /* p */
@@ -501,6 +518,17 @@ uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *cal
 bool smb_handle_ready(struct smb_call *call);
 /* A new session is there: claims what the server kept, before it is tired of it. */
 void smb_handle_reclaim_all(struct smb_conn *conn);
+
+/* smb_lock.c */
+
+/* The handle through which the server takes bytes from start on, beside locks of our
+ * own: a reference, or NULL where the one asked for will do.  ret_len: how many at
+ * most.  Holds conn->lock. */
+struct smb_handle *smb_lock_route_locked(struct smb_handle *handle, uint64_t start, bool write,
+					 size_t *ret_len);
+/* handle was opened anew, and its locks are to be taken again: call->opening. */
+void smb_lock_again(struct smb_call *call);
+void smb_lock(struct netfs_handle *handle, const struct netfs_lock *lock, struct netfs_op *op);
 
 /* smb_break.c */
 void smb_lease_key(struct smb_guid *ret_key);

@@ -65,6 +65,7 @@ uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *cal
 static void handle_done(struct smb_handle *handle)
 {
 	netfs_free(handle->listing.bytes);
+	netfs_free(handle->held);
 	netfs_node_put(&handle->node->base);
 	netfs_free(handle);
 }
@@ -129,6 +130,8 @@ void smb_handle_free(struct netfs_handle *base)
 	netfs_mutex_lock(&conn->lock);
 	smb_lease_closed_locked(handle);
 	netfs_list_remove(&handle->link);
+	handle->node->locked -= handle->nheld;
+	handle->nheld = 0;
 	netfs_mutex_unlock(&conn->lock);
 	if (handle->session)
 		call = smb_call_new(conn, NULL, close_body);
@@ -185,9 +188,15 @@ static void reopened(struct smb_call *call)
 		smb_call_start(call);
 		return;
 	}
-	if (!err)
-		smb_handle_opened(handle, call, reply);
-	smb_call_end(call, err);
+	if (err) {
+		smb_call_end(call, err);
+		return;
+	}
+	smb_handle_opened(handle, call, reply);
+	if (call->reclaim)
+		smb_call_end(call, 0);
+	else
+		smb_lock_again(call);
 }
 
 static void reopen_body(struct smb_call *call)

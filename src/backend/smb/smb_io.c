@@ -9,12 +9,18 @@
 #include <string.h>
 #include "smb.h"
 
-/* How much of a slice to take; 0: come back later. */
-static size_t room_for(struct smb_conn *conn, const struct smb_handle *handle, size_t want)
+/* How much of a slice to take; 0: come back later.  ret_routed: through which other
+ * handle, a reference, or NULL. */
+static size_t room_for(struct smb_conn *conn, struct smb_handle *handle,
+		       const struct netfs_slice *slice, struct smb_handle **ret_routed)
 {
-	size_t room;
+	size_t room, want = slice->len;
 
 	netfs_mutex_lock(&conn->lock);
+	*ret_routed = smb_lock_route_locked(handle, slice->start, slice->kind == NETFS_SLICE_WRITE,
+					    &want);
+	if (*ret_routed)
+		handle = *ret_routed;
 	room = want < conn->max_io ? want : conn->max_io;
 	if (conn->state == SMB_READY && handle->session == conn->session) {
 		room = smb_credits_slice_locked(conn, want);
@@ -29,18 +35,20 @@ static ssize_t start(struct netfs_handle *base, struct netfs_slice *slice, smb_s
 {
 	struct smb_handle *handle = smb_handle_of(base);
 	struct smb_conn *conn = smb_conn_of(base->be);
-	size_t room = room_for(conn, handle, slice->len);
-	struct smb_call *call;
+	struct smb_handle *routed;
+	size_t room = room_for(conn, handle, slice, &routed);
+	struct smb_call *call = room ? smb_call_new(conn, NULL, body) : NULL;
 
-	if (room == 0)
-		return -EAGAIN;
-	call = smb_call_new(conn, NULL, body);
-	if (!call)
-		return -ENOMEM;
+	if (!call) {
+		if (routed)
+			netfs_handle_put(&routed->base);
+		return room ? -ENOMEM : -EAGAIN;
+	}
 	if (room < slice->len)
 		netfs_slice_trim(slice, room);
 	call->slice = slice;
-	call->handle = handle;
+	call->handle = routed ? routed : handle;
+	call->routed = routed;
 	smb_call_start(call);
 	return (ssize_t)room;
 }

@@ -99,6 +99,45 @@ static void a_forgotten_node_is_not_sent(void **state)
 	assert_empty();
 }
 
+static void fenced(struct netfs_notice *notice)
+{
+}
+
+/* Who waits is told after what came before it, also after the stop. */
+static void a_fence_comes_after_the_data_before_it(void **state)
+{
+	struct netfs_notice fence;
+
+	netfs_notice_init(&fence, 0);
+	fence.fence = fenced;
+	assert_false(netfs_notice_fence(&queue, &fence));
+	netfs_notice_data(&queue, &a, 0, 1);
+	assert_true(netfs_notice_fence(&queue, &fence));
+	netfs_notice_data(&queue, &b, 0, 1);
+	assert_true(netfs_notice_next(&queue, &order));
+	assert_int_equal(order.nodeid, 10);
+	assert_null(order.fence);
+	netfs_notice_stop(&queue);
+	assert_true(netfs_notice_next(&queue, &order));
+	assert_ptr_equal(order.fence, &fence);
+	assert_false(netfs_notice_next(&queue, &order));
+	assert_false(netfs_notice_fence(&queue, &fence));
+}
+
+/* It was taken out, and nobody knows whether the kernel has it. */
+static void a_fence_waits_for_the_notice_being_sent(void **state)
+{
+	struct netfs_notice fence;
+
+	netfs_notice_init(&fence, 0);
+	fence.fence = fenced;
+	netfs_notice_data(&queue, &a, 0, 1);
+	assert_true(netfs_notice_next(&queue, &order));
+	assert_true(netfs_notice_fence(&queue, &fence));
+	assert_true(netfs_notice_next(&queue, &order));
+	assert_ptr_equal(order.fence, &fence);
+}
+
 static void a_name_is_sent_once_and_before_data(void **state)
 {
 	netfs_notice_data(&queue, &a, 0, 1);
@@ -187,6 +226,8 @@ int main(void)
 		TEST(a_sent_range_is_not_sent_again),
 		TEST(nodes_are_sent_oldest_first),
 		TEST(a_forgotten_node_is_not_sent),
+		TEST(a_fence_comes_after_the_data_before_it),
+		TEST(a_fence_waits_for_the_notice_being_sent),
 		TEST(a_name_is_sent_once_and_before_data),
 		TEST(names_are_bounded_and_the_caller_is_told),
 		TEST(an_overlong_name_is_refused),

@@ -389,6 +389,39 @@ static void a_lock_that_waits_for_the_server_can_be_cancelled(void **unused)
 	world_stop(&world);
 }
 
+/* What another client wrote under its lock, though we read before. */
+static void a_lock_of_the_server_goes_with_the_data(void **unused)
+{
+	struct netfs_vnode *root, *theirs;
+	struct netfs_file *file, *other;
+	struct world world;
+
+	world_start(&world, &double_ops, "");
+	double_caps(0, NETFS_BE_LOCKS);
+	world_remount(&world, "");
+	file = w_create(world.root, "a", NULL);
+	w_write(file, "mine", 0);
+	double_log_clear();
+	assert_int_equal(lock_now(file, NETFS_LOCK_WRITE, 1, 0, 10), 0);
+	assert_int_equal(strncmp(double_log(), "write;writelock;", 16), 0);
+	w_write(file, "more", 0);
+	double_log_clear();
+	assert_int_equal(lock_now(file, NETFS_LOCK_UNLOCK, 1, 0, 10), 0);
+	assert_string_equal(double_log(), "write;unlock;");
+	w_expect(file, "more", 0);
+	root = netfs_mount_root(world.keeper);
+	theirs = w_find(root, "a");
+	other = w_open(theirs, O_RDWR, NULL);
+	w_write(other, "next", 0);
+	w_close(other);
+	assert_int_equal(lock_now(file, NETFS_LOCK_READ, 1, 0, 10), 0);
+	w_expect(file, "next", 0);
+	w_close(file);
+	netfs_vnode_put(theirs);
+	netfs_vnode_put(root);
+	world_stop(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +431,7 @@ int main(void)
 		cmocka_unit_test(flock_and_posix_locks_do_not_meet),
 		cmocka_unit_test(the_server_is_asked_again_until_it_grants),
 		cmocka_unit_test(a_lock_that_waits_for_the_server_can_be_cancelled),
+		cmocka_unit_test(a_lock_of_the_server_goes_with_the_data),
 	};
 
 	return t_run(tests, NULL, NULL);
