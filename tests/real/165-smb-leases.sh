@@ -84,6 +84,22 @@ while os.pread(8, 100, 0) != b"second\n":
     assert time.monotonic() < until'
 exec 8>&-
 
+# ------------------------------------------------------ opened once more
+
+echo again >"$one/again"
+cat "$one/again" >/dev/null
+before=$(asked)
+check "who opens a file a second time reads it" grep -q again "$one/again"
+# With actimeo=0 the name is looked up, for the file and for its attributes.
+check "and asks for its name only" test $(($(asked) - before)) -le 2
+check "the server still has it open" lease_is again RWH
+check_sh "what is not in use here can be removed there" 'rm $two/again; test ! -e $two/again'
+check "and is then open nowhere" wait_for "$patience" lease_is again ""
+echo once >"$one/fresh"
+check_sh "who reads elsewhere sees what was written and closed" 'test "$(cat $two/fresh)" = once'
+check_sh "and changes it, and it is seen here at the next open" \
+	'echo twice >$two/fresh; test "$(cat $one/fresh)" = twice'
+
 # ------------------------------------------------------- breaks and dirt
 
 for round in 1 2 3; do

@@ -11,6 +11,7 @@
  *	smb_call.c     operations of several requests, waiting and starting again
  *	smb_node.c     nodes, their paths and attributes
  *	smb_handle.c   open files, opening them again
+ *	smb_idle.c     files that stay open for a while
  *	smb_lock.c     byte ranges locked at the server
  *	smb_break.c    leases, and giving them back (the rules: smb_lease_rule.c)
  *	smb_name.c smb_make.c smb_attr.c smb_dir.c smb_io.c smb_range.c
@@ -62,6 +63,7 @@
 #define SMB_BUCKETS	 256u
 #define SMB_IOV_MAX	 64u /* pieces per send or receive */
 #define SMB_STAGE	 65536u
+#define SMB_IDLE_MAX	 1024u /* files that stay open though nobody uses them */
 #define SMB_HELD_MAX	 1024u /* ranges locked through one handle */
 #define SMB_PATH_MAX	 32767u /* UTF-16 code units of a path */
 #define SMB_RESTARTS_MAX 8u
@@ -69,6 +71,7 @@
 #define SMB_CONNECT_NS	   (20 * NETFS_NS_PER_SEC)
 #define SMB_CANCEL_NS	   (5 * NETFS_NS_PER_SEC)
 #define SMB_RECALL_NS	   (25 * NETFS_NS_PER_SEC) /* servers take a lease after 30 or 35 s */
+#define SMB_IDLE_NS	   (10 * NETFS_NS_PER_SEC)
 #define SMB_BACKOFF_MIN_NS (100 * NETFS_NS_PER_MS)
 #define SMB_BACKOFF_MAX_NS (5 * NETFS_NS_PER_SEC)
 #define SMB_ECHO_DEFAULT   60u /* seconds; a silent server is dead after two */
@@ -188,6 +191,8 @@ struct smb_handle {
 	struct netfs_list waiting; /* c calls by park */
 	int err; /* c it could not be opened again: for good */
 	bool leased; /* c counts for node->leased */
+	struct netfs_list idle_link; /* c conn->idle, while nobody uses it */
+	uint64_t idle_until_ns; /* c */
 	struct smb_held *held; /* c heap: what is locked through it */
 	uint32_t nheld, held_room; /* c */
 	bool durable; /* c the server keeps it when the connection goes */
@@ -301,7 +306,7 @@ struct smb_conn {
 	enum netfs_auth_mech mech; /* I */
 	enum smb_seal_mode seal; /* I */
 	bool hard, mfsymlinks; /* I */
-	bool no_leases; /* I */
+	bool no_leases, no_idle; /* I */
 	enum smb_map map; /* I */
 	uint32_t uid, gid, file_mode, dir_mode; /* I */
 	uint32_t io_want; /* I */
@@ -322,6 +327,8 @@ struct smb_conn {
 	_Atomic bool leases_on; /* a the server has them, and they are wanted */
 	struct netfs_list leases[SMB_BUCKETS]; /* c nodes with one, by key */
 	struct netfs_list recalls; /* c struct smb_recall */
+	struct netfs_list idle; /* c handles that nobody uses, oldest first */
+	uint32_t nidle; /* c how many */
 	bool sealing; /* c all frames from here on */
 	uint64_t next_mid; /* c */
 	uint32_t credits; /* c that may be spent */
@@ -518,6 +525,22 @@ uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *cal
 bool smb_handle_ready(struct smb_call *call);
 /* A new session is there: claims what the server kept, before it is tired of it. */
 void smb_handle_reclaim_all(struct smb_conn *conn);
+
+/* Closes a handle that nobody else has. */
+void smb_handle_close(struct smb_handle *handle);
+
+/* smb_idle.c */
+
+/* The last user of handle went: true where it stays open, with a new reference. */
+bool smb_idle_keep(struct smb_handle *handle);
+/* An idle handle of node with that access, now the caller's, or NULL. */
+struct smb_handle *smb_idle_take(struct smb_node *node, uint32_t access, uint32_t *ret_promise);
+/* Closes those of node, of what is called name in dir, all of them. */
+void smb_idle_close(struct smb_node *node);
+void smb_idle_close_name(struct smb_node *dir, const char *name);
+void smb_idle_close_all(struct smb_conn *conn);
+/* Closes what was idle long enough; when to look again, or 0. */
+uint64_t smb_idle_expire(struct smb_conn *conn, uint64_t now);
 
 /* smb_lock.c */
 

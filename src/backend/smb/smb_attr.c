@@ -200,6 +200,9 @@ void smb_setattr(struct netfs_node *node, struct netfs_handle *handle,
 		return;
 	call->node[0] = smb_node_of(node);
 	call->set = set;
+	/* What may be opened from now on, the server says. */
+	if (set->valid & NETFS_SET_MODE)
+		smb_idle_close(call->node[0]);
 	if (handle && handle->writable && set->valid == NETFS_SET_SIZE &&
 	    !atomic_load(&handle->dead)) {
 		call->handle = smb_handle_of(handle);

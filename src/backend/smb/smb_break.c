@@ -105,32 +105,47 @@ void smb_lease_carry(struct smb_call *call, struct smb_node *node, const char *n
 	netfs_mutex_unlock(&conn->lock);
 }
 
+/* Servers give what they can to a new lease, but to one that is there all that is
+ * asked for or nothing more (Samba): so a reader asks for writing, for the sake of
+ * smb_idle.c, only at first, and nobody does where others had something against it. */
+static uint32_t state_wanted_locked(const struct smb_call *call, const struct smb_node *node,
+				    uint32_t access)
+{
+	const uint32_t most = SMB_LEASE_READ | SMB_LEASE_HANDLE | SMB_LEASE_WRITE;
+	bool writes = access & SMB_ACCESS_WRITE_DATA;
+
+	if (call->reclaim)
+		return most;
+	if (!node || !node->leased)
+		return writes || !call->conn->no_idle ? most : most & ~(uint32_t)SMB_LEASE_WRITE;
+	if (node->lease.state && writes)
+		return most;
+	return (most & ~(uint32_t)SMB_LEASE_WRITE) | node->lease.state;
+}
+
 void smb_lease_want(struct smb_call *call, struct smb_node *node, uint32_t access)
 {
+	struct smb_conn *conn = call->conn;
+
 	call->opens = true;
 	call->lease_want = 0;
 	call->durable = false;
-	if (!call->conn->leases_on || call->no_lease || (node && node->is_dir))
+	if (!conn->leases_on || call->no_lease || (node && node->is_dir))
 		return;
-	call->lease_want = SMB_LEASE_READ | SMB_LEASE_HANDLE |
-			   (access & SMB_ACCESS_WRITE_DATA ? (uint32_t)SMB_LEASE_WRITE : 0);
 	/* Only with handle caching do servers keep a handle for us. */
 	if (!call->reclaim) {
 		call->durable = true;
 		smb_lease_key(&call->create_guid);
 	}
-	if (!node) {
-		smb_lease_key(&call->lease_key);
-		call->lease_epoch = 0;
-		return;
-	}
-	netfs_mutex_lock(&call->conn->lock);
-	call->lease_key = node->lease.key;
-	call->lease_epoch = node->leased ? node->lease.epoch : 0;
-	/* What is asked for again must not be less than what is held. */
-	if (node->leased)
-		call->lease_want |= node->lease.state;
-	netfs_mutex_unlock(&call->conn->lock);
+	smb_lease_key(&call->lease_key);
+	call->lease_epoch = 0;
+	netfs_mutex_lock(&conn->lock);
+	call->lease_want = state_wanted_locked(call, node, access);
+	if (node)
+		call->lease_key = node->lease.key;
+	if (node && node->leased)
+		call->lease_epoch = node->lease.epoch;
+	netfs_mutex_unlock(&conn->lock);
 }
 
 /* ------------------------------------------------------------- grant */
@@ -278,6 +293,8 @@ static void complied(struct netfs_recall *base)
 		recall->base.lost = more;
 		conn->host->recall(conn->host, node->file_id, node->born, &recall->base);
 	} else {
+		if (!(recall->keep & SMB_LEASE_WRITE))
+			smb_idle_close(node);
 		recall_ack(conn, recall);
 		netfs_node_put(&node->base);
 		netfs_free(recall);

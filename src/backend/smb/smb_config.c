@@ -40,6 +40,7 @@ const struct netfs_option_info smb_options[] = {
 	{"serverino", "inode numbers are the server's (always on)"},
 	{"nounix", "no POSIX extensions (always on)"},
 	{"nolease", "no leases: whatever may have changed is asked for"},
+	{"nohandlecache", "files are closed at the server when they are closed here"},
 	{"echo_interval", "seconds of silence before the server is asked (default 60)"},
 	{NULL, NULL},
 };
@@ -259,6 +260,7 @@ static int read_rest(struct reading *rd)
 	conn->seal = option(rd, "seal") ? SMB_SEAL_ALWAYS : SMB_SEAL_IF_ASKED;
 	conn->mfsymlinks = option(rd, "mfsymlinks");
 	conn->no_leases = option(rd, "nolease");
+	conn->no_idle = option(rd, "nohandlecache");
 	conn->map = option(rd, "nomapposix") ? SMB_MAP_NONE : SMB_MAP_POSIX;
 	conn->uid = netfs_host_uid();
 	conn->gid = netfs_host_gid();

@@ -387,6 +387,7 @@ static void watch_time(struct smb_conn *conn, bool closing)
 	}
 	next = sooner(next, smb_call_expire(conn, now));
 	next = sooner(next, smb_lease_expire(conn, now));
+	next = sooner(next, smb_idle_expire(conn, now));
 	netfs_mutex_lock(&conn->lock);
 	/* A request that came in since watch_silence() has started it itself. */
 	if (next == 0 && conn->outstanding > 0)
@@ -472,6 +473,7 @@ static int conn_init(struct smb_conn *conn)
 		netfs_list_init(&conn->leases[i]);
 	}
 	netfs_list_init(&conn->recalls);
+	netfs_list_init(&conn->idle);
 	netfs_list_init(&conn->small);
 	netfs_list_init(&conn->large);
 	netfs_list_init(&conn->calls);
@@ -536,7 +538,8 @@ void smb_disconnect(struct netfs_be *be, struct netfs_op *op)
 	conn->closing = true;
 	conn->end_op = op;
 	conn->close_ns = netfs_clock_now() + conn->soft_ns;
-	netfs_task_post(&conn->task);
 	netfs_mutex_unlock(&conn->lock);
+	smb_idle_close_all(conn);
+	netfs_task_post(&conn->task);
 	smb_conn_leave(conn);
 }

@@ -31,6 +31,7 @@ struct smb_handle *smb_handle_new(struct smb_conn *conn, struct smb_node *node, 
 	handle->options = options;
 	netfs_list_init(&handle->waiting);
 	netfs_list_init(&handle->link);
+	netfs_list_init(&handle->idle_link);
 	netfs_mutex_lock(&conn->lock);
 	netfs_list_push_back(&conn->handles, &handle->link);
 	netfs_mutex_unlock(&conn->lock);
@@ -123,7 +124,14 @@ static void close_body(struct smb_call *call)
 void smb_handle_free(struct netfs_handle *base)
 {
 	struct smb_handle *handle = smb_handle_of(base);
-	struct smb_conn *conn = smb_conn_of(base->be);
+
+	if (!smb_idle_keep(handle))
+		smb_handle_close(handle);
+}
+
+void smb_handle_close(struct smb_handle *handle)
+{
+	struct smb_conn *conn = smb_conn_of(handle->base.be);
 	struct smb_call *call = NULL;
 
 	netfs_assert(netfs_list_empty(&handle->waiting));

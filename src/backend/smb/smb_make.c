@@ -191,8 +191,17 @@ static void open_body(struct smb_call *call)
 
 void smb_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
 {
-	struct smb_call *call = smb_call_for(node->be, op, open_body);
+	struct smb_handle *idle = NULL;
+	struct smb_call *call;
 
+	if (!(flags & O_TRUNC))
+		idle = smb_idle_take(smb_node_of(node), access_of(flags), &op->promise);
+	if (idle) {
+		op->handle = &idle->base;
+		op->done(op, 0);
+		return;
+	}
+	call = smb_call_for(node->be, op, open_body);
 	if (!call)
 		return;
 	call->node[0] = smb_node_of(node);

@@ -152,6 +152,7 @@ static void remove_body(struct smb_call *call)
 	union smb_info normal = {.basic = {.attributes = SMB_ATTR_NORMAL}};
 
 	call->changing = true;
+	smb_idle_close_name(call->node[0], call->name);
 	if (!smb_call_add_create(call, call->node[0], call->name, &msg))
 		return;
 	if (call->flags && !smb_call_add_set(call, SMB_FILE_BASIC, &normal))
@@ -237,6 +238,12 @@ static void renamed(struct smb_call *call)
 static void rename_body(struct smb_call *call)
 {
 	call->changing = true;
+	/* Nobody may have anything open in a directory that moves. */
+	if (call->node[0]->is_dir)
+		smb_idle_close_all(call->conn);
+	else
+		smb_idle_close(call->node[0]);
+	smb_idle_close_name(call->node[2], call->name2);
 	if (add_naming(call, call->node[1], call->name, SMB_FILE_RENAME, call->node[2]))
 		smb_call_send(call, renamed);
 }
