@@ -51,7 +51,7 @@ static void give_node(struct netfs_be *be, uint64_t ino, struct netfs_op *op)
 	struct void_node *node = netfs_alloc(sizeof(*node));
 
 	if (node) {
-		*node = (struct void_node){.node = {1, be}, .ino = ino};
+		*node = (struct void_node){.node = {.refs = 1, .be = be}, .ino = ino};
 		op->node = &node->node;
 		op->attr = attr_of(op->node);
 	}

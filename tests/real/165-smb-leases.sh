@@ -125,6 +125,13 @@ check_sh "truncate, rename and unlink by name of an open file" '
 	timeout 10 truncate -s 4 $one/named; timeout 10 mv $one/named $one/renamed
 	test "$(cat $two/renamed)" = 0123; timeout 10 rm $one/renamed; test ! -e $one/renamed'
 
+echo x >"$one/theirs"
+exec 7<>"$one/theirs" 6<"$two/theirs"
+check_sh "rename and unlink of what is open on both mounts" '
+	timeout 60 mv $one/theirs $one/moved; test "$(cat $two/moved)" = x
+	timeout 60 rm $one/moved; test ! -e $one/moved'
+exec 7>&- 6<&-
+
 # --------------------------------------------------------- durable handles
 
 echo before >"$one/kept"

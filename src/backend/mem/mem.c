@@ -297,7 +297,7 @@ static int give_node(struct netfs_be *be, struct netfs_op *op, struct file *file
 
 	if (!ref)
 		return -ENOMEM;
-	*ref = (struct mem_ref){.node = {1, be}, .file = file};
+	*ref = (struct mem_ref){.node = {.refs = 1, .be = be}, .file = file};
 	file->refs++;
 	op->node = &ref->node;
 	op->attr = file->attr;

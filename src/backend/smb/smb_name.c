@@ -186,7 +186,8 @@ void smb_rmdir(struct netfs_node *dir, const char *name, struct netfs_op *op)
 
 /* ------------------------------------------------------ rename, link */
 
-/* CREATE of what is to get a name, SET_INFO with the name, CLOSE. */
+/* CREATE of what is to get a name, SET_INFO with the name, CLOSE; index: that one
+ * later, so that SET_INFO is the last. */
 static bool add_naming(struct smb_call *call, struct smb_node *from, const char *from_name,
 		       uint8_t info_class, struct smb_node *to)
 {
@@ -216,7 +217,7 @@ static bool add_naming(struct smb_call *call, struct smb_node *from, const char 
 	} else {
 		set.set_info_req.input = (struct smb_buf){bytes, (uint32_t)len, 0};
 		good = smb_call_add_create(call, from, from_name, &msg) &&
-		       smb_call_add(call, &set, 0) && smb_call_add_close(call);
+		       smb_call_add(call, &set, 0) && (call->index || smb_call_add_close(call));
 	}
 	netfs_free(bytes);
 	if (!err)
@@ -224,10 +225,8 @@ static bool add_naming(struct smb_call *call, struct smb_node *from, const char 
 	return good;
 }
 
-static void renamed(struct smb_call *call)
+static void rename_over(struct smb_call *call, int err)
 {
-	int err = call->err;
-
 	if (err == -ENOENT && call->resent)
 		err = 0;
 	if (!err)
@@ -235,17 +234,60 @@ static void renamed(struct smb_call *call)
 	smb_call_end(call, err);
 }
 
-static void rename_body(struct smb_call *call)
+static void rename_closed(struct smb_call *call)
+{
+	rename_over(call, (int)call->cookie);
+}
+
+/* Another client has the file open under a lease and has to agree first.  In the
+ * middle of a compound Samba cannot wait for that. */
+static bool could_not_wait(const struct smb_call *call)
+{
+	return !call->index && call->req.nparts > 1 &&
+	       call->req.part[1].status == SMB_STATUS_INTERNAL_ERROR;
+}
+
+static void rename_try(struct smb_call *call);
+
+static void renamed(struct smb_call *call)
+{
+	const struct smb_part *part = &call->req.part[0];
+	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_CLOSE)};
+
+	if (could_not_wait(call)) {
+		call->index = 1;
+		rename_try(call);
+		return;
+	}
+	if (!call->index || part->status || part->reply.kind != SMB_REPLY(SMB_CREATE)) {
+		rename_over(call, call->err);
+		return;
+	}
+	msg.close_req.fid = part->reply.create_rep.fid;
+	call->cookie = (uint64_t)(int64_t)call->err;
+	/* Should the connection go now, it has its name already. */
+	if (!call->err)
+		call->resent = true;
+	if (smb_call_add(call, &msg, 0))
+		smb_call_send(call, rename_closed);
+}
+
+static void rename_try(struct smb_call *call)
 {
 	call->changing = true;
+	if (add_naming(call, call->node[1], call->name, SMB_FILE_RENAME, call->node[2]))
+		smb_call_send(call, renamed);
+}
+
+static void rename_body(struct smb_call *call)
+{
 	/* Nobody may have anything open in a directory that moves. */
 	if (call->node[0]->is_dir)
 		smb_idle_close_all(call->conn);
 	else
 		smb_idle_close(call->node[0]);
 	smb_idle_close_name(call->node[2], call->name2);
-	if (add_naming(call, call->node[1], call->name, SMB_FILE_RENAME, call->node[2]))
-		smb_call_send(call, renamed);
+	rename_try(call);
 }
 
 void smb_rename(struct netfs_node *node, struct netfs_node *old_dir, const char *old_name,
