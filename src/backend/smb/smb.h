@@ -193,6 +193,7 @@ struct smb_handle {
 	bool leased; /* c counts for node->leased */
 	struct netfs_list idle_link; /* c conn->idle, while nobody uses it */
 	uint64_t idle_until_ns; /* c */
+	bool goes; /* c it was idle long enough, and is closed with its last reference */
 	struct smb_held *held; /* c heap: what is locked through it */
 	uint32_t nheld, held_room; /* c */
 	bool durable; /* c the server keeps it when the connection goes */

@@ -24,8 +24,9 @@ static bool may_stay_locked(struct smb_conn *conn, const struct smb_handle *hand
 	uint32_t needed = SMB_LEASE_READ | SMB_LEASE_HANDLE | SMB_LEASE_WRITE;
 
 	return conn->state == SMB_READY && !conn->closing && !conn->no_idle && !handle->err &&
-	       handle->session == conn->session && handle->leased && !handle->node->recall &&
-	       !handle->nheld && (handle->node->lease.state & needed) == needed;
+	       !handle->goes && handle->session == conn->session && handle->leased &&
+	       !handle->node->recall && !handle->nheld &&
+	       (handle->node->lease.state & needed) == needed;
 }
 
 bool smb_idle_keep(struct smb_handle *handle)
@@ -115,11 +116,13 @@ static void close_those(struct smb_conn *conn, const struct which *which)
 		if (!meant(handle, which))
 			continue;
 		unlist_locked(conn, handle);
+		handle->goes = true;
 		netfs_list_push_back(&list, &handle->idle_link);
 	}
 	netfs_mutex_unlock(&conn->lock);
+	/* One that is being opened again is closed when that is over. */
 	while ((link = netfs_list_pop_front(&list)))
-		smb_handle_close(netfs_container_of(link, struct smb_handle, idle_link));
+		netfs_handle_put(&netfs_container_of(link, struct smb_handle, idle_link)->base);
 }
 
 void smb_idle_close(struct smb_node *node)
