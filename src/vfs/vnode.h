@@ -46,6 +46,7 @@ struct netfs_vnode {
 	bool names_changed : 1; /* v: by us, since version was adopted */
 	bool meta_changed : 1; /* v: so were the names or rights of a file */
 	bool told : 1; /* v: there was an opener */
+	uint32_t attr_promise; /* v: attr holds while node->promise is like this; 0: it may not */
 	struct netfs_hash_link hash_link; /* m */
 	struct netfs_list children; /* m: names in this directory */
 	struct netfs_list aliases; /* m: names that lead here */
@@ -60,7 +61,6 @@ struct netfs_vnode {
 	struct netfs_attr attr; /* v: as the server told last */
 	uint64_t attr_stamp; /* v: older answers are worth nothing */
 	uint64_t attr_until_ns; /* v: believed until then */
-	uint32_t attr_promise; /* v: and while what node->promise was then holds; 0: no more */
 	struct netfs_version version; /* v: what our data came from */
 	uint64_t version_seq; /* v: the view's seq when it was adopted */
 	uint64_t size_stamp; /* v: of the answer whose size counts */
