@@ -163,6 +163,7 @@ static bool nobody_connected(void *user)
 void mount_end(struct world *world)
 {
 	struct netfs_call call;
+	bool told = false;
 	int err;
 
 	for (unsigned i = 0; i < DIRS_MAX; i++)
@@ -173,8 +174,10 @@ void mount_end(struct world *world)
 			break;
 		/* A removed file's data that the server had refused is lost
 		 * when the connection is; that is told once. */
-		if (err == -ESTALE && !tries)
+		if (err == -ESTALE && !told) {
+			told = true;
 			continue;
+		}
 		/* Only injected errors excuse it, and only for a while. */
 		if (!world->faults.active || !faults_errors(&world->faults) || tries > 30)
 			world_fail(world, "V7: cannot unmount: %s (%s)", strerror(-err),
