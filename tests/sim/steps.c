@@ -494,12 +494,29 @@ static void describe(struct slot *slot)
 	}
 }
 
+/* How many injected errors everybody knows of: a server decides on one before its
+ * answer arrives, which may be to a question that a step finds under way. */
+static uint64_t errors_answered(struct world *world)
+{
+	const uint64_t answer_ns = 2 * NETFS_NS_PER_SEC;
+	uint64_t now = netfs_clock_now(), errors = 0;
+
+	world->errors_seen[world->errors_next % ERRORS_SEEN].at_ns = now;
+	world->errors_seen[world->errors_next++ % ERRORS_SEEN].errors =
+		faults_errors(&world->faults);
+	for (unsigned i = 0; i < ERRORS_SEEN && i < world->errors_next; i++)
+		if (world->errors_seen[i].at_ns + answer_ns <= now &&
+		    world->errors_seen[i].errors > errors)
+			errors = world->errors_seen[i].errors;
+	return errors;
+}
+
 void step_issue(struct slot *slot)
 {
 	struct world *world = slot->world;
 	struct netfs_file *file = slot->handles[slot->handle].file;
 
-	slot->errors_before = faults_errors(&world->faults);
+	slot->errors_before = errors_answered(world);
 	slot->cuts_before = world->faults.cuts;
 	slot->cancelled = false;
 	slot->err = 0;

@@ -25,6 +25,7 @@
 #define PIECES_MAX     4
 #define NAMES_SEEN_MAX 64
 #define FILE_NAME_MAX  24
+#define ERRORS_SEEN    256
 
 enum step_kind {
 	STEP_NONE,
@@ -189,6 +190,11 @@ struct world {
 	bool sync; /* every write is durable when it returns */
 	bool groups; /* the workload begins new groups of writes */
 	uint64_t errors_quiet; /* faults' errors when all was quiet last */
+	struct {
+		uint64_t at_ns;
+		uint64_t errors;
+	} errors_seen[ERRORS_SEEN]; /* at the last steps, a ring */
+	unsigned errors_next; /* place in the ring */
 	struct {
 		char name[FILE_NAME_MAX];
 		struct netfs_vnode *vnode;
