@@ -40,7 +40,8 @@ struct version {
 	uint64_t end;
 	bool zero;
 	bool durable; /* on the server's disk for certain */
-	uint64_t begun;
+	uint64_t begun; /* the last try */
+	uint64_t first; /* the first one, part of which may have arrived */
 	uint64_t done; /* it had succeeded; 0: not yet */
 	uint64_t published; /* at the server for certain; 0: not yet */
 	uint64_t settled; /* all of its blocks of ciphertext are; 0: not yet */

@@ -77,6 +77,7 @@ struct version *version_new(struct actor *actor, uint64_t start, uint64_t end, b
 	version = &file->log[actor->index][file->count[actor->index]++];
 	*version = (struct version){
 		.start = start, .end = end, .zero = zero, .begun = share_stamp(actor->world)};
+	version->first = version->begun;
 	return version;
 }
 
@@ -211,7 +212,10 @@ static bool may_be_torn(const struct actor *actor, uint64_t pos, bool for_reader
 
 			if (!share_block(file, version, pos))
 				continue;
-			if (!certain && version->begun <= file->lost && !version->safe)
+			/* A later try writes its own bytes, and not again the last
+			 * block that an earlier one had made longer. */
+			if (!certain && version->first <= file->lost &&
+			    (!version->safe || version->begun > file->lost))
 				return true;
 			if (for_reader && share->actors[a].party != actor->party &&
 			    (!version->settled || version->settled > horizon(actor)))
