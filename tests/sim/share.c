@@ -167,7 +167,7 @@ static void suspect(struct actor *actor)
 	for (unsigned a = 0; a < ACTORS; a++) {
 		struct share_handle *handle = &share->actors[a].handles[actor->file];
 
-		if (share->actors[a].party != actor->party || !handle->locked ||
+		if (share->actors[a].party != actor->party || !handle->at_stake ||
 		    handle->cuts == actor->world->faults.cuts)
 			continue;
 		handle->suspect = true;
@@ -242,9 +242,12 @@ static void issue_call(struct actor *actor)
 		netfs_fsync(handle->file, false, &actor->call);
 		break;
 	case SHARE_LOCK:
+		handle->at_stake = true;
+		handle->cuts = actor->cuts_before;
+		netfs_lock(handle->file, &actor->lock, false, &actor->call);
+		break;
 	case SHARE_UNLOCK:
-		if (actor->op == SHARE_UNLOCK)
-			handle->locked = false;
+		handle->locked = false;
 		netfs_lock(handle->file, &actor->lock, false, &actor->call);
 		break;
 	default:
@@ -340,9 +343,7 @@ static void drop_dead(struct actor *actor)
 	if (!handle->file || !handle->suspect || actor->result != -EIO)
 		return;
 	netfs_release(handle->file);
-	handle->file = NULL;
-	handle->locked = false;
-	handle->suspect = false;
+	*handle = (struct share_handle){.flags = handle->flags};
 }
 
 /* What failed is made again, if it changed something or was to make it safe. */
@@ -428,9 +429,14 @@ static void finish_good(struct actor *actor)
 		break;
 	case SHARE_LOCK:
 		handle->lock_write = actor->lock.type == NETFS_LOCK_WRITE;
-		handle->cuts = actor->cuts_before;
+		handle->cuts_granted = actor->cuts_after;
+		handle->granted = actor->ended;
 		handle->locked = true;
 		share_check_lock(actor);
+		break;
+	case SHARE_UNLOCK:
+		suspect(actor);
+		handle->at_stake = false;
 		break;
 	default:
 		break;
@@ -464,6 +470,7 @@ static void finish(struct actor *actor)
 			actor_fail(actor, "close failed with %s", strerror((int)-actor->result));
 		finish_close(actor);
 	} else if (op == SHARE_LOCK && actor->result == -EAGAIN) {
+		handle_of(actor)->at_stake = false;
 		actor->op = SHARE_NONE;
 	} else if (failed(actor)) {
 		if (actor->result < 0 ? !excused(actor) : !faults_errors(&actor->world->faults))

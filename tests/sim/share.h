@@ -96,8 +96,12 @@ struct share_handle {
 	uint32_t flags;
 	uint64_t begun; /* the open */
 	bool locked;
+	/* A lock is held, being taken or being given up: a cut may cost the handle. */
+	bool at_stake;
 	bool lock_write;
-	uint64_t cuts; /* when the lock was granted */
+	uint64_t cuts; /* when the lock was asked for */
+	uint64_t cuts_granted;
+	uint64_t granted; /* the stamp */
 	bool suspect; /* it had a lock when a connection died */
 };
 

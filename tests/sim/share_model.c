@@ -311,6 +311,16 @@ void share_check_server(struct world *world)
 
 /* --------------------------------------------------------------- locks */
 
+/* Was no connection lost from when the first of two locks was asked for until the
+ * second was granted?  Locks may be lost with a connection. */
+static bool held_together(const struct share_handle *a, const struct share_handle *b)
+{
+	const struct share_handle *first = a->granted < b->granted ? a : b;
+	const struct share_handle *second = first == a ? b : a;
+
+	return first->cuts == second->cuts_granted;
+}
+
 void share_check_lock(struct actor *actor)
 {
 	struct share *share = &actor->world->share;
@@ -322,8 +332,7 @@ void share_check_lock(struct actor *actor)
 		if (a == actor->index || !other->locked ||
 		    (!mine->lock_write && !other->lock_write))
 			continue;
-		/* Locks may be lost with a connection. */
-		if (other->cuts == actor->cuts_after)
+		if (held_together(mine, other))
 			actor_fail(actor, "V14: a lock was granted that actor %u holds", a);
 	}
 }

@@ -158,7 +158,7 @@ struct p9_node {
 	struct p9_handle *open; /* c the handle that was opened last, or NULL */
 	struct p9_fid *spare; /* c a copy of fid for the next create, or NULL */
 	uint64_t qid_path; /* I what the server must still say it is */
-	uint32_t moves; /* c times it was renamed */
+	uint32_t moves; /* c times its places changed */
 	uint32_t renaming; /* c renames in flight that move it */
 	uint8_t qid_type; /* I */
 	bool is_root; /* I */

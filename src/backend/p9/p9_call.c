@@ -132,7 +132,7 @@ static void unpark_locked(struct p9_call *call)
 	call->parked = false;
 }
 
-/* How often the objects it is about were renamed so far. */
+/* How often the places of the objects it is about changed so far. */
 static uint32_t moves_locked(const struct p9_call *call)
 {
 	uint32_t moves = 0;

@@ -210,7 +210,6 @@ static void renamed(struct p9_call *call)
 	p9_node_add_place(conn, node, call->node[1], (char *)netfs_take(call->buf));
 	netfs_mutex_lock(&conn->lock);
 	node->epoch = 0;
-	node->moves++;
 	if (node->qid_type & P9_QID_DIR)
 		conn->epoch++;
 	netfs_mutex_unlock(&conn->lock);

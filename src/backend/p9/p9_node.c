@@ -115,8 +115,21 @@ static struct p9_place take_place_locked(struct p9_node *node, unsigned i)
 	struct p9_place place = node->places[i];
 
 	node->nplaces--;
+	node->moves++;
 	memmove(&node->places[i], &node->places[i + 1], (node->nplaces - i) * sizeof(place));
 	return place;
+}
+
+/* Place i becomes the first to try. */
+static void place_first_locked(struct p9_node *node, unsigned i)
+{
+	struct p9_place place = node->places[i];
+
+	if (i == 0)
+		return;
+	node->moves++;
+	memmove(&node->places[1], &node->places[0], i * sizeof(place));
+	node->places[0] = place;
 }
 
 static unsigned place_of_locked(const struct p9_node *node, const struct p9_node *parent,
@@ -146,6 +159,7 @@ static bool new_place_locked(struct p9_node *node, struct p9_node *parent, char 
 	netfs_node_get(&parent->base);
 	node->places[0] = (struct p9_place){.parent = parent, .name = name};
 	node->nplaces++;
+	node->moves++;
 	parent->has_children = true;
 	while (parent->nplaces > 1)
 		*unwanted++ = take_place_locked(parent, parent->nplaces - 1);
@@ -162,10 +176,7 @@ void p9_node_add_place(struct p9_conn *conn, struct p9_node *node, struct p9_nod
 	netfs_mutex_lock(&conn->lock);
 	i = place_of_locked(node, parent, name);
 	if (i < node->nplaces) {
-		struct p9_place known = node->places[i];
-
-		memmove(&node->places[1], &node->places[0], i * sizeof(known));
-		node->places[0] = known;
+		place_first_locked(node, i);
 	} else {
 		taken = new_place_locked(node, parent, name, unwanted);
 	}
@@ -356,12 +367,8 @@ static void walk_arrived(struct p9_call *call)
 	struct p9_node *node = call->node[call->index];
 
 	netfs_mutex_lock(&conn->lock);
-	if (call->place > 0 && call->place < node->nplaces) {
-		struct p9_place place = node->places[call->place];
-
-		memmove(&node->places[1], &node->places[0], call->place * sizeof(place));
-		node->places[0] = place;
-	}
+	if (call->place < node->nplaces)
+		place_first_locked(node, call->place);
 	netfs_mutex_unlock(&conn->lock);
 	call->fid[call->index] = p9_fid_get(call->tmp);
 	set_fid(call, node, netfs_take(call->tmp));
