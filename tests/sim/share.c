@@ -430,7 +430,6 @@ static void finish_good(struct actor *actor)
 	case SHARE_LOCK:
 		handle->lock_write = actor->lock.type == NETFS_LOCK_WRITE;
 		handle->cuts_granted = actor->cuts_after;
-		handle->granted = actor->ended;
 		handle->locked = true;
 		share_check_lock(actor);
 		break;

@@ -100,8 +100,7 @@ struct share_handle {
 	bool at_stake;
 	bool lock_write;
 	uint64_t cuts; /* when the lock was asked for */
-	uint64_t cuts_granted;
-	uint64_t granted; /* the stamp */
+	uint64_t cuts_granted; /* and when the answer came */
 	bool suspect; /* it had a lock when a connection died */
 };
 

@@ -311,14 +311,11 @@ void share_check_server(struct world *world)
 
 /* --------------------------------------------------------------- locks */
 
-/* Was no connection lost from when the first of two locks was asked for until the
- * second was granted?  Locks may be lost with a connection. */
+/* Was no connection lost from when the first of two locks was asked for until both
+ * were told of?  Locks may be lost with a connection, also before they are told of. */
 static bool held_together(const struct share_handle *a, const struct share_handle *b)
 {
-	const struct share_handle *first = a->granted < b->granted ? a : b;
-	const struct share_handle *second = first == a ? b : a;
-
-	return first->cuts == second->cuts_granted;
+	return a->cuts == b->cuts_granted && b->cuts == a->cuts_granted;
 }
 
 void share_check_lock(struct actor *actor)
