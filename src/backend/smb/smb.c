@@ -36,5 +36,9 @@ const struct netfs_be_ops netfs_smb_ops = {
 	.copy_range = smb_copy_range,
 	.seek = smb_seek,
 	.statfs = smb_statfs,
+	.getxattr = smb_getxattr,
+	.listxattr = smb_listxattr,
+	.setxattr = smb_setxattr,
+	.removexattr = smb_removexattr,
 	.lock = smb_lock,
 };

@@ -14,7 +14,7 @@
  *	smb_idle.c     files that stay open for a while
  *	smb_lock.c     byte ranges locked at the server
  *	smb_break.c    leases, and giving them back (the rules: smb_lease_rule.c)
- *	smb_name.c smb_make.c smb_attr.c smb_dir.c smb_io.c smb_range.c
+ *	smb_name.c smb_make.c smb_attr.c smb_xattr.c smb_dir.c smb_io.c smb_range.c
  *	               the operations
  *
  * Locks: conn->lock (NETFS_RANK_BACKEND) guards ids, credits, nodes' places,
@@ -238,6 +238,7 @@ struct smb_call {
 	/* Arguments and scratch of the operation. */
 	const char *name, *name2;
 	const struct netfs_setattr *set;
+	const void *value; /* of an extended attribute; its length is len */
 	uint32_t flags, mode;
 	uint64_t cookie, start, len;
 	struct smb_handle *opening; /* p what becomes op->handle */
@@ -595,6 +596,13 @@ void smb_getattr(struct netfs_node *node, struct netfs_handle *handle, struct ne
 void smb_setattr(struct netfs_node *node, struct netfs_handle *handle,
 		 const struct netfs_setattr *set, struct netfs_op *op);
 void smb_statfs(struct netfs_node *node, struct netfs_op *op);
+
+/* smb_xattr.c */
+void smb_getxattr(struct netfs_node *node, const char *name, struct netfs_op *op);
+void smb_listxattr(struct netfs_node *node, struct netfs_op *op);
+void smb_setxattr(struct netfs_node *node, const char *name, const void *value, size_t size,
+		  uint32_t flags, struct netfs_op *op);
+void smb_removexattr(struct netfs_node *node, const char *name, struct netfs_op *op);
 void smb_readdir(struct netfs_handle *handle, uint64_t cookie, struct netfs_op *op);
 ssize_t smb_read(struct netfs_handle *handle, struct netfs_slice *slice);
 ssize_t smb_write(struct netfs_handle *handle, struct netfs_slice *slice);
