@@ -250,7 +250,9 @@ struct netfs_vnode *netfs_file_vnode(struct netfs_file *file);
 /* What close(2) does, once per descriptor: flush as the cache mode promises,
  * drop owner's record locks, report a write-back error once. */
 void netfs_flush(struct netfs_file *file, uint64_t lock_owner, struct netfs_call *call);
-/* Last use.  Never fails, never waits; the rest is done in the background. */
+/* Last use.  Never fails, never waits; the rest is done in the background.  Record
+ * locks go with netfs_flush(): what their owner did not give up so goes now, at a
+ * time of its own, and with it what that owner locked again meanwhile. */
 void netfs_release(struct netfs_file *file);
 void netfs_fsync(struct netfs_file *file, bool datasync, struct netfs_call *call);
 

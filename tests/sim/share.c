@@ -336,14 +336,11 @@ static bool failed(struct actor *actor)
 }
 
 /* One that lost its lock gives errors until it is opened again. */
-static void drop_dead(struct actor *actor)
+static bool is_dead(struct actor *actor)
 {
 	struct share_handle *handle = handle_of(actor);
 
-	if (!handle->file || !handle->suspect || actor->result != -EIO)
-		return;
-	netfs_release(handle->file);
-	*handle = (struct share_handle){.flags = handle->flags};
+	return handle->file && handle->suspect && actor->result == -EIO;
 }
 
 /* What failed is made again, if it changed something or was to make it safe. */
@@ -352,11 +349,10 @@ static void again(struct actor *actor)
 	if (++actor->failures > FAILURES_MAX)
 		actor_fail(actor, "V7: %s failed %u times (%s)", op_names[actor->op],
 			   actor->failures, strerror(actor->result < 0 ? (int)-actor->result : 0));
-	drop_dead(actor);
 	if (actor->op == SHARE_WRITE || actor->op == SHARE_TRUNCATE || actor->op == SHARE_FSYNC)
 		actor->pending = actor->op;
-	actor->op = actor->pending;
-	actor->retry = actor->pending != SHARE_NONE;
+	actor->op = is_dead(actor) ? SHARE_CLOSE : actor->pending;
+	actor->retry = actor->op != SHARE_NONE;
 	if (actor->retry)
 		actor->not_before =
 			netfs_clock_now() + rng_between(&actor->rng, 100, 3000) * NETFS_NS_PER_MS;
@@ -402,7 +398,7 @@ static void finish_close(struct actor *actor)
 	if (!actor->result && actor->party->close_writes)
 		versions_published(actor, actor->begun, actor->ended, false);
 	netfs_release(handle->file);
-	*handle = (struct share_handle){0};
+	*handle = (struct share_handle){.flags = handle->flags};
 }
 
 static void finish_good(struct actor *actor)
