@@ -18,7 +18,9 @@
  * Did somebody else change the data?  The version that our data came from is
  * kept with the seq of that moment.  Another version means a change by others
  * if that seq still stands; if it does not, our own uploads lie in between and
- * the new version is adopted as ours.
+ * the new version is adopted as ours.  Where the server promised that nobody else
+ * had the file, its version is not asked for after each upload; the one that is
+ * told next is ours only if that promise held until then.
  *
  * How long is it believed?  For a time, or while a promise of the server holds
  * (a lease) that was there when it was told: then without asking.
@@ -136,6 +138,16 @@ static bool covered_locked(const struct netfs_vnode *vnode)
 	       netfs_node_promised(vnode->node, vnode->attr_promise, NETFS_PROMISE_READ);
 }
 
+/* An answer is being taken: is what it says the work of others, although it comes
+ * after uploads of ours? */
+static bool adopts_too_late_locked(struct netfs_vnode *vnode)
+{
+	bool lapsed = vnode->adopts_late && !covered_locked(vnode);
+
+	vnode->adopts_late = false;
+	return lapsed;
+}
+
 void netfs_attr_ask(struct netfs_mount *mount, struct netfs_vnode *vnode,
 		    struct netfs_asked *ret_asked)
 {
@@ -211,16 +223,19 @@ static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 	struct netfs_inode_view view;
 	bool changed, told;
 
-	vnode->attr_promise = 0;
 	view_of(vnode, &view);
 	if (!size_counts(vnode, asked, &view)) {
 		/* Ask again, unless what we have is newer than the server's. */
 		if (!view.dirty)
 			vnode->attr_until_ns = 0;
+		if (!vnode->adopts_late)
+			vnode->attr_promise = 0;
 		return false;
 	}
+	changed = adopts_too_late_locked(vnode);
 	cover_locked(vnode, asked->promise);
-	changed = vnode->version_seq == view.seq && !version_same(vnode, &version);
+	if (vnode->version_seq == view.seq)
+		changed = !version_same(vnode, &version);
 	vnode->meta_changed = false;
 	vnode->version = version;
 	vnode->version_seq = view.seq;
@@ -308,8 +323,9 @@ void netfs_attr_changed(struct netfs_vnode *vnode, const struct netfs_attr *attr
 	view_of(vnode, &view);
 	if (netfs_vnode_regular(vnode) && !view.dirty && !asked->dirty && view.seq == asked->seq) {
 		/* Times that we set ourselves could hide a change by others. */
-		changed = view.seq == vnode->version_seq &&
-			  !version_same_data(&version, &vnode->version);
+		changed = adopts_too_late_locked(vnode);
+		if (view.seq == vnode->version_seq)
+			changed = !version_same_data(&version, &vnode->version);
 		if (changed)
 			vnode->epoch++;
 		adopt_locked(vnode, attr, &view);
@@ -333,7 +349,8 @@ void netfs_attr_resized(struct netfs_vnode *vnode, const struct netfs_attr *attr
 	netfs_mutex_lock(&vnode->mutex);
 	/* Our clean data may have been of an older version than the one that
 	 * was changed; nobody can tell any more. */
-	suspect = !asked->dirty && asked->seq == vnode->version_seq;
+	suspect = adopts_too_late_locked(vnode) ||
+		  (!asked->dirty && asked->seq == vnode->version_seq);
 	view_of(vnode, &view);
 	if (view.size == 0)
 		suspect = false;
@@ -397,6 +414,19 @@ bool netfs_attr_unadopted(struct netfs_vnode *vnode)
 	unadopted = unadopted_locked(vnode, &view);
 	netfs_mutex_unlock(&vnode->mutex);
 	return unadopted;
+}
+
+/* The disk cache wants the version of what it keeps, or forgets that. */
+bool netfs_attr_adopt_late(struct netfs_vnode *vnode)
+{
+	bool late = netfs_attr_exclusive(vnode);
+
+	netfs_mutex_lock(&vnode->mutex);
+	late = late && !vnode->inode.cookie && covered_locked(vnode);
+	if (late)
+		vnode->adopts_late = true;
+	netfs_mutex_unlock(&vnode->mutex);
+	return late;
 }
 
 bool netfs_attr_fresh(struct netfs_vnode *vnode)

@@ -4,7 +4,8 @@
  *
  * flush sends the data of a file that was open for writing and waits, unless
  * the cache mode says otherwise; then it learns the version the server gave to
- * that data, so that the next open does not take it for somebody else's.
+ * that data, so that the next open does not take it for somebody else's.  While
+ * the server promises that nobody else has the file, that can wait.
  *
  * An error of write-back is told to each file once.  As long as the data is
  * not at the server, fsync says so each time.
@@ -39,7 +40,8 @@ static void adopt(struct netfs_vcall *v)
 {
 	struct netfs_vnode *vnode = v->vnode;
 
-	if (v->first_err || v->mount->config.unbuffered || !netfs_attr_unadopted(vnode)) {
+	if (v->first_err || v->mount->config.unbuffered || !netfs_attr_unadopted(vnode) ||
+	    netfs_attr_adopt_late(vnode)) {
 		netfs_vcall_finish(v, v->first_err);
 		return;
 	}

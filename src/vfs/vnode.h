@@ -46,6 +46,7 @@ struct netfs_vnode {
 	bool names_changed : 1; /* v: by us, since version was adopted */
 	bool meta_changed : 1; /* v: so were the names or rights of a file */
 	bool told : 1; /* v: there was an opener */
+	bool adopts_late : 1; /* v: what we sent under attr_promise has no version yet */
 	uint32_t attr_promise; /* v: attr holds while node->promise is like this; 0: it may not */
 	struct netfs_hash_link hash_link; /* m */
 	struct netfs_list children; /* m: names in this directory */
@@ -135,6 +136,8 @@ void netfs_attr_expire_names(struct netfs_vnode *dir);
 bool netfs_attr_fresh(struct netfs_vnode *vnode);
 /* Was data written since the version was adopted? */
 bool netfs_attr_unadopted(struct netfs_vnode *vnode);
+/* May its version be learned with whatever is asked next?  Then that is noted. */
+bool netfs_attr_adopt_late(struct netfs_vnode *vnode);
 /* ----------------------------------------- times of late uploads, times.c */
 
 /* Data is about to be written through memory. */

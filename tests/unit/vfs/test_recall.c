@@ -178,6 +178,86 @@ static void an_answer_from_before_is_not_covered(void **unused)
 	world_stop(&world);
 }
 
+/* Written, closed, and its version not asked for. */
+static struct netfs_vnode *written_alone(struct world *world)
+{
+	struct netfs_vnode *vnode;
+	struct netfs_file *file;
+
+	world_start(world, &double_ops, "actimeo=0");
+	w_put(world->root, "a", "first");
+	vnode = w_find(world->root, "a");
+	promise(vnode, NETFS_PROMISE_ALL);
+	w_getattr(vnode);
+	file = w_open(vnode, O_RDWR, NULL);
+	double_log_clear();
+	w_write(file, "mine!", 0);
+	w_close(file);
+	assert_int_equal(double_logged("write"), 1);
+	assert_int_equal(double_logged("getattr"), 0);
+	return vnode;
+}
+
+static void the_version_of_a_file_of_our_own_is_learned_late(void **unused)
+{
+	struct netfs_vnode *vnode;
+	struct netfs_file *file;
+	struct world world;
+
+	vnode = written_alone(&world);
+	assert_int_equal(w_getattr(vnode).size, 5);
+	assert_int_equal(double_logged("getattr"), 1);
+	w_getattr(vnode);
+	assert_int_equal(double_logged("getattr"), 1);
+	file = w_open(vnode, O_RDONLY, NULL);
+	w_expect(file, "mine!", 0);
+	assert_int_equal(double_logged("read"), 0);
+	w_close(file);
+	netfs_vnode_put(vnode);
+	world_stop(&world);
+}
+
+/* The promise ended without a recall, as with the connection. */
+static void a_late_version_is_not_taken_for_ours(void **unused)
+{
+	struct netfs_vnode *vnode;
+	struct netfs_file *file;
+	struct world world;
+
+	vnode = written_alone(&world);
+	promise(vnode, 0);
+	change(&world, "a", "other");
+	promise(vnode, NETFS_PROMISE_ALL);
+	file = w_open(vnode, O_RDONLY, NULL);
+	w_expect(file, "other", 0);
+	w_close(file);
+	netfs_vnode_put(vnode);
+	world_stop(&world);
+}
+
+static void a_late_version_is_not_taken_for_ours_by_a_change(void **unused)
+{
+	struct netfs_setattr set = {.valid = NETFS_SET_MODE, .mode = 0600};
+	struct netfs_vnode *vnode;
+	struct netfs_file *file;
+	struct w_call call;
+	struct world world;
+
+	vnode = written_alone(&world);
+	promise(vnode, 0);
+	change(&world, "a", "other");
+	promise(vnode, NETFS_PROMISE_ALL);
+	w_call_init(&call);
+	netfs_setattr(vnode, NULL, &set, &call.call);
+	world_idle();
+	assert_true(call.ended);
+	file = w_open(vnode, O_RDONLY, NULL);
+	w_expect(file, "other", 0);
+	w_close(file);
+	netfs_vnode_put(vnode);
+	world_stop(&world);
+}
+
 static void a_recall_of_what_nobody_knows_ends_at_once(void **unused)
 {
 	struct recall recall = {.base = {.lost = NETFS_PROMISE_ALL, .done = recalled}};
@@ -197,6 +277,9 @@ int main(void)
 		cmocka_unit_test(unsent_data_is_sent_before_a_promise_is_given_back),
 		cmocka_unit_test(what_was_read_is_forgotten_with_its_promise),
 		cmocka_unit_test(an_answer_from_before_is_not_covered),
+		cmocka_unit_test(the_version_of_a_file_of_our_own_is_learned_late),
+		cmocka_unit_test(a_late_version_is_not_taken_for_ours),
+		cmocka_unit_test(a_late_version_is_not_taken_for_ours_by_a_change),
 		cmocka_unit_test(a_recall_of_what_nobody_knows_ends_at_once),
 	};
 
