@@ -57,7 +57,8 @@ static void server_ended(int signal)
 
 void server_start(struct server *s)
 {
-	struct sigaction action = {.sa_handler = server_ended, .sa_flags = SA_NOCLDSTOP};
+	struct sigaction action = {.sa_handler = server_ended,
+				   .sa_flags = SA_NOCLDSTOP | SA_RESTART};
 
 	unlink(s->socket);
 	killing = false;
