@@ -106,6 +106,9 @@ struct netfs_op {
 	void *buf; /* readlink, getxattr, listxattr: room for the answer */
 	size_t buf_size;
 	bool wait; /* lock: the answer may take until others give theirs up */
+	/* open: bytes from the start that will be read at once, as far as one can
+	 * tell; nobody writes to the file here.  0: nobody knows. */
+	uint32_t reads;
 
 	/* Results. */
 	struct netfs_be *be; /* connect */

@@ -65,6 +65,8 @@
 #define NETFS_NAMES_MAX (1 << 16)
 /* Entries of a directory kept for a slow reader, and the room for their names;
  * more than a readdir of the kernel takes at once. */
+/* Bytes: what is no larger is expected to be read at once when it is opened. */
+#define NETFS_SMALL_FILE    65536
 #define NETFS_READDIR_BATCH 128
 #define NETFS_READDIR_TEXT  8192
 /* A listing that is kept in memory, some 150,000 names; larger ones are read

@@ -140,6 +140,7 @@ struct netfs_inode_view {
 	uint64_t seq; /* grows with every local change of data or size */
 	uint64_t mtime_ns; /* wall clock of the last local write, 0: none yet */
 	bool dirty; /* data not at the server, or on its way */
+	bool cached; /* some of it is in memory */
 };
 
 void netfs_inode_view(struct netfs_inode *inode, struct netfs_inode_view *ret_view);

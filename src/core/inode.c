@@ -262,6 +262,7 @@ void netfs_inode_view(struct netfs_inode *inode, struct netfs_inode_view *ret_vi
 	ret_view->seq = inode->seq;
 	ret_view->mtime_ns = inode->mtime_ns;
 	ret_view->dirty = inode->dirty || inode->uploading;
+	ret_view->cached = inode->folios.count > 0;
 	netfs_mutex_unlock(&inode->mutex);
 }
 

@@ -212,12 +212,32 @@ static uint32_t access_wanted(const struct netfs_vcall *v)
 	return access == O_WRONLY && v->upgraded ? O_RDWR : access;
 }
 
+/* A small file that nobody has here will be read as a whole. */
+static uint32_t reads_expected(const struct netfs_vcall *v)
+{
+	struct netfs_vnode *vnode = v->vnode;
+	struct netfs_inode_view view;
+	bool alone;
+
+	if (!netfs_vnode_regular(vnode) || v->mount->config.unbuffered || vnode->inode.cookie ||
+	    v->flags & (O_ACCMODE | O_DIRECT))
+		return 0;
+	netfs_inode_view(&vnode->inode, &view);
+	netfs_mutex_lock(&vnode->mutex);
+	alone = vnode->writers == 0;
+	netfs_mutex_unlock(&vnode->mutex);
+	if (!alone || view.dirty || view.cached || view.size > NETFS_SMALL_FILE)
+		return 0;
+	return (uint32_t)view.size;
+}
+
 static void open_ask(struct netfs_vcall *v, int err)
 {
 	struct netfs_ask *ask = netfs_vcall_prepare(v, NETFS_ASK_OPEN);
 
 	ask->node = netfs_vnode_node(v->vnode);
 	ask->flags = access_wanted(v);
+	ask->op.reads = reads_expected(v);
 	netfs_attr_ask(v->mount, v->vnode, &v->asked);
 	netfs_vcall_ask(v, open_answered);
 }

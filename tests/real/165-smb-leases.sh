@@ -61,7 +61,7 @@ smbd_port=$direct
 mount_smb "$tmp/two"
 two_pid=$mount_pid
 one=$tmp/one two=$tmp/two
-export one two
+export one two B=$smbd_export
 
 # --------------------------------------------------------------- granted
 
@@ -76,6 +76,37 @@ for i in range(20):
     assert os.fstat(8).st_size == 6
     assert os.pread(8, 100, 0) == b"first\n"'
 check "and the server was not asked" test "$(asked)" = "$before"
+exec 8>&-
+# opened_and_read FILE FIRST: what is in FILE, after FIRST was done with it open.
+opened_and_read() {
+	python3 -c 'import os, subprocess, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+subprocess.run(sys.argv[2], shell=True, check=True)
+print(os.pread(fd, 1000, 0).decode(), end="")' "$1" "$2"
+}
+printf 'small\n' >"$smbd_export/small"
+check "a small file comes with its open" test \
+	"$(opened_and_read "$one/small" "cp $tmp/asked $tmp/asked.then")" = small
+check "and reading it asks for nothing" cmp "$tmp/asked" "$tmp/asked.then"
+printf 'small\n' >"$smbd_export/small2"
+check "but not as it was before another client changed it" test \
+	"$(opened_and_read "$one/small2" "echo other >$two/small2")" = other
+printf 'small\n' >"$smbd_export/small3"
+check "nor before we did" test \
+	"$(opened_and_read "$one/small3" "echo mine >$one/small3")" = mine
+# Samba makes up the time when such files were made, and it moves.
+mount_smb "$tmp/asks" nolease,actimeo=0
+asks_pid=$mount_pid
+export asks=$tmp/asks
+check_sh "files and directories made behind the server stay the same when used there" \
+	'mkdir $B/made; echo one >$B/made/file; cd $asks/made; exec 9<file; cat file >/dev/null
+	 was=$(stat -c %i file .); sleep 0.02; echo two >>$B/made/file; touch $B/made/file $B/made
+	 test "$(python3 -c "import os; print(os.fstat(9).st_ino, os.fstat(9).st_size)")" = \
+		"$(stat -c %i file) 8"
+	 test "$(stat -c %i file .)" = "$was"; test "$(cat file)" = "$(cat $B/made/file)"
+	 test "$(ls .)" = file'
+check_umount "$asks" "$asks_pid"
+exec 8<>"$one/held"
 check_sh "another mount sees it" 'test "$(cat $two/held)" = first'
 check_sh "and changes it" 'echo second >$two/held'
 check "the open file shows that" python3 -c 'import os, time

@@ -12,6 +12,7 @@
  *	smb_node.c     nodes, their paths and attributes
  *	smb_handle.c   open files, opening them again
  *	smb_idle.c     files that stay open for a while
+ *	smb_head.c     the first bytes of a small file, brought along by its open
  *	smb_lock.c     byte ranges locked at the server
  *	smb_break.c    leases, and giving them back (the rules: smb_lease_rule.c)
  *	smb_name.c smb_make.c smb_attr.c smb_xattr.c smb_dir.c smb_io.c smb_range.c
@@ -150,7 +151,8 @@ struct smb_node {
 	struct netfs_node base;
 	struct netfs_list link; /* c conn->nodes, by file id */
 	uint64_t file_id; /* I */
-	uint64_t born; /* I FILETIME: a server uses ids again, but not at once */
+	uint64_t born; /* I FILETIME, with file_id its identity for those above */
+	uint64_t born_seen; /* c as the server told it last */
 	struct smb_node *parent; /* c a reference; NULL: the root, or lost its name */
 	char *name; /* c */
 	struct smb_place spare; /* c of a file: another name it had, or has */
@@ -160,6 +162,7 @@ struct smb_node {
 	struct smb_lease lease; /* c its state while leased > 0 */
 	uint32_t leased; /* c open handles that count for it */
 	uint32_t locked; /* c ranges locked through its handles */
+	uint32_t writes; /* c changes of its data that we began; wraps */
 	struct netfs_list lease_link; /* c conn->leases, while leased > 0 */
 	struct smb_recall *recall; /* c the server wants some of it back */
 };
@@ -169,6 +172,16 @@ struct smb_held {
 	uint64_t start, end; /* as on the wire: what flock(2) locks is one byte */
 	uint64_t owner;
 	bool flock, exclusive;
+};
+
+/* The first bytes of a file as they were when it was opened (smb_head.c). */
+struct smb_head {
+	uint8_t *bytes; /* c heap: the reply they came in; NULL: none */
+	const uint8_t *data; /* c in it */
+	uint32_t len; /* c */
+	bool whole; /* c the file ends there */
+	uint32_t promise; /* c node->promise they were read under */
+	uint32_t writes; /* c node->writes when they were asked for */
 };
 
 /* The entries of a directory as they were when reading it began. */
@@ -199,6 +212,7 @@ struct smb_handle {
 	bool durable; /* c the server keeps it when the connection goes */
 	struct smb_guid create_guid; /* c by which it is claimed then */
 	struct smb_listing listing; /* p one readdir at a time, see smb_dir.c */
+	struct smb_head head; /* c */
 };
 
 /* ------------------------------------------------------------ calls */
@@ -246,6 +260,7 @@ struct smb_call {
 	uint64_t moved; /* p */
 	unsigned index; /* p */
 	uint32_t attributes; /* p */
+	uint32_t writes; /* p node->writes at the start */
 	uint8_t *buf; /* p heap, freed at the end */
 	struct smb_node *opening_node; /* p a reference, of our own calls */
 	struct smb_handle *routed; /* I a reference: handle is another one than asked */
@@ -494,12 +509,13 @@ void smb_call_fail_parked(struct smb_conn *conn, int err);
 
 /* smb_node.c */
 void smb_node_table_init(struct smb_conn *conn);
-/* The node of what all is about, now known as name in parent; a reference.  NULL:
- * no memory.  No lock. */
+/* The node of what all is about, now known as name in parent; a reference.  made: it
+ * is new.  NULL: no memory.  No lock. */
 struct smb_node *smb_node_at(struct smb_conn *conn, struct smb_node *parent, const char *name,
-			     const struct smb_file_all *all);
-/* Is it still the same object? */
-bool smb_node_is(const struct smb_node *node, const struct smb_file_all *all);
+			     const struct smb_file_all *all, bool made);
+/* Is what was found by the node's name, or handle, still the same object?  exactly:
+ * also if nothing of it was open at the server meanwhile. */
+bool smb_node_is(struct smb_node *node, const struct smb_file_all *all, bool exactly);
 struct smb_node *smb_node_root(struct smb_conn *conn);
 void smb_node_free(struct netfs_node *node);
 /* It is called name in parent from now on, and what it was called is gone; or it is
@@ -511,8 +527,8 @@ bool smb_node_doubt(struct smb_node *node);
  * -ESTALE: it has lost its name; -ENAMETOOLONG; -ENOMEM; -EILSEQ. */
 int smb_node_path(struct smb_conn *conn, struct smb_node *node, const char *name,
 		  struct smb_buf *ret_path);
-/* What all information says of an object. */
-void smb_attr_of_all(struct smb_conn *conn, const struct smb_file_all *all,
+/* What all information says of node. */
+void smb_attr_of_all(const struct smb_node *node, const struct smb_file_all *all,
 		     struct netfs_attr *ret_attr);
 
 /* smb_handle.c */
@@ -543,6 +559,19 @@ void smb_idle_close_name(struct smb_node *dir, const char *name);
 void smb_idle_close_all(struct smb_conn *conn);
 /* Closes what was idle long enough; when to look again, or 0. */
 uint64_t smb_idle_expire(struct smb_conn *conn, uint64_t now);
+
+/* smb_head.c */
+
+/* Appends a READ of the file that the call's CREATE opens, where that is expected and
+ * can be believed.  False: the call ended. */
+bool smb_head_ask(struct smb_call *call);
+/* Takes its answer into handle, which promise was given with. */
+void smb_head_take(struct smb_handle *handle, struct smb_call *call, uint32_t promise);
+/* True: slice was served from what came with the open, and has ended. */
+bool smb_head_serve(struct smb_handle *handle, struct netfs_slice *slice);
+void smb_head_drop(struct smb_handle *handle);
+/* Our own change of the file's data begins. */
+void smb_head_outdate(struct smb_node *node);
 
 /* smb_lock.c */
 

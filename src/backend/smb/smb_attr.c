@@ -23,10 +23,10 @@ static void take(struct smb_call *call, unsigned part)
 	if (!err)
 		err = smb_call_all(call, part, &info);
 	/* The name leads to another object now. */
-	if (!err && !node->is_root && !smb_node_is(node, &info.all))
+	if (!err && !node->is_root && !smb_node_is(node, &info.all, false))
 		err = -ESTALE;
 	if (!err) {
-		smb_attr_of_all(call->conn, &info.all, &call->op->attr);
+		smb_attr_of_all(node, &info.all, &call->op->attr);
 		if (node->is_link) {
 			call->op->attr.mode = S_IFLNK | 0777;
 			call->op->attr.size = 0;
@@ -203,6 +203,8 @@ void smb_setattr(struct netfs_node *node, struct netfs_handle *handle,
 	/* What may be opened from now on, the server says. */
 	if (set->valid & NETFS_SET_MODE)
 		smb_idle_close(call->node[0]);
+	if (set->valid & NETFS_SET_SIZE)
+		smb_head_outdate(call->node[0]);
 	if (handle && handle->writable && set->valid == NETFS_SET_SIZE &&
 	    !atomic_load(&handle->dead)) {
 		call->handle = smb_handle_of(handle);

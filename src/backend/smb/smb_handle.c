@@ -66,6 +66,7 @@ uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *cal
 static void handle_done(struct smb_handle *handle)
 {
 	netfs_free(handle->listing.bytes);
+	netfs_free(handle->head.bytes);
 	netfs_free(handle->held);
 	netfs_node_put(&handle->node->base);
 	netfs_free(handle);
@@ -125,6 +126,7 @@ void smb_handle_free(struct netfs_handle *base)
 {
 	struct smb_handle *handle = smb_handle_of(base);
 
+	smb_head_drop(handle);
 	if (!smb_idle_keep(handle))
 		smb_handle_close(handle);
 }
@@ -189,7 +191,7 @@ static void reopened(struct smb_call *call)
 		err = -EPROTO;
 	if (!err)
 		err = smb_call_all(call, 1, &info);
-	if (!err && !handle->node->is_root && !smb_node_is(handle->node, &info.all))
+	if (!err && !handle->node->is_root && !smb_node_is(handle->node, &info.all, true))
 		err = -ESTALE;
 	if (err && call->reclaim) {
 		call->reclaim = false;

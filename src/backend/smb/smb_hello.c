@@ -72,7 +72,7 @@ static void root_seen(struct smb_req *req, enum smb_end end)
 		smb_conn_fault(conn, -ENOMEM, "no memory");
 		return;
 	}
-	smb_attr_of_all(conn, &info.all, &attr);
+	smb_attr_of_all(root, &info.all, &attr);
 	smb_conn_ready(conn, &root->base, &attr);
 }
 

@@ -93,6 +93,10 @@ static void read_body(struct smb_call *call)
 
 ssize_t smb_read(struct netfs_handle *handle, struct netfs_slice *slice)
 {
+	size_t len = slice->len;
+
+	if (smb_head_serve(smb_handle_of(handle), slice))
+		return (ssize_t)len;
 	return start(handle, slice, read_body);
 }
 
@@ -130,6 +134,7 @@ static void write_body(struct smb_call *call)
 
 ssize_t smb_write(struct netfs_handle *handle, struct netfs_slice *slice)
 {
+	smb_head_outdate(smb_handle_of(handle)->node);
 	return start(handle, slice, write_body);
 }
 

@@ -59,10 +59,10 @@ static int take_node(struct smb_call *call)
 		err = smb_call_all(call, 1, &info);
 	if (err)
 		return err;
-	smb_attr_of_all(call->conn, &info.all, &call->op->attr);
-	node = smb_node_at(call->conn, call->node[0], call->name, &info.all);
+	node = smb_node_at(call->conn, call->node[0], call->name, &info.all, true);
 	if (!node)
 		return -ENOMEM;
+	smb_attr_of_all(node, &info.all, &call->op->attr);
 	call->op->node = &node->base;
 	return 0;
 }
@@ -130,20 +130,21 @@ void smb_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32
 
 /* -------------------------------------------------------------- open */
 
-/* Part 1 says what was opened: is it still the file that was meant? */
+/* Part 1 says what was opened: is it still the file that was meant?  Part 2 may have
+ * failed. */
 static int check_opened(struct smb_call *call)
 {
 	struct smb_node *node = call->node[0];
 	union smb_info info;
-	int err = call->err;
+	int err = call->failed <= 1 ? call->err : 0;
 
 	if (!err)
 		err = smb_call_all(call, 1, &info);
-	if (!err && !node->is_root && !smb_node_is(node, &info.all))
+	if (!err && !node->is_root && !smb_node_is(node, &info.all, false))
 		err = -ESTALE;
 	if (err)
 		return err;
-	smb_attr_of_all(call->conn, &info.all, &call->op->attr);
+	smb_attr_of_all(node, &info.all, &call->op->attr);
 	call->op->has_attr = true;
 	return 0;
 }
@@ -167,6 +168,8 @@ static void opened(struct smb_call *call)
 		call->op->promise = smb_handle_opened(handle, call, &part->reply);
 		err = check_opened(call);
 	}
+	if (!err)
+		smb_head_take(handle, call, call->op->promise);
 	if (err && handle)
 		netfs_handle_put(&handle->base);
 	else if (handle)
@@ -183,9 +186,11 @@ static void open_body(struct smb_call *call)
 			       .disposition = call->flags & O_TRUNC ? SMB_OVERWRITE : SMB_OPEN}};
 
 	call->changing = call->flags & O_TRUNC;
+	if (call->changing)
+		smb_head_outdate(node);
 	smb_lease_want(call, node, msg.create_req.access);
 	if (smb_call_add_create(call, node, NULL, &msg) &&
-	    smb_call_add_query(call, SMB_FID_RELATED))
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_head_ask(call))
 		smb_call_send(call, opened);
 }
 
@@ -277,26 +282,23 @@ void smb_mknod(struct netfs_node *dir, const char *name, uint32_t mode, uint32_t
 
 static void link_written(struct smb_call *call)
 {
+	struct smb_node *node = NULL;
+	union smb_info info;
 	int err = call->err;
 
 	/* Part 2 told the attributes, of the file. */
-	if (!err) {
-		union smb_info info;
-		struct smb_node *node;
-
+	if (!err)
 		err = smb_call_all(call, 2, &info);
-		if (!err) {
-			smb_attr_of_all(call->conn, &info.all, &call->op->attr);
-			call->op->attr.mode = S_IFLNK | 0777;
-			call->op->attr.size = strlen(call->name2);
-			node = smb_node_at(call->conn, call->node[0], call->name, &info.all);
-			if (node) {
-				node->is_link = true;
-				call->op->node = &node->base;
-			} else {
-				err = -ENOMEM;
-			}
-		}
+	if (!err) {
+		node = smb_node_at(call->conn, call->node[0], call->name, &info.all, true);
+		err = node ? 0 : -ENOMEM;
+	}
+	if (!err) {
+		smb_attr_of_all(node, &info.all, &call->op->attr);
+		call->op->attr.mode = S_IFLNK | 0777;
+		call->op->attr.size = strlen(call->name2);
+		node->is_link = true;
+		call->op->node = &node->base;
 	}
 	smb_call_end(call, err);
 }

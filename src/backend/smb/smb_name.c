@@ -70,12 +70,12 @@ static void looked_up(struct smb_call *call)
 		smb_call_end(call, err);
 		return;
 	}
-	smb_attr_of_all(call->conn, &info.all, &call->op->attr);
-	node = smb_node_at(call->conn, call->node[0], call->name, &info.all);
+	node = smb_node_at(call->conn, call->node[0], call->name, &info.all, false);
 	if (!node) {
 		smb_call_end(call, -ENOMEM);
 		return;
 	}
+	smb_attr_of_all(node, &info.all, &call->op->attr);
 	if (call->op->node)
 		netfs_node_put(call->op->node);
 	call->op->node = &node->base;
@@ -320,7 +320,7 @@ static void linked(struct smb_call *call)
 	if (!err)
 		err = smb_call_all(call, 1, &info);
 	if (!err)
-		smb_attr_of_all(call->conn, &info.all, &call->op->attr);
+		smb_attr_of_all(call->node[0], &info.all, &call->op->attr);
 	/* Without memory the new name is found when it is looked up. */
 	if (!err)
 		smb_node_move(call->node[0], call->node[1], call->name2, true);

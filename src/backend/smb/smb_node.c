@@ -7,6 +7,12 @@
  * takes what is in it along.  There is one node for each file id; it is called what
  * it was found as last.
  *
+ * Servers use a file id again when its file is gone, so the time when the file was
+ * made is looked at as well; but Samba, for files it did not make itself, tells the
+ * smallest of the other times, which moves when the file is used.  So another time is
+ * no other file where the name is the same, unless something was open when the
+ * connection went: only then its id may be another file's by now without a trace.
+ *
  * Locks: conn->lock for places and the table.
  */
 #include <string.h>
@@ -34,7 +40,7 @@ static struct smb_node *node_new(struct smb_conn *conn, const struct smb_file_al
 	atomic_init(&node->base.refs, 1);
 	node->base.be = &conn->be;
 	node->file_id = all->index;
-	node->born = all->basic.times.created;
+	node->born = node->born_seen = all->basic.times.created;
 	node->is_dir = all->basic.attributes & SMB_ATTR_DIRECTORY;
 	netfs_list_init(&node->link);
 	netfs_list_init(&node->lease_link);
@@ -52,16 +58,60 @@ struct smb_node *smb_node_root(struct smb_conn *conn)
 	return node;
 }
 
-bool smb_node_is(const struct smb_node *node, const struct smb_file_all *all)
+static bool is_exactly_locked(const struct smb_node *node, const struct smb_file_all *all)
+{
+	bool is_dir = all->basic.attributes & SMB_ATTR_DIRECTORY;
+	uint64_t born = all->basic.times.created;
+
+	return node->file_id == all->index && node->is_dir == is_dir &&
+	       (node->born == born || node->born_seen == born);
+}
+
+/* Is it open since before the connection went? */
+static bool is_open_from_before_locked(struct smb_conn *conn, const struct smb_node *node)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &conn->handles) {
+		struct smb_handle *handle = netfs_container_of(link, struct smb_handle, link);
+
+		if (handle->node == node && !handle->err && handle->session != conn->session)
+			return true;
+	}
+	return false;
+}
+
+static bool is_likely_locked(const struct smb_node *node, const struct smb_file_all *all)
 {
 	bool is_dir = all->basic.attributes & SMB_ATTR_DIRECTORY;
 
-	return node->file_id == all->index && node->born == all->basic.times.created &&
-	       node->is_dir == is_dir;
+	return node->file_id == all->index && node->is_dir == is_dir && !node->is_link &&
+	       !is_open_from_before_locked(smb_conn_of(node->base.be), node);
 }
 
-/* One that is not on its way out, with a reference. */
-static struct smb_node *find_locked(struct smb_conn *conn, const struct smb_file_all *all)
+bool smb_node_is(struct smb_node *node, const struct smb_file_all *all, bool exactly)
+{
+	struct smb_conn *conn = smb_conn_of(node->base.be);
+	bool is;
+
+	netfs_mutex_lock(&conn->lock);
+	is = is_exactly_locked(node, all) || (!exactly && is_likely_locked(node, all));
+	if (is)
+		node->born_seen = all->basic.times.created;
+	netfs_mutex_unlock(&conn->lock);
+	return is;
+}
+
+static bool is_called(const struct smb_node *node, const struct smb_node *parent, const char *name)
+{
+	return (node->parent == parent && node->name && !strcmp(node->name, name)) ||
+	       (node->spare.parent == parent && node->spare.name &&
+		!strcmp(node->spare.name, name));
+}
+
+/* One that is not on its way out, with a reference.  name NULL: that was just made. */
+static struct smb_node *find_locked(struct smb_conn *conn, const struct smb_node *parent,
+				    const char *name, const struct smb_file_all *all)
 {
 	struct netfs_list *link;
 
@@ -69,11 +119,14 @@ static struct smb_node *find_locked(struct smb_conn *conn, const struct smb_file
 		struct smb_node *node = netfs_container_of(link, struct smb_node, link);
 		uint32_t refs = atomic_load(&node->base.refs);
 
-		if (!smb_node_is(node, all))
+		if (!is_exactly_locked(node, all) &&
+		    !(name && is_called(node, parent, name) && is_likely_locked(node, all)))
 			continue;
 		while (refs > 0) {
-			if (atomic_compare_exchange_weak(&node->base.refs, &refs, refs + 1))
-				return node;
+			if (!atomic_compare_exchange_weak(&node->base.refs, &refs, refs + 1))
+				continue;
+			node->born_seen = all->basic.times.created;
+			return node;
 		}
 	}
 	return NULL;
@@ -130,7 +183,7 @@ bool smb_node_doubt(struct smb_node *node)
 }
 
 struct smb_node *smb_node_at(struct smb_conn *conn, struct smb_node *parent, const char *name,
-			     const struct smb_file_all *all)
+			     const struct smb_file_all *all, bool made)
 {
 	struct smb_place place = {parent, netfs_strdup(name)};
 	struct smb_node *fresh = node_new(conn, all), *node;
@@ -142,7 +195,7 @@ struct smb_node *smb_node_at(struct smb_conn *conn, struct smb_node *parent, con
 		return NULL;
 	}
 	netfs_mutex_lock(&conn->lock);
-	node = all->index ? find_locked(conn, all) : NULL;
+	node = all->index ? find_locked(conn, parent, made ? NULL : name, all) : NULL;
 	if (node && circular_locked(node, parent)) {
 		netfs_mutex_unlock(&conn->lock);
 		netfs_node_put(&node->base);
@@ -290,9 +343,10 @@ int smb_node_path(struct smb_conn *conn, struct smb_node *node, const char *name
 
 /* -------------------------------------------------------- attributes */
 
-void smb_attr_of_all(struct smb_conn *conn, const struct smb_file_all *all,
+void smb_attr_of_all(const struct smb_node *node, const struct smb_file_all *all,
 		     struct netfs_attr *ret_attr)
 {
+	const struct smb_conn *conn = smb_conn_of(node->base.be);
 	bool dir = all->basic.attributes & SMB_ATTR_DIRECTORY;
 	uint32_t mode = dir ? S_IFDIR | conn->dir_mode : S_IFREG | conn->file_mode;
 
@@ -300,7 +354,7 @@ void smb_attr_of_all(struct smb_conn *conn, const struct smb_file_all *all,
 		mode &= ~0222u;
 	*ret_attr = (struct netfs_attr){
 		.ino = all->index,
-		.gen = all->basic.times.created,
+		.gen = node->is_root ? all->basic.times.created : node->born,
 		.mode = mode,
 		.nlink = dir		       ? 2
 			 : all->standard.nlink ? all->standard.nlink

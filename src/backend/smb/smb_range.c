@@ -65,6 +65,7 @@ void smb_fallocate(struct netfs_handle *handle, uint32_t mode, uint64_t start, u
 	if (!call)
 		return;
 	call->handle = smb_handle_of(handle);
+	smb_head_outdate(call->handle->node);
 	call->flags = mode;
 	call->start = start;
 	call->len = len;
@@ -239,6 +240,7 @@ void smb_copy_range(struct netfs_handle *from, uint64_t from_start, struct netfs
 	if (!call)
 		return;
 	call->handle = smb_handle_of(to);
+	smb_head_outdate(call->handle->node);
 	call->opening = smb_handle_of(from);
 	call->cookie = from_start;
 	call->start = to_start;

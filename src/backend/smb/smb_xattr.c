@@ -93,7 +93,7 @@ static int answer(const struct smb_call *call)
 	if (!none && part[ATTRIBUTES].reply.kind != SMB_REPLY(SMB_QUERY_INFO))
 		return -EPROTO;
 	err = smb_call_all(call, FILE_ITSELF, &info);
-	if (!err && !call->node[0]->is_root && !smb_node_is(call->node[0], &info.all))
+	if (!err && !call->node[0]->is_root && !smb_node_is(call->node[0], &info.all, false))
 		err = -ESTALE;
 	return err;
 }
@@ -275,7 +275,7 @@ static void is_set(struct smb_call *call)
 		err = -ESTALE;
 	if (!err)
 		err = smb_call_all(call, FILE_ITSELF, &info);
-	if (!err && !call->node[0]->is_root && !smb_node_is(call->node[0], &info.all))
+	if (!err && !call->node[0]->is_root && !smb_node_is(call->node[0], &info.all, false))
 		err = -ESTALE;
 	smb_call_end(call, err);
 }
