@@ -46,11 +46,12 @@ release:
 		MESON="--buildtype=release -Dchecked=false --prefix=$(PREFIX)"
 
 bench:
-	@tools/deps build test
+	@tools/deps build test bench
 	@$(MAKE) --no-print-directory release
 	@build-release/bench/unetfs-hit
 	@build-release/bench/unetfs-core-bench -j build-release/core-bench.json
 	@BUILD=build-release bench/run
+	@BUILD=build-release bench/run --smb
 
 install: release
 	@meson configure build-release --prefix=$(PREFIX)
