@@ -422,9 +422,10 @@ bool netfs_attr_adopt_late(struct netfs_vnode *vnode)
 	bool late = netfs_attr_exclusive(vnode);
 
 	netfs_mutex_lock(&vnode->mutex);
-	late = late && !vnode->inode.cookie && covered_locked(vnode);
-	if (late)
+	/* What waits already goes on waiting, also while the server is away. */
+	if (late && !vnode->inode.cookie && covered_locked(vnode))
 		vnode->adopts_late = true;
+	late = vnode->adopts_late;
 	netfs_mutex_unlock(&vnode->mutex);
 	return late;
 }

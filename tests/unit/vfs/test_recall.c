@@ -217,6 +217,25 @@ static void the_version_of_a_file_of_our_own_is_learned_late(void **unused)
 	world_stop(&world);
 }
 
+/* Closing what was sent asks nobody, who may be away. */
+static void a_late_version_stays_late_without_a_promise(void **unused)
+{
+	struct netfs_vnode *vnode;
+	struct netfs_file *file;
+	struct world world;
+
+	vnode = written_alone(&world);
+	file = w_open(vnode, O_RDWR, NULL);
+	w_write(file, "again", 0);
+	w_flush(file);
+	promise(vnode, 0);
+	double_log_clear();
+	w_close(file);
+	assert_string_equal(double_log(), "");
+	netfs_vnode_put(vnode);
+	world_stop(&world);
+}
+
 /* The promise ended without a recall, as with the connection. */
 static void a_late_version_is_not_taken_for_ours(void **unused)
 {
@@ -278,6 +297,7 @@ int main(void)
 		cmocka_unit_test(what_was_read_is_forgotten_with_its_promise),
 		cmocka_unit_test(an_answer_from_before_is_not_covered),
 		cmocka_unit_test(the_version_of_a_file_of_our_own_is_learned_late),
+		cmocka_unit_test(a_late_version_stays_late_without_a_promise),
 		cmocka_unit_test(a_late_version_is_not_taken_for_ours),
 		cmocka_unit_test(a_late_version_is_not_taken_for_ours_by_a_change),
 		cmocka_unit_test(a_recall_of_what_nobody_knows_ends_at_once),
