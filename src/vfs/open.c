@@ -219,8 +219,9 @@ static uint32_t reads_expected(const struct netfs_vcall *v)
 	struct netfs_inode_view view;
 	bool alone;
 
-	if (!netfs_vnode_regular(vnode) || v->mount->config.unbuffered || vnode->inode.cookie ||
-	    v->flags & (O_ACCMODE | O_DIRECT))
+	/* The disk may have it; what is encrypted is read in blocks. */
+	if (!netfs_vnode_regular(vnode) || v->mount->config.unbuffered || v->mount->config.crypt ||
+	    vnode->inode.cookie || v->flags & (O_ACCMODE | O_DIRECT))
 		return 0;
 	netfs_inode_view(&vnode->inode, &view);
 	netfs_mutex_lock(&vnode->mutex);
