@@ -2,7 +2,8 @@
 /*
  * Names and attributes of this machine's file systems, for back ends that
  * stand on a local directory.  Every function here may block: call them from a
- * netfs_job only.  Only env/posix has them.
+ * netfs_job only.  env/sim has those that the disk cache needs, of its own disk
+ * (env/sim/disk.h).
  *
  * An object is named by its directory's descriptor and one name, or by its
  * own descriptor with name "" ; no function follows a symbolic link in the
@@ -49,6 +50,15 @@ int netfs_hostfs_rename(int old_dir_fd, const char *old_name, int dir_fd, const 
 ssize_t netfs_hostfs_getdents(int fd, void *buf, size_t size);
 /* Bytes from a place in a file: less than size only at its end. */
 ssize_t netfs_hostfs_pread(int fd, void *buf, size_t size, uint64_t start);
+/* Bytes to a place in a file: all of them. */
+int netfs_hostfs_pwrite(int fd, const void *buf, size_t size, uint64_t start);
+/* What was written to the file, or which names were made and removed in the
+ * directory, is on the disk. */
+int netfs_hostfs_fsync(int fd);
+/* Memory that is len bytes of the file from start, whole pages, and the same for
+ * all processes that map it.  The file must be that long. */
+int netfs_hostfs_map(int fd, uint64_t start, size_t len, void **ret_memory);
+void netfs_hostfs_unmap(void *memory, size_t len);
 int netfs_hostfs_seekdir(int fd, uint64_t cookie);
 int netfs_hostfs_fallocate(int fd, uint32_t mode, uint64_t start, uint64_t len);
 ssize_t netfs_hostfs_copy_range(int from, uint64_t from_start, int to, uint64_t to_start,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which thread this is. */
+/* Which thread this is, and how it rests. */
 #ifndef ENV_THREAD_H
 #define ENV_THREAD_H
 
@@ -13,5 +13,9 @@
  * the thread's until it ends.  Always 0 in env/sim.
  */
 uint32_t netfs_thread_number(void);
+
+/* Blocks for about so long.  Only for a job that has to try again what another
+ * process stands in the way of, and that can be told in no other way. */
+void netfs_thread_pause(uint64_t ns);
 
 #endif

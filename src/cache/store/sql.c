@@ -15,6 +15,7 @@
 #include <string.h>
 #include <cache/store/sql.h>
 #include <cache/store/store.h>
+#include <cache/store/vfs.h>
 
 /* Another process' transaction takes milliseconds. */
 #define BUSY_MS 5000
@@ -106,17 +107,20 @@ static int make(sqlite3 *db)
 	return err;
 }
 
-int netfs_sql_open(struct netfs_sql *sql, const char *path)
+int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name)
 {
 	static const char ways[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 				   " PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
-				   " PRAGMA recursive_triggers = OFF;";
+				   " PRAGMA recursive_triggers = OFF; PRAGMA temp_store = MEMORY;";
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE;
-	int err;
+	char path[NETFS_VFS_PATH];
+	int err = netfs_vfs_register();
 
 	memset(sql, 0, sizeof(*sql));
-	err = errno_of(sqlite3_open_v2(path, &sql->db, flags, NULL));
+	netfs_vfs_path(folder, name, path);
+	if (!err)
+		err = errno_of(sqlite3_open_v2(path, &sql->db, flags, NETFS_VFS_NAME));
 	if (!err) {
 		sqlite3_busy_timeout(sql->db, BUSY_MS);
 		err = errno_of(sqlite3_exec(sql->db, ways, NULL, NULL, NULL));

@@ -42,9 +42,10 @@ struct netfs_sql {
 	sqlite3_stmt *stmt[NETFS_SQL_COUNT];
 };
 
-/* Opens the catalogue at path, making it where it is missing.  -EUCLEAN: it is
- * no catalogue, or of another format; it must be removed first. */
-int netfs_sql_open(struct netfs_sql *sql, const char *path);
+/* Opens the catalogue of that name in the folder, which stays open until close;
+ * makes it where it is missing.  -EUCLEAN: it is no catalogue, or of another
+ * format; it must be removed first. */
+int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name);
 void netfs_sql_close(struct netfs_sql *sql);
 /* The statement, with the numbers bound to its first parameters. */
 sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, enum netfs_sql_id id, unsigned n,

@@ -24,7 +24,6 @@
 #include <env/hostfs.h>
 
 #define CATALOGUE "catalogue"
-#define PATH_SIZE 4096
 
 struct netfs_store {
 	int folder;
@@ -39,37 +38,34 @@ static const char *const catalogue_files[] = {CATALOGUE, CATALOGUE "-wal", CATAL
 /* -------------------------------------------------------------- life */
 
 /* SQLite gives its other files the mode of this one. */
-static int open_sql(struct netfs_store *store, const char *path)
+static int open_sql(struct netfs_store *store)
 {
 	int fd = netfs_hostfs_open(store->folder, CATALOGUE, O_RDWR | O_CREAT, 0600);
 
 	if (fd < 0)
 		return fd;
 	netfs_hostfs_close(fd);
-	return netfs_sql_open(&store->sql, path);
+	return netfs_sql_open(&store->sql, store->folder, CATALOGUE);
 }
 
-static int open_catalogue(struct netfs_store *store, const char *path, bool only)
+static int open_catalogue(struct netfs_store *store, bool only)
 {
-	char whole[PATH_SIZE];
 	struct timespec btime;
 	struct stat st;
 	int err = 0;
 
-	if (snprintf(whole, sizeof(whole), "%s/" CATALOGUE, path) >= (int)sizeof(whole))
-		return -ENAMETOOLONG;
 	for (unsigned i = 0; i < CATALOGUE_FILES && !err; i++)
 		err = netfs_files_check(store->folder, catalogue_files[i]);
 	if (err)
 		return -EPERM;
 	if (only && netfs_hostfs_stat(store->folder, CATALOGUE, &st, &btime))
 		return -ENOENT;
-	err = open_sql(store, whole);
+	err = open_sql(store);
 	if (err != -EUCLEAN || only)
 		return err;
 	for (unsigned i = 0; i < CATALOGUE_FILES; i++)
 		netfs_hostfs_unlink(store->folder, catalogue_files[i], 0);
-	return open_sql(store, whole);
+	return open_sql(store);
 }
 
 static const char *why(int err)
@@ -92,7 +88,7 @@ int netfs_store_open(const char *path, bool only, struct netfs_store **ret_store
 		return -ENOMEM;
 	store->folder = err = netfs_files_open(path, !only);
 	if (err >= 0)
-		err = open_catalogue(store, path, only);
+		err = open_catalogue(store, only);
 	if (err < 0) {
 		if (message)
 			snprintf(message, message_size, "cannot use cache folder %s: %s", path,

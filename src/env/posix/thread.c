@@ -4,11 +4,13 @@
  * thread takes the lowest free one when it first asks, and the destructor of a
  * thread-specific value gives it back.  A thread that asks once more after
  * that, from another destructor, takes a number again, and the destructor runs
- * again.
+ * again.  And the one way to sleep.
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <base/limits.h>
+#include <env/clock.h>
 #include <env/thread.h>
 
 _Static_assert(NETFS_THREADS_MAX == 64, "the numbers are the bits of one word");
@@ -61,4 +63,15 @@ uint32_t netfs_thread_number(void)
 		return own_plus_one - 1;
 	pthread_once(&once, make_key);
 	return take();
+}
+
+void netfs_thread_pause(uint64_t ns)
+{
+	struct timespec time = {
+		.tv_sec = (time_t)(ns / NETFS_NS_PER_SEC),
+		.tv_nsec = (long)(ns % NETFS_NS_PER_SEC),
+	};
+
+	/* Cut short by a signal, the next try comes sooner. */
+	nanosleep(&time, NULL);
 }

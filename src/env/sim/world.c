@@ -33,6 +33,7 @@
 #include <env/random.h>
 #include <env/sim/sim.h>
 #include <env/sim/world.h>
+#include <env/thread.h>
 
 enum task_state {
 	TASK_IDLE,
@@ -286,6 +287,17 @@ bool netfs_sim_step(uint64_t until_ns)
 	}
 	run_one();
 	return true;
+}
+
+void netfs_thread_pause(uint64_t ns)
+{
+	uint64_t until_ns = netfs_saturating_add(now_ns, ns);
+
+	netfs_assert(!netfs_sim_in_task());
+	while (now_ns < until_ns && netfs_sim_step(until_ns))
+		;
+	if (now_ns < until_ns)
+		now_ns = until_ns;
 }
 
 bool netfs_sim_run(bool (*cond)(void *user), void *user, uint64_t limit_ns)

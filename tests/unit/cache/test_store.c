@@ -127,6 +127,31 @@ static void object_without_a_record_is_empty(void **state)
 	netfs_store_close(store);
 }
 
+/* More than SQLite keeps of one statement without a file. */
+static void object_of_many_chunks_is_removed_at_once(void **state)
+{
+	struct netfs_store *store = store_open();
+	struct netfs_store_key key = key_of(store, 8);
+	struct netfs_store_object object;
+	struct netfs_store_space space;
+
+	assert_int_equal(netfs_store_load(store, &key, &object), 0);
+	assert_int_equal(netfs_map_reserve(&object.map, 0, 500 * NETFS_MAP_CHUNK), 0);
+	for (unsigned i = 0; i < 500; i++)
+		netfs_map_add(&object.map, i * NETFS_MAP_CHUNK, NETFS_MAP_BLOCK, i);
+	assert_int_equal(netfs_store_begin(store), 0);
+	assert_int_equal(netfs_store_save(store, &object), 0);
+	assert_int_equal(netfs_store_end(store), 0);
+	assert_int_equal(netfs_store_begin(store), 0);
+	assert_int_equal(netfs_store_clear(store, &object), 0);
+	assert_int_equal(netfs_store_end(store), 0);
+	netfs_store_release(&object);
+	assert_int_equal(kept(store, 8), 0);
+	assert_int_equal(netfs_store_space(store, &space), 0);
+	assert_int_equal(space.objects, 0);
+	netfs_store_close(store);
+}
+
 static void object_has_one_user_at_a_time(void **state)
 {
 	struct netfs_store *one = store_open(), *two = store_open();
@@ -244,6 +269,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(saved_object_is_found_by_the_next_who_opens, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(object_without_a_record_is_empty, setup, teardown),
+		cmocka_unit_test_setup_teardown(object_of_many_chunks_is_removed_at_once, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(object_has_one_user_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(longest_unused_objects_are_culled_first, setup,
 						teardown),
