@@ -367,6 +367,8 @@ static void check_nothing_left(void)
 		netfs_sim_die("%zu tasks or jobs are left", runnable_count);
 	if (netfs_sim_net_left())
 		netfs_sim_die("%u sockets are left open", netfs_sim_net_left());
+	if (netfs_sim_files_left())
+		netfs_sim_die("%u files are left open", netfs_sim_files_left());
 	if (netfs_sim_timers_count())
 		netfs_sim_die("%u timers are left armed", netfs_sim_timers_count());
 	if (netfs_sim_allocs())

@@ -45,4 +45,9 @@ void netfs_sim_net_start(void);
 unsigned netfs_sim_net_left(void);
 void netfs_sim_net_stop(void);
 
+/* ------------------------------------------------------------- hostfs.c */
+
+/* Files of the simulated disk not closed. */
+unsigned netfs_sim_files_left(void);
+
 #endif
