@@ -8,11 +8,9 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <xxhash.h>
 #include <cache/store/files.h>
 #include <cache/store/store.h>
 #include <env/alloc.h>
-#include <env/hostfs.h>
 #include <unetfs/cache_folder.h>
 
 struct netfs_cache_folder {
@@ -89,17 +87,9 @@ static struct netfs_store_key key_of(const struct netfs_cache_object *object)
 
 /* ---------------------------------------------------------------- check */
 
-static bool fits(const struct netfs_store_object *object, uint64_t block)
-{
-	uint8_t buf[NETFS_MAP_BLOCK];
-	size_t len = netfs_map_block_len(&object->map, block);
-	ssize_t n = netfs_hostfs_pread(object->fd, buf, len, block * NETFS_MAP_BLOCK);
-
-	return n == (ssize_t)len && XXH3_64bits(buf, len) == netfs_map_sum(&object->map, block);
-}
-
 static void check_blocks(struct netfs_store_object *object, struct netfs_cache_checked *checked)
 {
+	uint8_t buf[NETFS_MAP_BLOCK];
 	uint64_t from, to, at = 0;
 
 	for (; netfs_map_next(&object->map, at, NETFS_MAP_END, &from, &to); at = to) {
@@ -108,7 +98,7 @@ static void check_blocks(struct netfs_store_object *object, struct netfs_cache_c
 
 		for (uint64_t block = first; block <= last; block++) {
 			checked->blocks++;
-			if (fits(object, block))
+			if (netfs_store_read(object, block, buf) > 0)
 				continue;
 			checked->bad++;
 			netfs_map_remove(&object->map, block * NETFS_MAP_BLOCK,

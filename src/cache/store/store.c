@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 #include <cache/store/files.h>
 #include <cache/store/sql.h>
 #include <env/alloc.h>
@@ -302,6 +303,19 @@ int netfs_store_save(struct netfs_store *store, struct netfs_store_object *objec
 	if (result == 1)
 		result = netfs_sql_run(stmt);
 	return result ? result : save_chunks(store, id, &object->map);
+}
+
+ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block,
+			 uint8_t buf[NETFS_MAP_BLOCK])
+{
+	size_t len = netfs_map_block_len(&object->map, block);
+	ssize_t n = netfs_hostfs_pread(object->fd, buf, len, block * NETFS_MAP_BLOCK);
+
+	if (n < 0)
+		return n;
+	if (n != (ssize_t)len || XXH3_64bits(buf, len) != netfs_map_sum(&object->map, block))
+		return -EILSEQ;
+	return n;
 }
 
 int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *object)

@@ -9,6 +9,7 @@
 #ifndef CACHE_STORE_STORE_H
 #define CACHE_STORE_STORE_H
 
+#include <sys/types.h>
 #include <cache/store/map.h>
 
 #define NETFS_STORE_FORMAT 1
@@ -68,6 +69,10 @@ int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *ke
 int netfs_store_clear(struct netfs_store *store, struct netfs_store_object *object);
 /* Records version and map.  Its data was written before. */
 int netfs_store_save(struct netfs_store *store, struct netfs_store_object *object);
+/* The bytes of a block of an open object, which is there: how many.  -EILSEQ:
+ * they are not those that were stored. */
+ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block,
+			 uint8_t buf[NETFS_MAP_BLOCK]);
 /* Removes it from catalogue and folder. */
 int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *object);
 /* Closes the object and frees what is in it.  Not before the end of the

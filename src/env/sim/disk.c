@@ -48,24 +48,95 @@ static void *more(void *array, size_t count, size_t *room, size_t size)
 
 /* --------------------------------------------------------------- bytes */
 
-static void bytes_resize(struct disk_bytes *bytes, size_t size)
+static void page_put(struct disk_page *page)
 {
-	if (size > bytes->room) {
-		bytes->room = 2 * size;
-		bytes->data = realloc(bytes->data, bytes->room);
-		if (!bytes->data)
+	if (page && --page->refs == 0)
+		free(page);
+}
+
+/* The page, to be written to. */
+static struct disk_page *page_own(struct disk_bytes *bytes, size_t i)
+{
+	struct disk_page *old = bytes->pages[i], *page = old;
+
+	if (old && old->refs == 1)
+		return old;
+	page = calloc(1, sizeof(*page));
+	if (!page)
+		netfs_sim_die("the simulator itself is out of memory");
+	page->refs = 1;
+	if (old)
+		memcpy(page->data, old->data, DISK_PAGE);
+	page_put(old);
+	bytes->pages[i] = page;
+	return page;
+}
+
+static void bytes_resize(struct disk_bytes *bytes, uint64_t size)
+{
+	size_t npages = (size + DISK_PAGE - 1) / DISK_PAGE, tail = size % DISK_PAGE;
+
+	for (size_t i = npages; i < bytes->npages; i++)
+		page_put(bytes->pages[i]);
+	if (npages != bytes->npages) {
+		bytes->pages = realloc(bytes->pages, (npages + 1) * sizeof(*bytes->pages));
+		if (!bytes->pages)
 			netfs_sim_die("the simulator itself is out of memory");
 	}
-	if (size > bytes->size)
-		memset(bytes->data + bytes->size, 0, size - bytes->size);
+	for (size_t i = bytes->npages; i < npages; i++)
+		bytes->pages[i] = NULL;
+	bytes->npages = npages;
+	if (size < bytes->size && tail && bytes->pages[npages - 1])
+		memset(page_own(bytes, npages - 1)->data + tail, 0, DISK_PAGE - tail);
 	bytes->size = size;
 }
 
 static void bytes_put(struct disk_bytes *bytes, const void *from, size_t len, uint64_t start)
 {
+	size_t n;
+
 	if (start + len > bytes->size)
 		bytes_resize(bytes, start + len);
-	memcpy(bytes->data + start, from, len);
+	for (size_t done = 0; done < len; done += n) {
+		size_t at = (start + done) % DISK_PAGE;
+
+		n = len - done < DISK_PAGE - at ? len - done : DISK_PAGE - at;
+		memcpy(page_own(bytes, (start + done) / DISK_PAGE)->data + at,
+		       (const uint8_t *)from + done, n);
+	}
+}
+
+void disk_bytes_get(const struct disk_bytes *bytes, void *into, size_t len, uint64_t start)
+{
+	size_t n;
+
+	for (size_t done = 0; done < len; done += n) {
+		const struct disk_page *page = bytes->pages[(start + done) / DISK_PAGE];
+		size_t at = (start + done) % DISK_PAGE;
+
+		n = len - done < DISK_PAGE - at ? len - done : DISK_PAGE - at;
+		if (page)
+			memcpy((uint8_t *)into + done, page->data + at, n);
+		else
+			memset((uint8_t *)into + done, 0, n);
+	}
+}
+
+static void bytes_copy(struct disk_bytes *to, const struct disk_bytes *from)
+{
+	bytes_resize(to, 0);
+	bytes_resize(to, from->size);
+	for (size_t i = 0; i < from->npages; i++) {
+		to->pages[i] = from->pages[i];
+		if (to->pages[i])
+			to->pages[i]->refs++;
+	}
+}
+
+static void bytes_free(struct disk_bytes *bytes)
+{
+	bytes_resize(bytes, 0);
+	free(bytes->pages);
 }
 
 /* --------------------------------------------------------------- nodes */
@@ -97,8 +168,8 @@ static void node_free(struct disk_node *node)
 	netfs_assert(!node->opens);
 	forget_changes(node);
 	free(node->changes);
-	free(node->now.data);
-	free(node->safe.data);
+	bytes_free(&node->now);
+	bytes_free(&node->safe);
 	free(node->names.names);
 	free(node->safe_names.names);
 	free(node->name_changes.names);
@@ -188,14 +259,7 @@ struct disk_node *disk_find(const struct disk_node *folder, const char *name)
 
 static void sync_node(struct disk_node *node)
 {
-	for (size_t i = 0; i < node->nchanges; i++) {
-		struct disk_change *change = &node->changes[i];
-
-		if (change->bytes)
-			bytes_put(&node->safe, change->bytes, change->len, change->start);
-		else
-			bytes_resize(&node->safe, change->start);
-	}
+	bytes_copy(&node->safe, &node->now);
 	for (size_t i = 0; i < node->name_changes.count; i++)
 		name_set(&node->safe_names, node->name_changes.names[i].name,
 			 node->name_changes.names[i].node);
@@ -326,8 +390,11 @@ static void lose(struct crash *crash, struct disk_bytes *bytes, size_t len, uint
 		start = bytes->size;
 	}
 	bytes_resize(bytes, start + len);
-	for (size_t i = 0; i < len && rubbish; i++)
-		bytes->data[start + i] = (uint8_t)netfs_rng_u64(&crash->luck);
+	for (size_t i = 0; i < len && rubbish; i++) {
+		uint8_t byte = (uint8_t)netfs_rng_u64(&crash->luck);
+
+		bytes_put(bytes, &byte, 1, start + i);
+	}
 }
 
 static void crash_write(struct crash *crash, struct disk_bytes *bytes,
@@ -349,8 +416,7 @@ static void crash_write(struct crash *crash, struct disk_bytes *bytes,
 static void copy_node(struct netfs_sim_disk *disk, struct disk_node *to,
 		      const struct disk_node *from, struct crash *crash)
 {
-	if (from->safe.size)
-		bytes_put(&to->safe, from->safe.data, from->safe.size, 0);
+	bytes_copy(&to->safe, &from->safe);
 	for (size_t i = 0; i < from->nchanges; i++) {
 		const struct disk_change *change = &from->changes[i];
 
@@ -359,8 +425,7 @@ static void copy_node(struct netfs_sim_disk *disk, struct disk_node *to,
 		else if (kept(crash, change->number))
 			bytes_resize(&to->safe, change->start);
 	}
-	if (to->safe.size)
-		bytes_put(&to->now, to->safe.data, to->safe.size, 0);
+	bytes_copy(&to->now, &to->safe);
 	for (size_t i = 0; i < from->safe_names.count; i++)
 		name_set(&to->safe_names, from->safe_names.names[i].name,
 			 from->safe_names.names[i].node);

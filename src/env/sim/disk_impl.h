@@ -11,10 +11,19 @@
 
 #define DISK_NAME 64
 
+#define DISK_PAGE 4096
+
+/* Shared by the copies of a disk until one of them writes to it. */
+struct disk_page {
+	unsigned refs;
+	uint8_t data[DISK_PAGE];
+};
+
+/* A missing page is a hole. */
 struct disk_bytes {
-	uint8_t *data;
-	size_t size;
-	size_t room;
+	struct disk_page **pages;
+	size_t npages;
+	uint64_t size;
 };
 
 /* A write, or with bytes NULL a new length, that is not on the disk yet. */
@@ -86,6 +95,7 @@ struct netfs_sim_disk {
 /* Where absolute paths lead. */
 extern struct netfs_sim_disk *netfs_sim_disk_current;
 
+void disk_bytes_get(const struct disk_bytes *bytes, void *into, size_t len, uint64_t start);
 struct disk_node *disk_find(const struct disk_node *folder, const char *name);
 /* A new file or folder of that name. */
 struct disk_node *disk_make(struct disk_node *folder, const char *name, uint32_t mode);

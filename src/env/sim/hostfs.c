@@ -17,8 +17,7 @@
 #include <env/sim/disk_impl.h>
 #include <env/sim/world.h>
 
-#define BLOCK	   4096
-#define DISK_SPACE (UINT64_C(1) << 20) /* blocks, and files */
+#define DISK_SPACE (UINT64_C(1) << 20) /* pages, and files */
 #define FILES_MAX  512
 /* Descriptors of the real machine are not mistaken for these. */
 #define FIRST 100000
@@ -170,18 +169,13 @@ int netfs_hostfs_unlink(int dir_fd, const char *name, int flags)
 
 /* ---------------------------------------------------------- attributes */
 
-/* A hole is what is all zero. */
-static uint64_t blocks_of(const struct disk_bytes *bytes)
+static uint64_t pages_of(const struct disk_bytes *bytes)
 {
-	static const uint8_t zero[BLOCK];
-	uint64_t blocks = 0;
+	uint64_t pages = 0;
 
-	for (size_t at = 0; at < bytes->size; at += BLOCK) {
-		size_t len = bytes->size - at < BLOCK ? bytes->size - at : BLOCK;
-
-		blocks += memcmp(bytes->data + at, zero, len) != 0;
-	}
-	return blocks;
+	for (size_t i = 0; i < bytes->npages; i++)
+		pages += bytes->pages[i] != NULL;
+	return pages;
 }
 
 int netfs_hostfs_stat(int dir_fd, const char *name, struct stat *ret_st, struct timespec *ret_btime)
@@ -197,8 +191,8 @@ int netfs_hostfs_stat(int dir_fd, const char *name, struct stat *ret_st, struct 
 		.st_mode = node->mode,
 		.st_nlink = S_ISDIR(node->mode) ? 2 : 1,
 		.st_size = (off_t)node->now.size,
-		.st_blksize = BLOCK,
-		.st_blocks = (blkcnt_t)(blocks_of(&node->now) * (BLOCK / 512)),
+		.st_blksize = DISK_PAGE,
+		.st_blocks = (blkcnt_t)(pages_of(&node->now) * (DISK_PAGE / 512)),
 	};
 	return 0;
 }
@@ -206,8 +200,8 @@ int netfs_hostfs_stat(int dir_fd, const char *name, struct stat *ret_st, struct 
 int netfs_hostfs_statvfs(int fd, struct statvfs *ret_vfs)
 {
 	*ret_vfs = (struct statvfs){
-		.f_bsize = BLOCK,
-		.f_frsize = BLOCK,
+		.f_bsize = DISK_PAGE,
+		.f_frsize = DISK_PAGE,
 		.f_blocks = DISK_SPACE,
 		.f_bfree = DISK_SPACE / 2,
 		.f_bavail = DISK_SPACE / 2,
@@ -244,7 +238,7 @@ ssize_t netfs_hostfs_pread(int fd, void *buf, size_t size, uint64_t start)
 		return 0;
 	if (size > node->now.size - start)
 		size = node->now.size - start;
-	memcpy(buf, node->now.data + start, size);
+	disk_bytes_get(&node->now, buf, size, start);
 	return (ssize_t)size;
 }
 

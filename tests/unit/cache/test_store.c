@@ -263,6 +263,37 @@ static void unknown_format_is_dropped(void **state)
 	netfs_store_close(store);
 }
 
+static int rows(void *user, int n, char **values, char **names)
+{
+	*(int *)user += atoi(values[0]);
+	return 0;
+}
+
+/* With the locks and the index of the WAL that SQLite's own files use. */
+static void catalogue_in_use_is_open_to_the_shell(void **state)
+{
+	struct netfs_store *store = store_open();
+	char name[500];
+	int objects = 0;
+	sqlite3 *db;
+
+	keep(store, 1, 3);
+	snprintf(name, sizeof(name), "%s/catalogue", path);
+	assert_int_equal(sqlite3_open(name, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "SELECT objects FROM total", rows, &objects, NULL),
+			 SQLITE_OK);
+	assert_int_equal(objects, 1);
+	assert_int_equal(netfs_store_begin(store), 0);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_BUSY);
+	assert_int_equal(netfs_store_end(store), 0);
+	assert_int_equal(
+		sqlite3_exec(db, "BEGIN IMMEDIATE; DELETE FROM objects; COMMIT", NULL, NULL, NULL),
+		SQLITE_OK);
+	assert_int_equal(kept(store, 1), 0);
+	sqlite3_close(db);
+	netfs_store_close(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +309,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(folder_of_others_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(unknown_format_is_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(catalogue_in_use_is_open_to_the_shell, setup,
+						teardown),
 	};
 
 	return t_run(tests, NULL, NULL);
