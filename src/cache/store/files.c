@@ -8,6 +8,10 @@
  * name.  So whoever may write into the folder can spoil the cache, and cannot
  * make us write anywhere else.
  *
+ * What stands where a file or a folder of ours should be, and is none, goes: it
+ * is unlinked, or where it is a folder with something in it, set aside under a
+ * name of the top folder.
+ *
  * An object that is open is locked with a lock of the open file, which goes
  * with the process that has it.
  *
@@ -21,6 +25,7 @@
 #include <cache/store/files.h>
 #include <env/host.h>
 #include <env/hostfs.h>
+#include <env/random.h>
 
 static int judge(int fd, uint32_t type)
 {
@@ -64,41 +69,74 @@ void netfs_files_name(const char *volume, uint64_t ino, uint64_t gen, char name[
 		 (unsigned long long)hash.low64);
 }
 
-static int open_folder(int up, const char *name, bool make)
+/* Takes away what is not ours. */
+static int take_away(int folder, int up, const char *name)
+{
+	char aside[32];
+	int err = netfs_hostfs_unlink(up, name, 0);
+
+	if (err != -EISDIR && err != -EPERM)
+		return err;
+	err = netfs_hostfs_unlink(up, name, AT_REMOVEDIR);
+	if (!err)
+		return 0;
+	snprintf(aside, sizeof(aside), "strange-%016llx", (unsigned long long)netfs_random_u64());
+	return netfs_hostfs_rename(up, name, folder, aside, 0);
+}
+
+/* A folder of ours: -EUCLEAN where it is something else, or somebody else's. */
+static int open_ours(int up, const char *name)
 {
 	int fd = netfs_hostfs_open_beneath(up, name, O_RDONLY | O_DIRECTORY);
 
-	if (fd != -ENOENT || !make)
+	if (fd < 0)
+		return fd == -ELOOP || fd == -ENOTDIR || fd == -EACCES ? -EUCLEAN : fd;
+	if (judge(fd, S_IFDIR) == 0)
 		return fd;
+	netfs_hostfs_close(fd);
+	return -EUCLEAN;
+}
+
+static int open_folder(int folder, int up, const char *name, bool make)
+{
+	int fd = open_ours(up, name);
+
+	if (!make || (fd != -ENOENT && fd != -EUCLEAN))
+		return fd;
+	if (fd == -EUCLEAN)
+		take_away(folder, up, name);
 	netfs_hostfs_mkdir(up, name, 0700);
-	return netfs_hostfs_open_beneath(up, name, O_RDONLY | O_DIRECTORY);
+	return open_ours(up, name);
 }
 
 /* The folder that name, "01/23/...", is in, made where that is wanted. */
 static int open_place(int folder, const char *name, bool make)
 {
 	const char outer[3] = {name[0], name[1], 0}, inner[3] = {name[3], name[4], 0};
-	int up = open_folder(folder, outer, make), fd;
+	int up = open_folder(folder, folder, outer, make), fd;
 
 	if (up < 0)
 		return up;
-	fd = open_folder(up, inner, make);
+	fd = open_folder(folder, up, inner, make);
 	netfs_hostfs_close(up);
 	return fd;
 }
 
-int netfs_files_object(int folder, const char *name, bool make)
+/* Opens the file in its place; -EUCLEAN: what is there is no file of ours. */
+static int open_locked(int place, const char *name, bool make)
 {
-	int place = open_place(folder, name, make), fd, err;
+	int fd = netfs_hostfs_open(place, name, O_RDWR | O_NONBLOCK | (make ? O_CREAT : 0), 0600);
+	int err;
 
-	if (place < 0)
-		return place;
-	fd = netfs_hostfs_open(place, name + 6, O_RDWR | O_NONBLOCK | (make ? O_CREAT : 0), 0600);
-	netfs_hostfs_close(place);
+	if (fd == -ELOOP || fd == -EISDIR || fd == -ENXIO || fd == -EACCES || fd == -EPERM)
+		return -EUCLEAN;
 	if (fd < 0)
-		return fd == -ELOOP || fd == -EISDIR || fd == -ENXIO ? -EUCLEAN : fd;
-	err = netfs_hostfs_lock(fd, F_WRLCK, 0, UINT64_MAX) ? -EBUSY : 0;
-	/* After the lock: whoever had it may have removed the file. */
+		return fd;
+	/* Before it is locked: others may hold a lock on what is not ours. */
+	err = judge(fd, S_IFREG) ? -EUCLEAN : 0;
+	if (!err)
+		err = netfs_hostfs_lock(fd, F_WRLCK, 0, UINT64_MAX) ? -EBUSY : 0;
+	/* And after: whoever had the lock may have removed the file. */
 	if (!err && judge(fd, S_IFREG))
 		err = -EUCLEAN;
 	if (err) {
@@ -108,13 +146,26 @@ int netfs_files_object(int folder, const char *name, bool make)
 	return fd;
 }
 
+int netfs_files_object(int folder, const char *name, bool make)
+{
+	int place = open_place(folder, name, make), fd;
+
+	if (place < 0)
+		return place;
+	fd = open_locked(place, name + 6, make);
+	if (fd == -EUCLEAN && make && take_away(folder, place, name + 6) == 0)
+		fd = open_locked(place, name + 6, true);
+	netfs_hostfs_close(place);
+	return fd;
+}
+
 int netfs_files_unlink(int folder, const char *name)
 {
 	int place = open_place(folder, name, false), err;
 
 	if (place < 0)
 		return place;
-	err = netfs_hostfs_unlink(place, name + 6, 0);
+	err = take_away(folder, place, name + 6);
 	netfs_hostfs_close(place);
 	return err;
 }

@@ -21,7 +21,7 @@
 #define BUSY_MS 5000
 
 static const char schema[] =
-	"CREATE TABLE volumes(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);"
+	"CREATE TABLE volumes(id INTEGER PRIMARY KEY, key TEXT NOT NULL);"
 	"CREATE TABLE objects(id INTEGER PRIMARY KEY, volume INTEGER NOT NULL,"
 	" ino INTEGER NOT NULL, gen INTEGER NOT NULL, version BLOB NOT NULL,"
 	" tail INTEGER NOT NULL, bytes INTEGER NOT NULL, used INTEGER NOT NULL,"
@@ -38,6 +38,9 @@ static const char schema[] =
 	"CREATE TRIGGER object_removed AFTER DELETE ON objects BEGIN"
 	" UPDATE total SET bytes = bytes - old.bytes, objects = objects - 1;"
 	" DELETE FROM chunks WHERE object = old.id; END;";
+
+/* Tables, indexes and triggers of the schema. */
+#define SCHEMA_PARTS 8
 
 static const char *const texts[] = {
 #define NETFS_SQL_TEXT(name, text) text,
@@ -83,6 +86,24 @@ static int number(sqlite3 *db, const char *text, int64_t *ret_number)
 	return errno_of(result);
 }
 
+/* Are the tables and triggers those of the schema, and all of them? */
+static int check_schema(sqlite3 *db)
+{
+	sqlite3_stmt *stmt;
+	int found = 0, result;
+
+	result = sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL", -1,
+				    &stmt, NULL);
+	while (result == SQLITE_OK && (result = sqlite3_step(stmt)) == SQLITE_ROW) {
+		const char *text = (const char *)sqlite3_column_text(stmt, 0);
+
+		result = text && strstr(schema, text) ? SQLITE_OK : SQLITE_CORRUPT;
+		found++;
+	}
+	sqlite3_finalize(stmt);
+	return result == SQLITE_DONE && found != SCHEMA_PARTS ? -EUCLEAN : errno_of(result);
+}
+
 /* Makes the tables of an empty catalogue; several processes may try at once. */
 static int make(sqlite3 *db)
 {
@@ -101,30 +122,57 @@ static int make(sqlite3 *db)
 		if (!err)
 			err = errno_of(sqlite3_exec(db, mark, NULL, NULL, NULL));
 	} else if (!err && format != NETFS_STORE_FORMAT) {
-		err = -EUCLEAN;
+		err = -EMEDIUMTYPE;
+	} else if (!err) {
+		err = check_schema(db);
 	}
 	sqlite3_exec(db, err ? "ROLLBACK" : "COMMIT", NULL, NULL, NULL);
 	return err;
 }
 
-int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name)
+static int open_database(struct netfs_sql *sql, int folder, const char *name)
 {
-	static const char ways[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-				   " PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
-				   " PRAGMA recursive_triggers = OFF; PRAGMA temp_store = MEMORY;";
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE;
 	char path[NETFS_VFS_PATH];
 	int err = netfs_vfs_register();
 
-	memset(sql, 0, sizeof(*sql));
 	netfs_vfs_path(folder, name, path);
 	if (!err)
 		err = errno_of(sqlite3_open_v2(path, &sql->db, flags, NETFS_VFS_NAME));
-	if (!err) {
+	if (!err)
 		sqlite3_busy_timeout(sql->db, BUSY_MS);
+	return err;
+}
+
+/* Empties the database, whatever is in it, as a transaction that others who
+ * have it open see as one. */
+static int reset(sqlite3 *db)
+{
+	int err;
+
+	/* Whether it was in WAL mode; it need not be readable. */
+	sqlite3_exec(db, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL);
+	err = errno_of(sqlite3_db_config(db, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL));
+	if (!err)
+		err = errno_of(sqlite3_exec(db, "VACUUM", NULL, NULL, NULL));
+	sqlite3_db_config(db, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL);
+	return err;
+}
+
+int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name, enum netfs_sql_how how)
+{
+	static const char ways[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+				   " PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
+				   " PRAGMA recursive_triggers = OFF; PRAGMA temp_store = MEMORY;";
+	int err;
+
+	memset(sql, 0, sizeof(*sql));
+	err = open_database(sql, folder, name);
+	if (!err && how == NETFS_SQL_EMPTY)
+		err = reset(sql->db);
+	if (!err)
 		err = errno_of(sqlite3_exec(sql->db, ways, NULL, NULL, NULL));
-	}
 	if (!err)
 		err = make(sql->db);
 	for (unsigned i = 0; !err && i < NETFS_SQL_COUNT; i++)

@@ -11,8 +11,7 @@
 	X(BEGIN, "BEGIN IMMEDIATE")                                                                \
 	X(COMMIT, "COMMIT")                                                                        \
 	X(ROLLBACK, "ROLLBACK")                                                                    \
-	X(VOLUME_ADD, "INSERT OR IGNORE INTO volumes(key) VALUES(?1)")                             \
-	X(VOLUME_GET, "SELECT id FROM volumes WHERE key = ?1")                                     \
+	X(VOLUME_ADD, "INSERT OR IGNORE INTO volumes(id, key) VALUES(?1, ?2)")                     \
 	X(VOLUME_KEY, "SELECT key FROM volumes WHERE id = ?1")                                     \
 	X(OBJECT_GET, "SELECT id, version, tail, bytes FROM objects"                               \
 		      " WHERE volume = ?1 AND ino = ?2 AND gen = ?3")                              \
@@ -28,6 +27,8 @@
 	X(CHUNKS_GET, "SELECT chunk, blocks FROM chunks WHERE object = ?1")                        \
 	X(CHUNK_PUT, "INSERT OR REPLACE INTO chunks(object, chunk, blocks) VALUES(?1, ?2, ?3)")    \
 	X(CHUNK_DROP, "DELETE FROM chunks WHERE object = ?1 AND chunk = ?2")                       \
+	X(TOTAL_SET, "UPDATE total SET (bytes, objects) ="                                         \
+		     " (SELECT coalesce(sum(bytes), 0), count(*) FROM objects)")                   \
 	X(TOTAL_GET, "SELECT bytes, objects FROM total")
 
 enum netfs_sql_id {
@@ -42,10 +43,15 @@ struct netfs_sql {
 	sqlite3_stmt *stmt[NETFS_SQL_COUNT];
 };
 
+enum netfs_sql_how {
+	NETFS_SQL_AS_IS,
+	NETFS_SQL_EMPTY, /* whatever is in it is dropped */
+};
+
 /* Opens the catalogue of that name in the folder, which stays open until close;
- * makes it where it is missing.  -EUCLEAN: it is no catalogue, or of another
- * format; it must be removed first. */
-int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name);
+ * makes it where it is missing.  -EUCLEAN: it is none, or damaged;
+ * -EMEDIUMTYPE: it is of another format. */
+int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name, enum netfs_sql_how how);
 void netfs_sql_close(struct netfs_sql *sql);
 /* The statement, with the numbers bound to its first parameters. */
 sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, enum netfs_sql_id id, unsigned n,

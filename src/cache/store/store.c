@@ -30,6 +30,9 @@ struct netfs_store {
 	int folder;
 	struct netfs_sql sql;
 	bool began;
+	bool damaged; /* the catalogue is to be made anew */
+	int64_t volume; /* the one that was asked for, and its key; NULL: none */
+	char *volume_key;
 };
 
 static const char *const catalogue_files[] = {CATALOGUE, CATALOGUE "-wal", CATALOGUE "-shm"};
@@ -39,14 +42,28 @@ static const char *const catalogue_files[] = {CATALOGUE, CATALOGUE "-wal", CATAL
 /* -------------------------------------------------------------- life */
 
 /* SQLite gives its other files the mode of this one. */
-static int open_sql(struct netfs_store *store)
+static int open_sql(struct netfs_store *store, enum netfs_sql_how how)
 {
 	int fd = netfs_hostfs_open(store->folder, CATALOGUE, O_RDWR | O_CREAT, 0600);
 
 	if (fd < 0)
 		return fd;
 	netfs_hostfs_close(fd);
-	return netfs_sql_open(&store->sql, store->folder, CATALOGUE);
+	return netfs_sql_open(&store->sql, store->folder, CATALOGUE, how);
+}
+
+/* An empty catalogue in the place of one that cannot be used.  A damaged one is
+ * emptied, so that others who have it open go on with the same; where that does
+ * not help, or it is of another format, it is removed. */
+static int make_anew(struct netfs_store *store, int why)
+{
+	int err = why == -EUCLEAN ? open_sql(store, NETFS_SQL_EMPTY) : why;
+
+	if (err != -EUCLEAN && err != -EMEDIUMTYPE)
+		return err;
+	for (unsigned i = 0; i < CATALOGUE_FILES; i++)
+		netfs_hostfs_unlink(store->folder, catalogue_files[i], 0);
+	return open_sql(store, NETFS_SQL_AS_IS);
 }
 
 static int open_catalogue(struct netfs_store *store, bool only)
@@ -61,12 +78,10 @@ static int open_catalogue(struct netfs_store *store, bool only)
 		return -EPERM;
 	if (only && netfs_hostfs_stat(store->folder, CATALOGUE, &st, &btime))
 		return -ENOENT;
-	err = open_sql(store);
-	if (err != -EUCLEAN || only)
-		return err;
-	for (unsigned i = 0; i < CATALOGUE_FILES; i++)
-		netfs_hostfs_unlink(store->folder, catalogue_files[i], 0);
-	return open_sql(store);
+	err = open_sql(store, NETFS_SQL_AS_IS);
+	if (only)
+		return err == -EMEDIUMTYPE ? -EUCLEAN : err;
+	return err == -EUCLEAN || err == -EMEDIUMTYPE ? make_anew(store, err) : err;
 }
 
 static const char *why(int err)
@@ -108,15 +123,50 @@ void netfs_store_close(struct netfs_store *store)
 		return;
 	netfs_sql_close(&store->sql);
 	netfs_hostfs_close(store->folder);
+	netfs_free(store->volume_key);
 	netfs_free(store);
+}
+
+/* What came of a statement; damage is remembered until the next transaction. */
+static int noted(struct netfs_store *store, int result)
+{
+	if (result == -EUCLEAN)
+		store->damaged = true;
+	return result;
+}
+
+static int add_volume(struct netfs_store *store)
+{
+	sqlite3_stmt *stmt;
+
+	if (!store->volume_key)
+		return 0;
+	stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_ADD, 1, &store->volume);
+	sqlite3_bind_text(stmt, 2, store->volume_key, -1, SQLITE_STATIC);
+	return netfs_sql_run(stmt);
+}
+
+/* Whatever is open stays so, and is recorded in the new one. */
+static int mend(struct netfs_store *store)
+{
+	int err;
+
+	netfs_sql_close(&store->sql);
+	err = make_anew(store, -EUCLEAN);
+	if (!err)
+		err = add_volume(store);
+	store->damaged = err != 0;
+	return err;
 }
 
 int netfs_store_begin(struct netfs_store *store)
 {
-	int err = netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_BEGIN, 0, NULL));
+	int err = store->damaged ? mend(store) : 0;
 
+	if (!err)
+		err = netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_BEGIN, 0, NULL));
 	store->began = !err;
-	return err;
+	return noted(store, err);
 }
 
 int netfs_store_end(struct netfs_store *store)
@@ -129,25 +179,43 @@ int netfs_store_end(struct netfs_store *store)
 	err = netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_COMMIT, 0, NULL));
 	if (err)
 		netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_ROLLBACK, 0, NULL));
-	return err;
+	return noted(store, err);
+}
+
+/* That the number is another's by chance happens to nobody. */
+static int check_volume(struct netfs_store *store)
+{
+	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_KEY, 1, &store->volume);
+	int result = netfs_sql_step(stmt);
+	const char *key;
+
+	if (result != 1)
+		return result ? result : -EUCLEAN;
+	key = (const char *)sqlite3_column_text(stmt, 0);
+	result = key && strcmp(key, store->volume_key) == 0 ? 0 : -EUCLEAN;
+	sqlite3_reset(stmt);
+	return result;
 }
 
 int netfs_store_volume(struct netfs_store *store, const char *key, int64_t *ret_volume)
 {
-	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_ADD, 0, NULL);
+	char *copy = netfs_strdup(key);
 	int err;
 
-	sqlite3_bind_text(stmt, 1, key, -1, SQLITE_TRANSIENT);
-	err = netfs_sql_run(stmt);
-	if (err)
-		return err;
-	stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_GET, 0, NULL);
-	sqlite3_bind_text(stmt, 1, key, -1, SQLITE_TRANSIENT);
-	err = netfs_sql_step(stmt);
-	if (err == 1)
-		*ret_volume = sqlite3_column_int64(stmt, 0);
-	sqlite3_reset(stmt);
-	return err == 1 ? 0 : err ? err : -EUCLEAN;
+	if (!copy)
+		return -ENOMEM;
+	netfs_free(store->volume_key);
+	store->volume_key = copy;
+	/* The same in every catalogue, so that it outlives a damaged one. */
+	store->volume = (int64_t)(XXH3_64bits(key, strlen(key)) >> 1);
+	err = add_volume(store);
+	if (!err)
+		err = check_volume(store);
+	if (err == -EUCLEAN && !store->began)
+		err = mend(store);
+	if (!err)
+		*ret_volume = store->volume;
+	return noted(store, err);
 }
 
 /* ----------------------------------------------------------- objects */
@@ -155,12 +223,20 @@ int netfs_store_volume(struct netfs_store *store, const char *key, int64_t *ret_
 int netfs_store_name(struct netfs_store *store, const struct netfs_store_key *key,
 		     char name[NETFS_STORE_NAME])
 {
-	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_KEY, 1, &key->volume);
-	int result = netfs_sql_step(stmt);
+	sqlite3_stmt *stmt;
+	const char *text;
+	int result;
 
+	if (store->volume_key && store->volume == key->volume) {
+		netfs_files_name(store->volume_key, key->ino, key->gen, name);
+		return 0;
+	}
+	stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_KEY, 1, &key->volume);
+	result = netfs_sql_step(stmt);
 	if (result != 1)
-		return result ? result : -EUCLEAN;
-	netfs_files_name((const char *)sqlite3_column_text(stmt, 0), key->ino, key->gen, name);
+		return result ? noted(store, result) : -EUCLEAN;
+	text = (const char *)sqlite3_column_text(stmt, 0);
+	netfs_files_name(text ? text : "", key->ino, key->gen, name);
 	sqlite3_reset(stmt);
 	return 0;
 }
@@ -226,14 +302,12 @@ int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *ke
 	if (result)
 		return result;
 	object.fd = netfs_files_object(store->folder, name, true);
-	/* What is not ours is taken away, once, and never written to. */
-	if (object.fd == -EUCLEAN && netfs_files_unlink(store->folder, name) == 0)
-		object.fd = netfs_files_object(store->folder, name, true);
 	if (object.fd < 0)
 		return object.fd;
 	object.open = true;
 	result = load_record(store, &object);
-	if (result <= 0) {
+	/* None, or one that nobody wrote: the object begins anew. */
+	if (result == 0 || result == -EUCLEAN) {
 		netfs_map_done(&object.map);
 		result = netfs_store_clear(store, &object);
 	}
@@ -250,7 +324,7 @@ int netfs_store_clear(struct netfs_store *store, struct netfs_store_object *obje
 	int err = netfs_sql_run(with_key(store, NETFS_SQL_OBJECT_DROP, &object->key));
 
 	if (err)
-		return err;
+		return noted(store, err);
 	netfs_map_done(&object->map);
 	object->counted = 0;
 	return netfs_hostfs_truncate(object->fd, 0);
@@ -302,7 +376,7 @@ int netfs_store_save(struct netfs_store *store, struct netfs_store_object *objec
 		id = sqlite3_column_int64(stmt, 0);
 	if (result == 1)
 		result = netfs_sql_run(stmt);
-	return result ? result : save_chunks(store, id, &object->map);
+	return noted(store, result ? result : save_chunks(store, id, &object->map));
 }
 
 ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block,
@@ -326,7 +400,7 @@ int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *obj
 	object->counted = 0;
 	if (!err)
 		err = netfs_store_name(store, &object->key, name);
-	return err ? err : netfs_files_unlink(store->folder, name);
+	return err ? noted(store, err) : netfs_files_unlink(store->folder, name);
 }
 
 void netfs_store_release(struct netfs_store_object *object)
@@ -346,7 +420,7 @@ int netfs_store_space(struct netfs_store *store, struct netfs_store_space *ret_s
 	struct statvfs vfs;
 
 	if (result != 1)
-		return result ? result : -EUCLEAN;
+		return noted(store, result ? result : -EUCLEAN);
 	ret_space->bytes = (uint64_t)sqlite3_column_int64(stmt, 0);
 	ret_space->objects = (uint64_t)sqlite3_column_int64(stmt, 1);
 	sqlite3_reset(stmt);
@@ -368,7 +442,7 @@ int netfs_store_next(struct netfs_store *store, struct netfs_store_entry *entry)
 	const char *volume;
 
 	if (result != 1)
-		return result;
+		return noted(store, result);
 	entry->id = sqlite3_column_int64(stmt, 0);
 	entry->key = (struct netfs_store_key){
 		.volume = sqlite3_column_int64(stmt, 1),
@@ -401,13 +475,25 @@ int netfs_store_evict(struct netfs_store *store, const struct netfs_store_entry 
 	if (err)
 		netfs_store_end(store);
 	netfs_hostfs_close(fd);
-	return err;
+	return noted(store, err);
+}
+
+/* All of it was seen; the totals should have been that much. */
+static int mend_totals(struct netfs_store *store, uint64_t bytes, uint64_t objects)
+{
+	struct netfs_store_space space;
+	int err = netfs_store_space(store, &space);
+
+	if (err || (space.bytes == bytes && space.objects == objects))
+		return err;
+	return noted(store,
+		     netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_TOTAL_SET, 0, NULL)));
 }
 
 int netfs_store_cull(struct netfs_store *store, uint64_t bytes, uint64_t objects)
 {
 	struct netfs_store_entry entry = {.used = INT64_MIN};
-	uint64_t freed = 0, gone = 0;
+	uint64_t freed = 0, gone = 0, busy_bytes = 0, busy = 0;
 	int result = 0;
 
 	while ((freed < bytes || gone < objects) &&
@@ -417,6 +503,9 @@ int netfs_store_cull(struct netfs_store *store, uint64_t bytes, uint64_t objects
 			return result;
 		freed += result ? 0 : entry.bytes;
 		gone += !result;
+		busy_bytes += result ? entry.bytes : 0;
+		busy += result != 0;
+		result = 1;
 	}
-	return result < 0 && result != -EBUSY ? result : 0;
+	return result ? result < 0 ? result : 0 : mend_totals(store, busy_bytes, busy);
 }

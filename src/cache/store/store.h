@@ -12,7 +12,7 @@
 #include <sys/types.h>
 #include <cache/store/map.h>
 
-#define NETFS_STORE_FORMAT 1
+#define NETFS_STORE_FORMAT 2
 /* Two levels of folders and the name: "01/23/456789..." */
 #define NETFS_STORE_NAME 40
 /* What tells two versions of a file apart, as bytes that are only compared. */
@@ -54,10 +54,13 @@ struct netfs_store_space {
 int netfs_store_open(const char *path, bool only, struct netfs_store **ret_store, char *message,
 		     size_t message_size);
 void netfs_store_close(struct netfs_store *store);
-/* The number of the volume with that key, which is made where it is missing. */
+/* The number of the volume with that key, which is made where it is missing.
+ * The last one asked for is made again in a catalogue that had to be made anew. */
 int netfs_store_volume(struct netfs_store *store, const char *key, int64_t *ret_volume);
 
-/* What follows is one transaction until end: all of it stays, or nothing. */
+/* What follows is one transaction until end: all of it stays, or nothing.  Where
+ * the catalogue was found damaged since (-EUCLEAN from any function here), it is
+ * first made anew. */
 int netfs_store_begin(struct netfs_store *store);
 int netfs_store_end(struct netfs_store *store);
 /* Opens the object, with what the catalogue has of it; the file is made where

@@ -291,6 +291,13 @@ static void before_change(struct netfs_sim_disk *disk)
 		sweep(disk);
 }
 
+void disk_name(struct disk_node *folder, const char *name, struct disk_node *node)
+{
+	before_change(folder->disk);
+	name_set(&folder->names, name, node);
+	name_push(&folder->name_changes, name, node, folder->disk->changes);
+}
+
 struct disk_node *disk_make(struct disk_node *folder, const char *name, uint32_t mode)
 {
 	struct disk_node *node;

@@ -97,6 +97,8 @@ extern struct netfs_sim_disk *netfs_sim_disk_current;
 
 void disk_bytes_get(const struct disk_bytes *bytes, void *into, size_t len, uint64_t start);
 struct disk_node *disk_find(const struct disk_node *folder, const char *name);
+/* A further name, of one that has another. */
+void disk_name(struct disk_node *folder, const char *name, struct disk_node *node);
 /* A new file or folder of that name. */
 struct disk_node *disk_make(struct disk_node *folder, const char *name, uint32_t mode);
 void disk_remove(struct disk_node *folder, const char *name);

@@ -167,6 +167,28 @@ int netfs_hostfs_unlink(int dir_fd, const char *name, int flags)
 	return 0;
 }
 
+/* The power may fail between the two names. */
+int netfs_hostfs_rename(int old_dir_fd, const char *old_name, int dir_fd, const char *name,
+			uint32_t flags)
+{
+	char old_last[DISK_NAME], last[DISK_NAME];
+	struct disk_node *old_folder, *folder, *node;
+	int err;
+
+	old_folder = walk(old_dir_fd, old_name, old_last, &err);
+	folder = old_folder ? walk(dir_fd, name, last, &err) : NULL;
+	if (!folder)
+		return err;
+	node = disk_find(old_folder, old_last);
+	if (!node)
+		return -ENOENT;
+	if (flags || disk_find(folder, last))
+		return flags ? -EINVAL : -EEXIST;
+	disk_name(folder, last, node);
+	disk_remove(old_folder, old_last);
+	return 0;
+}
+
 /* ---------------------------------------------------------- attributes */
 
 static uint64_t pages_of(const struct disk_bytes *bytes)

@@ -331,7 +331,7 @@ static void spoil_format(void)
 	struct netfs_sql sql;
 
 	check(folder >= 0);
-	check(netfs_sql_open(&sql, folder, "catalogue") == 0);
+	check(netfs_sql_open(&sql, folder, "catalogue", NETFS_SQL_AS_IS) == 0);
 	check(sqlite3_exec(sql.db, "PRAGMA user_version = 99", NULL, NULL, NULL) == SQLITE_OK);
 	netfs_sql_close(&sql);
 	netfs_hostfs_close(folder);
