@@ -36,6 +36,19 @@ void smb_server_violation(struct smb_server *server, const char *what)
 		snprintf(server->violation, sizeof(server->violation), "%s", what);
 }
 
+struct conn_smb *smb_server_session(struct smb_server *server, uint64_t session_id)
+{
+	struct netfs_list *at;
+
+	netfs_list_for_each (at, &server->conns) {
+		struct conn_smb *conn = netfs_container_of(at, struct conn_smb, link);
+
+		if (conn->session_id == session_id)
+			return conn;
+	}
+	return NULL;
+}
+
 struct conn_smb *smb_server_conn_of(struct smb_server *server, const struct smb_guid *client)
 {
 	struct netfs_list *at;
@@ -81,6 +94,11 @@ static void conn_end(struct conn_smb *conn)
 	netfs_list_remove(&conn->link);
 	netfs_list_push_back(&conn->server->dead, &conn->link);
 	smb_server_retry(conn->server);
+}
+
+void smb_server_drop(struct conn_smb *conn)
+{
+	conn_end(conn);
 }
 
 static void doomed(struct netfs_task *task)
@@ -130,59 +148,102 @@ static void conn_append(struct conn_smb *conn, const void *bytes, size_t len)
 	conn->out_len += len;
 }
 
-/* Something untrue in a reply: a bit, a length, its end, or its name. */
-static size_t lie(struct faults *faults, uint8_t *bytes, size_t len)
-{
-	size_t at = rng_below(&faults->rng, len);
+/* How a frame goes out. */
+enum out_how {
+	OUT_SIGNED = 1,
+	OUT_SEALED = 2,
+	OUT_MAY_CUT = 4,
+};
 
-	switch (rng_below(&faults->rng, 5)) {
-	case 0:
-		bytes[at] ^= (uint8_t)(1u << rng_below(&faults->rng, 8));
-		return len;
-	case 1:
-		at &= ~(size_t)3;
-		for (size_t i = at; i < at + 4 && i < len; i++)
-			bytes[i] = 0xff;
-		return len;
-	case 2:
-		return at + 1;
-	case 3: /* an answer to another message */
-		bytes[24] ^= (uint8_t)(1u << rng_below(&faults->rng, 4));
-		return len;
-	default: /* of another command */
-		bytes[12] = (uint8_t)rng_below(&faults->rng, SMB_COMMANDS + 1);
-		return len;
+/* Each message of the frame, with what pads it. */
+static void sign_all(struct conn_smb *conn, uint8_t *bytes, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		ssize_t step = smb_compound_step(bytes + at, len - at);
+
+		if (step <= 0)
+			return; /* it lies about where the next one is */
+		crypt_smb_sign(&conn->crypt, bytes + at, (size_t)step, true);
+		at += (size_t)step;
 	}
 }
 
-/* One frame goes out, or half of it. */
-static void conn_frame_out(struct conn_smb *conn, uint8_t *bytes, size_t len, bool may_cut)
+/* What is hashed of replies: all until the login's last one (3.3.5.5). */
+static void hash_reply(struct conn_smb *conn, const uint8_t *bytes, size_t len)
+{
+	struct smb_header hdr;
+
+	if (smb_header_decode(bytes, len, &hdr) == 0 &&
+	    (hdr.command == SMB_NEGOTIATE ||
+	     (hdr.command == SMB_SESSION_SETUP && hdr.status == SMB_STATUS_MORE_PROCESSING)))
+		crypt_smb_hash(conn->hash, bytes, len);
+}
+
+/* The frame behind its length, or half of it. */
+static void conn_bytes_out(struct conn_smb *conn, const struct frame_smb *frame, unsigned how)
 {
 	struct faults *faults = conn->server->faults;
-	uint8_t head[LENGTH];
+	uint8_t head[LENGTH] = {0, (uint8_t)(frame->told >> 16), (uint8_t)(frame->told >> 8),
+				(uint8_t)frame->told};
+	size_t len = frame->len;
 
-	if (conn->cut_when_sent || !conn->socket || len == 0)
-		return;
-	conn->server->replies++;
-	if (conn->server->config.hostile_after &&
-	    conn->server->replies > conn->server->config.hostile_after)
-		len = lie(faults, bytes, len);
-	head[0] = 0;
-	head[1] = (uint8_t)(len >> 16);
-	head[2] = (uint8_t)(len >> 8);
-	head[3] = (uint8_t)len;
-	if (may_cut && faults_draw(faults, faults->mix.cut_in_reply)) {
+	if (how & OUT_MAY_CUT && faults_draw(faults, faults->mix.cut_in_reply)) {
 		len = rng_below(&faults->rng, len);
 		conn->cut_when_sent = true;
 		faults->others++;
 	}
 	conn_append(conn, head, LENGTH);
-	conn_append(conn, bytes, len);
+	conn_append(conn, frame->bytes, len);
 	/* What is sent out of an execution may not end connections under it. */
-	if (may_cut)
+	if (how & OUT_MAY_CUT)
 		conn_send(conn);
 	else
 		netfs_task_post(&conn->writable);
+}
+
+/* Signed or sealed, into memory of its own where it is sealed. */
+static void protect(struct conn_smb *conn, struct frame_smb *frame, unsigned how)
+{
+	uint8_t *sealed;
+
+	if (how & OUT_SIGNED)
+		sign_all(conn, frame->bytes, frame->len);
+	if (!(how & OUT_SEALED))
+		return;
+	sealed = malloc(CRYPT_SMB_HEAD + frame->len);
+	if (!sealed)
+		abort();
+	crypt_smb_seal(&conn->crypt, conn->session_id, frame->bytes, frame->len, sealed, true);
+	frame->bytes = sealed;
+	frame->len += CRYPT_SMB_HEAD;
+}
+
+/* One frame; bytes are the caller's, to be changed. */
+static void conn_frame_out(struct conn_smb *conn, uint8_t *bytes, size_t len, unsigned how)
+{
+	struct smb_server *server = conn->server;
+	struct frame_smb frame = {bytes, len, len};
+	bool lies;
+
+	if (conn->cut_when_sent || !conn->socket || len == 0)
+		return;
+	server->replies++;
+	lies = server->config.hostile_after && server->replies > server->config.hostile_after;
+	if (!conn->keyed)
+		hash_reply(conn, bytes, len);
+	if (lies && rng_one_in(&server->faults->rng, 2)) {
+		smb_lie_signed(conn, &frame);
+		lies = false;
+	}
+	protect(conn, &frame, how);
+	frame.told = frame.len;
+	if (lies)
+		smb_lie_on_the_way(conn, &frame);
+	else
+		smb_lie_remember(conn, &frame);
+	conn_bytes_out(conn, &frame, how);
+	if (frame.bytes != bytes)
+		free(frame.bytes);
 }
 
 void smb_server_notify(struct conn_smb *conn, const struct smb_msg *msg)
@@ -191,7 +252,7 @@ void smb_server_notify(struct conn_smb *conn, const struct smb_msg *msg)
 	ssize_t len = smb_encode(msg, bytes, sizeof(bytes));
 
 	if (len > 0)
-		conn_frame_out(conn, bytes, (size_t)len, false);
+		conn_frame_out(conn, bytes, (size_t)len, conn->sealing ? OUT_SEALED : 0);
 }
 
 /* ---------------------------------------------------------------- credits */
@@ -297,7 +358,7 @@ static void send_pending(struct call_smb *call)
 	msg.hdr.credits = grant(call->conn, &call->req.hdr);
 	len = smb_encode(&msg, bytes, sizeof(bytes));
 	if (len > 0)
-		conn_frame_out(call->conn, bytes, (size_t)len, false);
+		conn_frame_out(call->conn, bytes, (size_t)len, request->sealed ? OUT_SEALED : 0);
 }
 
 static void prepare(struct call_smb *call)
@@ -370,7 +431,10 @@ static void request_reply(struct conn_smb *conn, struct request_smb *request)
 		netfs_timer_start(&conn->doom, rng_between(&faults->rng, 1, 30) * NETFS_NS_PER_SEC);
 		return;
 	}
-	conn_frame_out(conn, request->reply, request->reply_len, true);
+	conn_frame_out(conn, request->reply, request->reply_len,
+		       OUT_MAY_CUT | (request->sealed ? OUT_SEALED
+				      : conn->keyed   ? OUT_SIGNED
+						      : 0));
 }
 
 static void request_task(struct netfs_task *task)
@@ -474,24 +538,42 @@ static bool check_frame(struct conn_smb *conn, const uint8_t *frame, size_t len)
 	return true;
 }
 
-static void conn_frame(struct conn_smb *conn, const uint8_t *frame, size_t len)
+/* The frame is well formed: is it from whom it says? */
+static void check_signatures(struct conn_smb *conn, const uint8_t *frame, size_t len)
 {
-	struct request_smb *request = calloc(1, sizeof(*request) + len);
+	if (conn->sealing)
+		smb_server_violation(conn->server, "a request that is not sealed");
+	for (size_t at = 0; at < len;) {
+		size_t step = (size_t)smb_compound_step(frame + at, len - at);
+
+		if (!crypt_smb_verify(&conn->crypt, frame + at, step, false))
+			smb_server_violation(conn->server, "a request that is not signed well");
+		at += step;
+	}
+}
+
+static void conn_frame(struct conn_smb *conn, const uint8_t *frame, size_t len, bool sealed)
+{
+	struct request_smb *request;
 	struct smb_header hdr;
 
-	if (!request)
-		abort();
 	if (!check_frame(conn, frame, len) || smb_header_decode(frame, len, &hdr) < 0) {
 		smb_server_violation(conn->server, "a malformed frame");
-		free(request);
 		conn_end(conn);
 		return;
 	}
+	if (!conn->keyed)
+		crypt_smb_hash(conn->hash, frame, len);
+	else if (!sealed)
+		check_signatures(conn, frame, len);
 	if (hdr.command == SMB_CANCEL) {
-		free(request);
 		cancel(conn, &hdr);
 		return;
 	}
+	request = calloc(1, sizeof(*request) + len);
+	if (!request)
+		abort();
+	request->sealed = sealed;
 	request->len = len;
 	memcpy(request->body, frame, len);
 	request->message_id = hdr.message_id;
@@ -505,13 +587,30 @@ static void conn_frame(struct conn_smb *conn, const uint8_t *frame, size_t len)
 	request_schedule(conn, request, &hdr);
 }
 
+/* Opens it where it is sealed. */
+static void conn_opens(struct conn_smb *conn, uint8_t *frame, size_t len)
+{
+	if (memcmp(frame, "\xfdSMB", 4)) {
+		conn_frame(conn, frame, len, false);
+		return;
+	}
+	if (!conn->keyed || conn->crypt.cipher == SMB_CIPHER_NONE ||
+	    !crypt_smb_open(&conn->crypt, conn->session_id, frame, len, false)) {
+		smb_server_violation(conn->server, "a sealed frame that is not genuine");
+		conn_end(conn);
+		return;
+	}
+	conn->sealing = true;
+	conn_frame(conn, frame + CRYPT_SMB_HEAD, len - CRYPT_SMB_HEAD, true);
+}
+
 /* Takes complete frames off the front of what was received. */
 static void conn_frames(struct conn_smb *conn)
 {
 	size_t at = 0;
 
 	while (conn->socket && conn->in_len - at >= LENGTH) {
-		const uint8_t *p = conn->in + at;
+		uint8_t *p = conn->in + at;
 		size_t len = (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
 
 		if (p[0] != 0 || len < SMB_HEADER || len > IN_ROOM - LENGTH) {
@@ -521,11 +620,23 @@ static void conn_frames(struct conn_smb *conn)
 		}
 		if (conn->in_len - at < LENGTH + len)
 			break;
-		conn_frame(conn, p + LENGTH, len);
+		conn_opens(conn, p + LENGTH, len);
 		at += LENGTH + len;
 	}
 	conn->in_len -= at;
 	memmove(conn->in, conn->in + at, conn->in_len);
+}
+
+/* A client hangs up by itself. */
+static void note_opens_left(struct conn_smb *conn)
+{
+	uint64_t left = 0;
+	struct netfs_list *at;
+
+	netfs_list_for_each (at, &conn->server->opens)
+		left += netfs_container_of(at, struct open_smb, link)->conn == conn;
+	if (left > conn->server->opens_left)
+		conn->server->opens_left = left;
 }
 
 static void readable(struct netfs_task *task)
@@ -539,6 +650,7 @@ static void readable(struct netfs_task *task)
 		if (got == -EAGAIN || got == -ENOTCONN)
 			return;
 		if (got <= 0) {
+			note_opens_left(conn);
 			conn_end(conn);
 			return;
 		}
@@ -598,6 +710,16 @@ void smb_server_drop_all(struct smb_server *server)
 
 	netfs_list_for_each_safe (at, tmp, &server->conns)
 		conn_end(netfs_container_of(at, struct conn_smb, link));
+}
+
+bool smb_server_lingers(const struct smb_server *server)
+{
+	struct netfs_list *at;
+
+	netfs_list_for_each (at, &server->conns)
+		if (netfs_sim_socket_left(netfs_container_of(at, struct conn_smb, link)->socket))
+			return true;
+	return false;
 }
 
 void smb_server_forget(struct smb_server *server)

@@ -17,7 +17,9 @@
 #include <base/list.h>
 #include <env/socket.h>
 #include <env/timer.h>
+#include "auth_sim.h"
 #include "faults.h"
+#include "server_smb_crypt.h"
 #include "tree.h"
 
 #define SMB_SERVER_HOST	   "server"
@@ -28,6 +30,7 @@
 #define SMB_CHAIN_MAX	   8u /* requests of one compound */
 #define SMB_BREAK_WAIT_NS  (UINT64_C(35) * NETFS_NS_PER_SEC)
 #define SMB_FILE_LOCKS_MAX 64u
+#define SMB_OLD_MAX	   4096u
 
 struct smb_server;
 
@@ -87,6 +90,12 @@ struct conn_smb {
 	} phase;
 	uint64_t session_id;
 	uint32_t tree_id;
+	uint8_t hash[CRYPT_SMB_HASH]; /* of the messages until there are keys */
+	uint8_t challenge[AUTH_SIM_CHALLENGE];
+	bool challenged;
+	struct crypt_smb crypt;
+	bool keyed; /* crypt is good: requests must be signed */
+	bool sealing; /* and sealed */
 	uint64_t granted; /* message ids below this may be used */
 	uint64_t low; /* ids below this are too old */
 	uint8_t used[SMB_WINDOW]; /* by id modulo SMB_WINDOW */
@@ -96,6 +105,15 @@ struct conn_smb {
 	uint8_t *out;
 	size_t out_len, out_room;
 	bool cut_when_sent;
+	uint8_t old[SMB_OLD_MAX]; /* a frame that went out, for a hostile server */
+	size_t old_len;
+};
+
+/* What goes out. */
+struct frame_smb {
+	uint8_t *bytes;
+	size_t len;
+	size_t told; /* the length that stands before it */
 };
 
 /* A frame that was received and is not answered. */
@@ -107,6 +125,7 @@ struct request_smb {
 	struct netfs_task task;
 	uint64_t message_id; /* of its first message */
 	uint64_t async_id; /* it was told to wait; 0: not */
+	bool sealed; /* it came sealed, and its reply goes so */
 	bool waits; /* for a lease or a lock */
 	bool executed;
 	bool cancelled;
@@ -124,6 +143,11 @@ struct smb_server_config {
 	uint32_t leases; /* enum smb_lease_state that it grants at most */
 	bool durable;
 	bool starve; /* grants as little as it may */
+	uint16_t signing; /* enum smb_signing; HMAC: says nothing of it, which is CMAC */
+	uint16_t cipher; /* enum smb_cipher */
+	bool seal_session; /* wants encryption, of everything */
+	bool seal_share; /* or of its share only */
+	uint32_t io_max; /* bytes of one READ or WRITE; 0: SMB_IO_MAX */
 	uint64_t hostile_after; /* replies; 0: never */
 };
 
@@ -141,6 +165,7 @@ struct smb_server {
 	uint64_t requests; /* messages received so far */
 	uint64_t replies;
 	uint64_t breaks; /* lease breaks sent */
+	uint64_t opens_left; /* most that a client had that hung up by itself */
 	char violation[128]; /* the first one; "": none */
 };
 
@@ -160,6 +185,11 @@ int smb_server_init(struct smb_server *server, struct faults *faults,
 void smb_server_listen(struct smb_server *server, bool on);
 /* Ends all connections: their requests are executed now or never. */
 void smb_server_drop_all(struct smb_server *server);
+/* Is there a connection that its client gave up and the server still hears?  Its
+ * requests may yet be executed. */
+bool smb_server_lingers(const struct smb_server *server);
+/* Ends the connection: its requests are executed now or never. */
+void smb_server_drop(struct conn_smb *conn);
 /* Forgets opens that wait to be reclaimed, as a restart does. */
 void smb_server_forget(struct smb_server *server);
 /* After the executor has stopped: tasks of its connections may be queued before. */
@@ -169,6 +199,8 @@ void smb_server_violation(struct smb_server *server, const char *what);
 void smb_server_notify(struct conn_smb *conn, const struct smb_msg *msg);
 /* Something changed that requests may wait for. */
 void smb_server_retry(struct smb_server *server);
+/* The one with this session, NULL: none. */
+struct conn_smb *smb_server_session(struct smb_server *server, uint64_t session_id);
 struct conn_smb *smb_server_conn_of(struct smb_server *server, const struct smb_guid *client);
 
 /* server_smb_ops.c: executes a message; a status. */
@@ -191,6 +223,12 @@ uint32_t smb_attributes_of(const struct node *node);
 uint32_t smb_on_query_directory(struct call_smb *call);
 uint32_t smb_on_query_info(struct call_smb *call);
 uint32_t smb_on_set_info(struct call_smb *call);
+
+/* server_smb_lie.c: before a frame is signed or sealed, and after. */
+void smb_lie_signed(struct conn_smb *conn, struct frame_smb *frame);
+void smb_lie_on_the_way(struct conn_smb *conn, struct frame_smb *frame);
+/* Somebody on the way keeps it. */
+void smb_lie_remember(struct conn_smb *conn, const struct frame_smb *frame);
 
 /* server_smb_lease.c: false: somebody has to give something back first, and was asked. */
 bool smb_leases_yield(struct smb_server *server, struct node *node, const struct smb_guid *client,

@@ -11,11 +11,52 @@
 
 #define SESSION_ACCESS 0x001f01ff
 
+static bool is_offered(const struct smb_algorithms *offer, uint16_t wanted)
+{
+	for (unsigned i = 0; i < offer->count; i++)
+		if (offer->v[i] == wanted)
+			return true;
+	return false;
+}
+
+/* Of each kind what the configuration says, if it was offered. */
+static void choose(struct call_smb *call, const struct smb_negotiate_contexts *asked,
+		   struct smb_negotiate_contexts *answer)
+{
+	const struct smb_server_config *config = &call->server->config;
+	struct crypt_smb *crypt = &call->conn->crypt;
+
+	crypt->signing = SMB_AES_CMAC;
+	if (config->signing != SMB_HMAC_SHA256 && is_offered(&asked->signings, config->signing)) {
+		answer->signings = (struct smb_algorithms){1, {config->signing}};
+		crypt->signing = config->signing;
+	}
+	if (asked->ciphers.count == 0)
+		return;
+	if (is_offered(&asked->ciphers, config->cipher))
+		crypt->cipher = config->cipher;
+	answer->ciphers = (struct smb_algorithms){1, {crypt->cipher}};
+}
+
+static void offer_limits(struct call_smb *call)
+{
+	const struct smb_server_config *config = &call->server->config;
+	uint32_t io_max = config->io_max ? config->io_max : SMB_IO_MAX;
+
+	call->rep.negotiate_rep.security_mode = SMB_SIGNING_ENABLED;
+	call->rep.negotiate_rep.dialect = SMB_DIALECT_311;
+	call->rep.negotiate_rep.capabilities =
+		SMB_CAP_LARGE_MTU | (config->leases ? SMB_CAP_LEASING : 0);
+	call->rep.negotiate_rep.max_transact = SMB_IO_MAX;
+	call->rep.negotiate_rep.max_read = io_max;
+	call->rep.negotiate_rep.max_write = io_max;
+}
+
 static uint32_t on_negotiate(struct call_smb *call)
 {
-	struct smb_negotiate_contexts asked, answer = {.hashes = {1, {SMB_HASH_SHA512}},
-						       .salt = {.p = "simulated server", .len = 16},
-						       .signings = {1, {SMB_AES_GMAC}}};
+	struct smb_negotiate_contexts asked,
+		answer = {.hashes = {1, {SMB_HASH_SHA512}},
+			  .salt = {.p = "simulated server", .len = 16}};
 	const struct smb_dialects *dialects = &call->req.negotiate_req.dialects;
 	ssize_t length;
 
@@ -33,34 +74,68 @@ static uint32_t on_negotiate(struct call_smb *call)
 		return SMB_STATUS_NOT_SUPPORTED;
 	call->conn->client = call->req.negotiate_req.client_guid;
 	call->conn->phase = SMB_NEGOTIATED;
-	if (asked.signings.count == 0)
-		answer.signings.count = 0;
+	choose(call, &asked, &answer);
 	length = smb_negotiate_contexts_encode(&answer, call->payload, SMB_IO_MAX,
 					       &call->rep.negotiate_rep.context_count);
 	call->rep.negotiate_rep.contexts =
 		(struct smb_buf){.p = call->payload, .len = (uint32_t)length};
-	call->rep.negotiate_rep.security_mode = SMB_SIGNING_ENABLED;
-	call->rep.negotiate_rep.dialect = SMB_DIALECT_311;
-	call->rep.negotiate_rep.capabilities = SMB_CAP_LARGE_MTU | SMB_CAP_LEASING;
-	call->rep.negotiate_rep.max_transact = SMB_IO_MAX;
-	call->rep.negotiate_rep.max_read = SMB_IO_MAX;
-	call->rep.negotiate_rep.max_write = SMB_IO_MAX;
+	offer_limits(call);
 	return SMB_STATUS_OK;
 }
 
+/* A challenge that was not there before, in this run. */
+static uint32_t challenge(struct call_smb *call)
+{
+	struct conn_smb *conn = call->conn;
+
+	conn->session_id = ++call->server->last_id;
+	for (unsigned i = 0; i < AUTH_SIM_CHALLENGE; i++)
+		conn->challenge[i] = (uint8_t)(rng_mix(conn->session_id) >> 8 * (i % 8)) ^ i;
+	conn->challenged = true;
+	call->rep.session_setup_rep.token =
+		(struct smb_buf){conn->challenge, AUTH_SIM_CHALLENGE, 0};
+	call->rep.hdr.session_id = conn->session_id;
+	return SMB_STATUS_MORE_PROCESSING;
+}
+
 /* A session that the client says it had is over, with its connection (3.3.5.5.3). */
+static void end_previous(struct call_smb *call)
+{
+	uint64_t id = call->req.session_setup_req.previous_session_id;
+	struct conn_smb *old = id ? smb_server_session(call->server, id) : NULL;
+
+	if (old && old != call->conn && !memcmp(&old->client, &call->conn->client, 16))
+		smb_server_drop(old);
+}
+
 static uint32_t on_session_setup(struct call_smb *call)
 {
-	if (call->conn->phase == SMB_NEW) {
-		smb_server_violation(call->server, "SESSION_SETUP before NEGOTIATE");
+	const struct smb_buf *token = &call->req.session_setup_req.token;
+	struct conn_smb *conn = call->conn;
+	uint8_t proof[AUTH_SIM_PROOF], key[AUTH_SIM_KEY];
+
+	if (conn->phase != SMB_NEGOTIATED) {
+		smb_server_violation(call->server, "SESSION_SETUP before NEGOTIATE, or twice");
 		return SMB_STATUS_INVALID_PARAMETER;
 	}
-	if (call->req.session_setup_req.token.len == 0)
+	if (!conn->challenged)
+		return challenge(call);
+	auth_sim_proof(conn->challenge, proof);
+	if (token->len != sizeof(proof) || memcmp(token->p, proof, sizeof(proof)) ||
+	    call->req.hdr.session_id != conn->session_id) {
+		smb_server_violation(call->server, "a wrong proof");
 		return SMB_STATUS_LOGON_FAILURE;
-	if (!call->conn->session_id)
-		call->conn->session_id = ++call->server->last_id;
-	call->conn->phase = SMB_READY;
-	call->rep.hdr.session_id = call->conn->session_id;
+	}
+	end_previous(call);
+	auth_sim_key(conn->challenge, key);
+	crypt_smb_keys(&conn->crypt, key, conn->hash);
+	conn->keyed = true;
+	conn->phase = SMB_READY;
+	if (call->server->config.seal_session) {
+		call->rep.session_setup_rep.flags = SMB_SESSION_ENCRYPT_DATA;
+		conn->sealing = true;
+	}
+	call->rep.hdr.session_id = conn->session_id;
 	return SMB_STATUS_OK;
 }
 
@@ -81,6 +156,10 @@ static uint32_t on_tree_connect(struct call_smb *call)
 	call->rep.hdr.tree_id = 1;
 	call->rep.tree_connect_rep.type = SMB_SHARE_DISK;
 	call->rep.tree_connect_rep.maximal_access = SESSION_ACCESS;
+	if (call->server->config.seal_share) {
+		call->rep.tree_connect_rep.flags = SMB_SHAREFLAG_ENCRYPT_DATA;
+		call->conn->sealing = true;
+	}
 	return SMB_STATUS_OK;
 }
 

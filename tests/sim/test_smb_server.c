@@ -42,14 +42,43 @@ struct client {
 	size_t in_len;
 	struct smb_msg msg; /* the last one that came, in frame */
 	uint8_t frame[IN_ROOM];
+	size_t frame_len;
 	bool came;
-	bool distrusts; /* counts what it cannot decode */
+	bool distrusts; /* counts what it cannot decode, or was not signed so */
 	unsigned refused;
+	uint8_t hash[CRYPT_SMB_HASH];
+	struct crypt_smb crypt;
+	bool keyed, sealing;
 };
 
 static struct smb_server server;
 static struct faults faults;
 static struct client a, b;
+
+/* Opens it where it is sealed; what is signed is signed by the server. */
+static bool is_genuine(struct client *c, size_t *len)
+{
+	bool good = true;
+
+	if (!memcmp(c->frame, "\xfdSMB", 4)) {
+		good = c->keyed && crypt_smb_open(&c->crypt, c->session_id, c->frame, *len, true);
+		*len -= CRYPT_SMB_HEAD;
+		memmove(c->frame, c->frame + CRYPT_SMB_HEAD, *len);
+		return good;
+	}
+	if (c->sealing)
+		return false;
+	for (size_t at = 0; c->keyed && good && at < *len;) {
+		ssize_t step = smb_compound_step(c->frame + at, *len - at);
+		struct smb_header hdr;
+
+		good = step > 0 && !smb_header_decode(c->frame + at, (size_t)step, &hdr) &&
+		       (hdr.status == SMB_STATUS_PENDING || hdr.message_id == SMB_NO_MESSAGE ||
+			crypt_smb_verify(&c->crypt, c->frame + at, (size_t)step, true));
+		at += good ? (size_t)step : 0;
+	}
+	return good;
+}
 
 /* Takes one frame off what was received. */
 static void take(struct client *c)
@@ -62,12 +91,13 @@ static void take(struct client *c)
 	c->in_len -= 4 + len;
 	memmove(c->in, c->in + 4 + len, c->in_len);
 	c->came = true;
-	if (smb_decode(c->frame, len, len, &c->msg) < 0) {
+	if (!is_genuine(c, &len) || smb_decode(c->frame, len, len, &c->msg) < 0) {
 		assert_true(c->distrusts);
 		c->refused++;
 		return;
 	}
 	c->credits += c->msg.hdr.credits;
+	c->frame_len = len;
 }
 
 static void on_readable(struct netfs_task *task)
@@ -108,12 +138,33 @@ static const struct smb_msg *receive(struct client *c)
 	return &c->msg;
 }
 
-static void send_frame(struct client *c, uint8_t *bytes, size_t len)
+static void send_bytes(struct client *c, uint8_t *bytes, size_t len)
 {
 	uint8_t head[4] = {0, (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len};
 	struct iovec iov[2] = {{head, 4}, {bytes, len}};
 
 	assert_int_equal(netfs_socket_send(c->socket, iov, 2), 4 + len);
+}
+
+/* Signed or sealed as the session is. */
+static void send_frame(struct client *c, uint8_t *message, size_t len)
+{
+	static uint8_t sealed[CRYPT_SMB_HEAD + 4096];
+
+	if (!c->keyed)
+		crypt_smb_hash(c->hash, message, len);
+	for (size_t at = 0; at < len && c->keyed && !c->sealing;) {
+		size_t step = (size_t)smb_compound_step(message + at, len - at);
+
+		crypt_smb_sign(&c->crypt, message + at, step, false);
+		at += step;
+	}
+	if (!c->sealing) {
+		send_bytes(c, message, len);
+		return;
+	}
+	crypt_smb_seal(&c->crypt, c->session_id, message, len, sealed, false);
+	send_bytes(c, sealed, len + CRYPT_SMB_HEAD);
 }
 
 static size_t encode(struct client *c, struct smb_msg *msg, uint8_t *bytes, size_t size)
@@ -145,11 +196,15 @@ static const struct smb_msg *ask(struct client *c, struct smb_msg *msg)
 	return receive(c);
 }
 
-static void hello(struct client *c)
+static void negotiate(struct client *c)
 {
 	static uint8_t contexts[256];
-	struct smb_negotiate_contexts offer = {.hashes = {1, {SMB_HASH_SHA512}},
-					       .salt = {.p = "salt", .len = 4}};
+	struct smb_negotiate_contexts offer = {
+		.hashes = {1, {SMB_HASH_SHA512}},
+		.ciphers = {4,
+			    {SMB_AES_128_GCM, SMB_AES_256_GCM, SMB_AES_128_CCM, SMB_AES_256_CCM}},
+		.signings = {2, {SMB_AES_GMAC, SMB_AES_CMAC}},
+		.salt = {.p = "salt", .len = 4}};
 	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_NEGOTIATE)};
 
 	msg.negotiate_req.dialects = (struct smb_dialects){1, {SMB_DIALECT_311}};
@@ -158,13 +213,44 @@ static void hello(struct client *c)
 		&offer, contexts, sizeof(contexts), &msg.negotiate_req.context_count);
 	msg.negotiate_req.contexts.p = contexts;
 	assert_int_equal(ask(c, &msg)->negotiate_rep.dialect, SMB_DIALECT_311);
-	msg = (struct smb_msg){.kind = SMB_REQUEST(SMB_SESSION_SETUP)};
-	msg.session_setup_req.token = (struct smb_buf){.p = "token", .len = 5};
-	assert_int_equal(ask(c, &msg)->hdr.status, SMB_STATUS_OK);
+	crypt_smb_hash(c->hash, c->frame, c->frame_len);
+	assert_int_equal(smb_negotiate_contexts_decode(&c->msg.negotiate_rep.contexts,
+						       c->msg.negotiate_rep.context_count, &offer),
+			 0);
+	c->crypt.signing = offer.signings.count ? offer.signings.v[0] : SMB_AES_CMAC;
+	c->crypt.cipher = offer.ciphers.v[0];
+}
+
+static void log_in(struct client *c)
+{
+	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_SESSION_SETUP)};
+	uint8_t proof[AUTH_SIM_PROOF], key[AUTH_SIM_KEY];
+
+	msg.session_setup_req.token = (struct smb_buf){.p = "hello", .len = 5};
+	assert_int_equal(ask(c, &msg)->hdr.status, SMB_STATUS_MORE_PROCESSING);
+	crypt_smb_hash(c->hash, c->frame, c->frame_len);
 	c->session_id = c->msg.hdr.session_id;
-	msg = (struct smb_msg){.kind = SMB_REQUEST(SMB_TREE_CONNECT)};
+	assert_int_equal(c->msg.session_setup_rep.token.len, AUTH_SIM_CHALLENGE);
+	auth_sim_proof(c->msg.session_setup_rep.token.p, proof);
+	auth_sim_key(c->msg.session_setup_rep.token.p, key);
+	msg.session_setup_req.token = (struct smb_buf){.p = proof, .len = sizeof(proof)};
+	assert_int_equal(ask(c, &msg)->hdr.status, SMB_STATUS_OK);
+	/* The last reply is not hashed, but signed. */
+	crypt_smb_keys(&c->crypt, key, c->hash);
+	assert_true(crypt_smb_verify(&c->crypt, c->frame, c->frame_len, true));
+	c->keyed = true;
+	c->sealing = c->msg.session_setup_rep.flags & SMB_SESSION_ENCRYPT_DATA;
+}
+
+static void hello(struct client *c)
+{
+	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_TREE_CONNECT)};
+
+	negotiate(c);
+	log_in(c);
 	msg.tree_connect_req.path = (struct smb_buf){.p = u"\\\\server\\x", .len = 20};
 	assert_int_equal(ask(c, &msg)->tree_connect_rep.type, SMB_SHARE_DISK);
+	c->sealing |= (c->msg.tree_connect_rep.flags & SMB_SHAREFLAG_ENCRYPT_DATA) != 0;
 }
 
 static void connect_client(struct client *c, const char *guid)
@@ -185,6 +271,12 @@ static void connect_client(struct client *c, const char *guid)
 static bool nobody(void *user)
 {
 	return netfs_list_empty(&server.conns) && server.pending == 0;
+}
+
+/* Only one of the two clients is left. */
+static bool one_is_left(void *user)
+{
+	return server.conns.next == server.conns.prev;
 }
 
 static void start(const struct smb_server_config *config)
@@ -488,28 +580,81 @@ static void directories_and_names(void **state)
 	stop();
 }
 
-/* Two hellos of three messages, then ten honest echoes. */
+/* Two hellos of four messages, an honest echo, and then one that is not: changed by the
+ * server, which still signs it, or on the way, where it can only be refused or never
+ * be complete. */
 static void a_hostile_server_is_honest_until_it_lies(void **state)
 {
 	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_ECHO)};
-	unsigned odd = 0;
+	unsigned odd = 0, refused = 0, silent = 0;
 
-	start(&(struct smb_server_config){.hostile_after = 16});
-	for (unsigned i = 0; i < 10; i++) {
+	for (unsigned i = 1; i <= 200; i++) {
+		start(&(struct smb_server_config){.hostile_after = 9});
+		rng_init(&faults.rng, i);
 		assert_int_equal(ask(&a, &msg)->kind, SMB_REPLY(SMB_ECHO));
 		assert_int_equal(a.msg.hdr.message_id, msg.hdr.message_id);
+		a.distrusts = true;
+		post(&a, &msg);
+		if (!netfs_sim_run(came, &a, LIMIT_NS))
+			silent++;
+		else if (a.refused)
+			refused++;
+		else if (a.msg.kind != SMB_REPLY(SMB_ECHO) || a.msg.hdr.status ||
+			 a.msg.hdr.message_id != msg.hdr.message_id || a.msg.hdr.credits != 8)
+			odd++;
+		assert_string_equal(server.violation, "");
+		stop();
 	}
-	a.distrusts = true;
-	for (unsigned i = 0; i < 100; i++) {
-		unsigned refused = a.refused;
+	assert_true(silent > 10 && refused > 50 && odd > 30);
+}
 
-		a.credits = 8;
-		ask(&a, &msg);
-		odd += a.refused > refused || a.msg.kind != SMB_REPLY(SMB_ECHO) ||
-		       a.msg.hdr.message_id != msg.hdr.message_id || a.msg.hdr.status;
+/* Each way to sign and to seal, with the server's own wish and with the share's. */
+static void every_way_to_sign_and_to_seal(void **state)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		struct smb_server_config config = everything;
+		struct smb_fid fid;
+		struct smb_msg msg;
+
+		config.signing = (uint16_t)(i % 3);
+		config.cipher = (uint16_t)(i % 5);
+		config.seal_session = i % 5 && i % 3 == 1;
+		config.seal_share = i % 5 && i % 3 == 2;
+		start(&config);
+		assert_int_equal(a.sealing, config.seal_session || config.seal_share);
+		open_request(&msg, "key a", 0, (struct smb_fid){0});
+		fid = ask(&a, &msg)->create_rep.fid;
+		assert_int_equal(write_to(&a, fid, "hello"), SMB_STATUS_OK);
+		expect_read(&a, fid, "hello");
+		assert_string_equal(server.violation, "");
+		stop();
 	}
-	assert_true(a.refused > 10);
-	assert_true(odd > a.refused);
+}
+
+static void what_is_not_signed_is_a_violation(void **state)
+{
+	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_ECHO)};
+
+	start(&everything);
+	a.crypt.sign[3] ^= 1;
+	a.distrusts = true;
+	ask(&a, &msg);
+	assert_int_equal(a.refused, 1);
+	assert_string_equal(server.violation, "a request that is not signed well");
+	stop();
+	start(&(struct smb_server_config){.cipher = SMB_AES_128_GCM, .seal_session = true});
+	a.sealing = false;
+	a.distrusts = true;
+	ask(&a, &msg);
+	assert_string_equal(server.violation, "a request that is not sealed");
+	stop();
+	/* A nonce that was used. */
+	start(&(struct smb_server_config){.cipher = SMB_AES_256_CCM, .seal_session = true});
+	ask(&a, &msg);
+	a.crypt.nonce--;
+	post(&a, &msg);
+	assert_true(netfs_sim_run(one_is_left, NULL, LIMIT_NS));
+	assert_string_equal(server.violation, "a sealed frame that is not genuine");
 	stop();
 }
 
@@ -523,6 +668,8 @@ int main(void)
 		cmocka_unit_test(a_compound_hands_its_file_on),
 		cmocka_unit_test(a_starving_server_never_takes_the_last_credit),
 		cmocka_unit_test(directories_and_names),
+		cmocka_unit_test(every_way_to_sign_and_to_seal),
+		cmocka_unit_test(what_is_not_signed_is_a_violation),
 		cmocka_unit_test(a_hostile_server_is_honest_until_it_lies),
 	};
 
