@@ -39,7 +39,7 @@ static bool read_salt(const struct image *image, uint8_t *salt)
 
 void cipher_start(struct world *world)
 {
-	struct node *node = tree_find(world->server.tree.root, NETFS_CRYPT_NAME);
+	struct node *node = tree_find(world->server.tree->root, NETFS_CRYPT_NAME);
 	uint8_t salt[NETFS_CRYPT_SALT_SIZE], secret[NETFS_SECRET_MAX];
 	ssize_t len;
 

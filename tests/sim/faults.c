@@ -31,6 +31,22 @@ static void draw_error_kinds(struct fault_mix *mix, struct rng *rng)
 			mix->error_kinds[types[i] / 32] |= 1U << types[i] % 32;
 }
 
+/* The same for a server that speaks SMB, drawn apart.  What gives something back is
+ * never refused. */
+static void draw_smb_kinds(struct fault_mix *mix, uint64_t seed)
+{
+	static const uint8_t commands[] = {
+		SMB_CREATE,	     SMB_READ,	     SMB_WRITE,	  SMB_FLUSH,
+		SMB_QUERY_DIRECTORY, SMB_QUERY_INFO, SMB_SET_INFO};
+	struct rng rng;
+
+	rng_init(&rng, seed ^ UINT64_C(0x5b3fa));
+	memset(mix->error_kinds, 0, sizeof(mix->error_kinds));
+	for (unsigned i = 0; i < sizeof(commands); i++)
+		if (rng_one_in(&rng, 2))
+			mix->error_kinds[0] |= 1U << commands[i];
+}
+
 static void draw_mix(struct fault_mix *mix, struct rng *rng)
 {
 	mix->delay = draw_rate(rng, 500000);
@@ -89,13 +105,13 @@ static void net_set(struct faults *faults, bool refuse, bool silent)
 void faults_cut_all(struct faults *faults)
 {
 	netfs_sim_cut_all();
-	server9_drop_all(faults->server);
+	server_drop_all(faults->server);
 }
 
 static void event_end(struct faults *faults)
 {
 	if (faults->event == EVENT_DOWN)
-		server9_listen(faults->server, true);
+		server_listen(faults->server, true);
 	if (faults->event == EVENT_SILENT)
 		faults_cut_all(faults);
 	net_set(faults, false, false);
@@ -111,8 +127,9 @@ static void event_begin(struct faults *faults)
 		return;
 	case 1:
 		faults->event = EVENT_DOWN;
-		server9_listen(faults->server, false);
+		server_listen(faults->server, false);
 		faults_cut_all(faults);
+		server_restart(faults->server);
 		if (faults->forgets && rng_chance(&faults->rng, faults->mix.forget))
 			faults->forgets(faults->user);
 		break;
@@ -218,13 +235,15 @@ static void leave_out(struct fault_mix *mix, uint32_t without)
 		mix->event_every_ns = 0;
 }
 
-void faults_init(struct faults *faults, struct server9 *server, const struct world_options *options)
+void faults_init(struct faults *faults, struct server *server, const struct world_options *options)
 {
 	memset(faults, 0, sizeof(*faults));
 	faults->server = server;
 	rng_init(&faults->rng, options->seed ^ UINT64_C(0xfa17));
 	if (!options->calm)
 		draw_mix(&faults->mix, &faults->rng);
+	if (server_wants_smb(options))
+		draw_smb_kinds(&faults->mix, options->seed);
 	draw_net(&faults->mix.net, &faults->rng);
 	leave_out(&faults->mix, options->without);
 	faults->rng.state ^= rng_mix(options->salt);
@@ -260,10 +279,9 @@ bool faults_draw(struct faults *faults, uint32_t per_million)
 	return faults->active && rng_chance(&faults->rng, per_million);
 }
 
-int faults_error(struct faults *faults, unsigned type)
+int faults_error(struct faults *faults, unsigned type, bool takes_room)
 {
 	static const int errors[] = {-EIO, -EIO, -ENOSPC, -EDQUOT};
-	bool takes_room = type == T_WRITE || type == T_LCREATE || type == T_MKDIR;
 
 	if (type >= T_MAX || !(faults->mix.error_kinds[type / 32] & (1U << type % 32)))
 		return 0;

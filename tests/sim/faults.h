@@ -67,8 +67,18 @@
 /* No call may take longer than this while the faults go on. */
 #define PATIENCE_NS (UINT64_C(2) * 3600 * NETFS_NS_PER_SEC)
 
-struct server9;
+struct server;
 struct world_options;
+
+/* Servers that are wrong on purpose, to see that the run notices. */
+enum server_defect {
+	DEFECT_NONE,
+	DEFECT_LOST_WRITE, /* one write in 40 is acknowledged and not done */
+	DEFECT_NO_FLUSH, /* fsync does nothing */
+	DEFECT_DOUBLE_ENTRY, /* a directory's last entry is listed twice */
+	DEFECT_KEPT_TAIL, /* truncation to a smaller size does nothing */
+	DEFECT_COUNT,
+};
 
 /* Kinds of faults that can be switched off, in the order of their names. */
 enum fault_switch {
@@ -117,7 +127,7 @@ struct faults {
 	struct rng rng;
 	bool active;
 	bool grace; /* no errors for a while: somebody failed too often */
-	struct server9 *server;
+	struct server *server;
 	struct netfs_timer timer;
 	struct netfs_task task;
 	struct netfs_timer small_timer; /* the next failed allocation, jump of the clock */
@@ -139,8 +149,7 @@ struct faults {
 };
 
 /* Draws the mix of a run, leaves out what its options switch off. */
-void faults_init(struct faults *faults, struct server9 *server,
-		 const struct world_options *options);
+void faults_init(struct faults *faults, struct server *server, const struct world_options *options);
 /* What a switch is called; NULL past the last. */
 const char *faults_switch_name(unsigned i);
 void faults_start(struct faults *faults);
@@ -155,8 +164,8 @@ uint64_t faults_errors(const struct faults *faults);
 
 /* Draws for one request of this type, made by the server. */
 bool faults_draw(struct faults *faults, uint32_t per_million);
-/* Negative errno, or 0: execute it. */
-int faults_error(struct faults *faults, unsigned type);
+/* Negative errno, or 0: execute it.  takes_room: it may find no space. */
+int faults_error(struct faults *faults, unsigned type, bool takes_room);
 /* Nanoseconds until the reply goes. */
 uint64_t faults_delay(struct faults *faults);
 

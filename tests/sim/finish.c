@@ -355,10 +355,10 @@ static void finish_attr(struct slot *slot)
 
 void step_finish(struct slot *slot)
 {
-	struct server9 *server = &slot->world->server;
+	const char *violation = server_violation(&slot->world->server);
 
-	if (server->violation[0])
-		slot_fail(slot, "the server says: %s", server->violation);
+	if (violation[0])
+		slot_fail(slot, "the server says: %s", violation);
 	switch (slot->step) {
 	case STEP_READS:
 	case STEP_WRITE:

@@ -52,7 +52,7 @@ void fsx_mode(struct world *world)
 {
 	struct rng *rng = &world->rng;
 	struct fsx_lib_config config = {.name = "fsx.0", .wait = wait_for_event};
-	struct fsx_run_config run = {.name = "simulated 9p", .first = 1, .quiet = true};
+	struct fsx_run_config run = {.name = "simulated", .first = 1, .quiet = true};
 	struct fsx_gen_config gen;
 	struct fsx_run_result result;
 	struct fsx_target *target;
@@ -80,7 +80,7 @@ void fsx_mode(struct world *world)
 			   config.handles, config.flags);
 	world->steps = result.done;
 	faults_heal(&world->faults);
-	world->server.fids_left = 0;
+	server_left_reset(&world->server);
 	target->ops->free(target);
 	mount_end(world);
 }

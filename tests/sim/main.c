@@ -30,6 +30,8 @@ enum long_option {
 	OPT_TRACE,
 	OPT_ENCRYPT,
 	OPT_PLAIN,
+	OPT_SMB,
+	OPT_9P,
 	OPT_QUICK,
 	OPT_CALM,
 	OPT_KEEP_GOING,
@@ -43,7 +45,7 @@ enum long_option {
 
 static const char usage[] =
 	"usage: unetfs-sim [options]\n"
-	"Runs the client against a simulated 9P server in virtual time, with faults,\n"
+	"Runs the client against a simulated server in virtual time, with faults,\n"
 	"and compares with a model.  One seed gives one run, always the same.\n"
 	"  --seed N        the first seed (default 1)\n"
 	"  --runs N        how many seeds from there (default 1)\n"
@@ -51,8 +53,10 @@ static const char usage[] =
 	"  --encrypt       the mounts encrypt content; otherwise one seed in five\n"
 	"                  draws that, and none with --fsx\n"
 	"  --plain         they do not\n"
+	"  --smb           the server speaks SMB\n"
+	"  --9p            it speaks 9P (default)\n"
 	"  --seeds FILE    runs the seeds listed in FILE first: SEED [quick] [calm]\n"
-	"                  [encrypt] [plain] [fsx=N] a line\n"
+	"                  [encrypt] [plain] [smb] [9p] [fsx=N] a line\n"
 	"  --quick         shorter runs\n"
 	"  --calm          no faults\n"
 	"  --defect NAME   the server does something wrong, which must be noticed:\n"
@@ -144,12 +148,13 @@ static void print_failed(const struct child *child, const char *why, int value)
 		why, value, world->seed);
 	if (world->fsx)
 		fprintf(stderr, " --fsx %" PRIu64, world->fsx);
-	fprintf(stderr, "%s%s%s --trace%s\n", world->quick ? " --quick" : "",
+	fprintf(stderr, "%s%s%s%s --trace%s%s\n", world->quick ? " --quick" : "",
 		world->calm ? " --calm" : "",
 		world->cipher == CIPHER_ON    ? " --encrypt"
 		: world->cipher == CIPHER_OFF ? " --plain"
 					      : "",
-		cipher_wanted(world) ? " (encrypted)" : "");
+		server_word(world), cipher_wanted(world) ? " (encrypted)" : "",
+		server_wants_smb(world) ? " (SMB)" : "");
 }
 
 /* Adds what child did to the totals.  False where it failed. */
@@ -229,6 +234,7 @@ static bool run_seed(const struct options *opts, const struct world_options *wor
 	children[at].twice = totals->runs % TWICE_EVERY == 0 && !world->trace;
 	totals->runs++;
 	totals->encrypted += cipher_wanted(world);
+	totals->smb += server_wants_smb(world);
 	if (start_child(&children[at], world))
 		return true;
 	perror("fork");
@@ -291,7 +297,7 @@ static bool run_listed(const struct options *opts, struct totals *totals)
 	return good;
 }
 
-static enum server9_defect parse_defect(const char *name)
+static enum server_defect parse_defect(const char *name)
 {
 	static const char *const names[DEFECT_COUNT] = {
 		[DEFECT_NONE] = "none",		  [DEFECT_LOST_WRITE] = "lost-write",
@@ -342,6 +348,12 @@ static void parse_one(struct options *opts, int letter)
 	case OPT_PLAIN:
 		opts->world.cipher = CIPHER_OFF;
 		break;
+	case OPT_SMB:
+		opts->world.server = SERVER_SMB;
+		break;
+	case OPT_9P:
+		opts->world.server = SERVER_9P;
+		break;
 	case OPT_QUICK:
 		opts->world.quick = true;
 		break;
@@ -385,6 +397,8 @@ static void parse(struct options *opts, int argc, char **argv)
 		{"trace", no_argument, NULL, OPT_TRACE},
 		{"encrypt", no_argument, NULL, OPT_ENCRYPT},
 		{"plain", no_argument, NULL, OPT_PLAIN},
+		{"smb", no_argument, NULL, OPT_SMB},
+		{"9p", no_argument, NULL, OPT_9P},
 		{"quick", no_argument, NULL, OPT_QUICK},
 		{"calm", no_argument, NULL, OPT_CALM},
 		{"keep-going", no_argument, NULL, OPT_KEEP_GOING},

@@ -7,7 +7,8 @@
 #include <backend/backends.h>
 #include <backend/registry.h>
 
-static const struct netfs_be_ops *const all[] = {&netfs_p9_ops, &netfs_mem_ops, NULL};
+static const struct netfs_be_ops *const all[] = {&netfs_p9_ops, &netfs_smb_ops, &netfs_mem_ops,
+						 NULL};
 
 const struct netfs_be_ops *netfs_backend_at(unsigned i)
 {

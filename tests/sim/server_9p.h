@@ -60,18 +60,8 @@ struct request9 {
 	uint8_t body[];
 };
 
-/* Wrong on purpose, to see that the run notices. */
-enum server9_defect {
-	DEFECT_NONE,
-	DEFECT_LOST_WRITE, /* one write in 40 is acknowledged and not done */
-	DEFECT_NO_FLUSH, /* fsync does nothing */
-	DEFECT_DOUBLE_ENTRY, /* a directory's last entry is listed twice */
-	DEFECT_KEPT_TAIL, /* truncation to a smaller size does nothing */
-	DEFECT_COUNT,
-};
-
 struct server9_config {
-	enum server9_defect defect;
+	enum server_defect defect;
 	uint32_t msize_max;
 	bool no_renameat; /* answers EOPNOTSUPP, as old servers do */
 	bool no_unlinkat;

@@ -679,7 +679,9 @@ void server9_execute(struct conn9 *conn, struct request9 *request)
 	request->executed = true;
 	call.in = (struct in9){request->body, request->body + request->len, false};
 	out->len = HEADER_LEN;
-	err = faults_error(server->faults, request->type);
+	err = faults_error(server->faults, request->type,
+			   request->type == T_WRITE || request->type == T_LCREATE ||
+				   request->type == T_MKDIR);
 	/* It costs the fid in any case. */
 	if (err && request->type == T_REMOVE)
 		on_clunk(&call);

@@ -13,8 +13,7 @@
  * something changed, and when the time of a lease break is over.
  *
  * Credits: the client may use message ids below conn->granted, each once.  A starving
- * server grants what was used and now and then one less, but never lets the
- * client run out (3.3.1.2).
+ * server lets it have a few at a time, but never lets it run out (3.3.1.2).
  */
 #include "server_smb.h"
 
@@ -279,9 +278,10 @@ static uint16_t grant(struct conn_smb *conn, const struct smb_header *hdr)
 {
 	uint32_t charge = hdr->credit_charge ? hdr->credit_charge : 1;
 	uint32_t give = hdr->credits > charge ? hdr->credits : charge;
+	uint32_t starve = conn->server->config.starve;
 
-	if (conn->server->config.starve)
-		give = conn->held > 16 && rng_one_in(&conn->server->faults->rng, 3) ? 0 : charge;
+	if (starve && conn->held + give > starve)
+		give = conn->held < starve ? starve - conn->held : 0;
 	if (conn->held + give > SMB_CREDITS_MAX)
 		give = SMB_CREDITS_MAX - conn->held;
 	for (uint32_t i = 0; i < give; i++)
@@ -327,6 +327,9 @@ static void finish(struct call_smb *call, uint32_t status)
 	struct request_smb *request = call->request;
 
 	call->rep.hdr.status = status;
+	netfs_sim_printf("smb %llu: %s %llu: %s", (unsigned long long)call->conn->session_id,
+			 smb_command_name(call->req.hdr.command),
+			 (unsigned long long)call->req.hdr.message_id, smb_status_name(status));
 	if (!smb_status_has_reply(call->req.hdr.command, status)) {
 		call->rep.kind = SMB_ERROR;
 		call->rep.error.context_count = 0;

@@ -140,9 +140,10 @@ struct request_smb {
 };
 
 struct smb_server_config {
+	enum server_defect defect;
 	uint32_t leases; /* enum smb_lease_state that it grants at most */
 	bool durable;
-	bool starve; /* grants as little as it may */
+	uint32_t starve; /* grants no more credits than these at once; 0: as many as asked for */
 	uint16_t signing; /* enum smb_signing; HMAC: says nothing of it, which is CMAC */
 	uint16_t cipher; /* enum smb_cipher */
 	bool seal_session; /* wants encryption, of everything */
@@ -188,6 +189,8 @@ void smb_server_drop_all(struct smb_server *server);
 /* Is there a connection that its client gave up and the server still hears?  Its
  * requests may yet be executed. */
 bool smb_server_lingers(const struct smb_server *server);
+/* Does anybody hold a lock on node? */
+bool smb_server_is_locked(const struct smb_server *server, const struct node *node);
 /* Ends the connection: its requests are executed now or never. */
 void smb_server_drop(struct conn_smb *conn);
 /* Forgets opens that wait to be reclaimed, as a restart does. */

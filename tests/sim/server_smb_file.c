@@ -13,6 +13,7 @@
 #define PATH_TEXT  2048
 #define ID_TWIST   UINT64_C(0x5a5a5a5a)
 #define TIMEOUT_MS 60000u
+#define BORN	   1500000000
 
 /* What needs another's write lease broken (3.3.5.9.11): anything but attributes. */
 #define ACCESS_STAT                                                                                \
@@ -23,8 +24,10 @@ struct smb_times smb_times_of(const struct node *node)
 	struct netfs_time atime = {node->atime.tv_sec, (uint32_t)node->atime.tv_nsec};
 	struct netfs_time mtime = {node->mtime.tv_sec, (uint32_t)node->mtime.tv_nsec};
 	struct netfs_time ctime = {node->ctime.tv_sec, (uint32_t)node->ctime.tv_nsec};
+	/* When it was made does not change, and tells it from others. */
+	struct netfs_time born = {BORN + (int64_t)node->ino, 0};
 
-	return (struct smb_times){smb_time_put(&ctime), smb_time_put(&atime), smb_time_put(&mtime),
+	return (struct smb_times){smb_time_put(&born), smb_time_put(&atime), smb_time_put(&mtime),
 				  smb_time_put(&ctime)};
 }
 

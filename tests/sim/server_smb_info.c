@@ -35,8 +35,11 @@ static bool tell(struct smb_list_writer *list, const char *name, const struct no
 }
 
 /* From where the enumeration stands, as far as there is room; single: one. */
-static void tell_all(struct open_smb *open, struct smb_list_writer *list, bool single)
+static void tell_all(struct call_smb *call, struct open_smb *open, struct smb_list_writer *list,
+		     bool single)
 {
+	bool twice = call->server->config.defect == DEFECT_DOUBLE_ENTRY;
+
 	while (open->dots < 2) {
 		const struct node *node = open->dots ? open->node->parent : open->node;
 
@@ -51,6 +54,8 @@ static void tell_all(struct open_smb *open, struct smb_list_writer *list, bool s
 			continue;
 		if (!tell(list, entry->name, entry->node))
 			return;
+		if (twice && !entry->next)
+			tell(list, entry->name, entry->node);
 		open->cookie = entry->cookie;
 		if (single)
 			return;
@@ -73,7 +78,7 @@ uint32_t smb_on_query_directory(struct call_smb *call)
 		open->dots = 0;
 	}
 	smb_list_writer_init(&list, call->req.query_directory_req.info_class, call->payload, size);
-	tell_all(open, &list, flags & SMB_FIND_SINGLE);
+	tell_all(call, open, &list, flags & SMB_FIND_SINGLE);
 	if (list.pos == 0)
 		return SMB_STATUS_NO_MORE_FILES;
 	call->rep.query_directory_rep.output =
@@ -275,6 +280,8 @@ static uint32_t set_size(struct call_smb *call, struct open_smb *open, uint64_t 
 
 	if (!(open->access & SMB_ACCESS_WRITE_DATA))
 		return SMB_STATUS_ACCESS_DENIED;
+	if (call->server->config.defect == DEFECT_KEPT_TAIL && size < open->node->now.size)
+		return SMB_STATUS_OK;
 	smb_leases_yield(call->server, open->node, &call->conn->client,
 			 open->lease ? &open->lease->key : NULL, 0);
 	err = node_resize(open->node, size);

@@ -221,7 +221,6 @@ static uint32_t on_read(struct call_smb *call)
 	struct open_smb *open = smb_open_find(call, &call->req.read_req.fid);
 	uint32_t length = call->req.read_req.length;
 	uint64_t start = call->req.read_req.offset;
-	struct faults *faults = call->server->faults;
 
 	check_charge(call, length);
 	if (!open)
@@ -236,8 +235,7 @@ static uint32_t on_read(struct call_smb *call)
 		return length ? SMB_STATUS_END_OF_FILE : SMB_STATUS_OK;
 	if (length > open->node->now.size - start)
 		length = (uint32_t)(open->node->now.size - start);
-	if (length > 1 && faults_draw(faults, faults->mix.short_read))
-		length = (uint32_t)rng_between(&faults->rng, 1, length - 1);
+	/* Only at the end of a file is it less than was asked for (MS-FSA 2.1.5.3). */
 	if (length < call->req.read_req.minimum)
 		return SMB_STATUS_END_OF_FILE;
 	call->rep.read_rep.data =
@@ -267,6 +265,10 @@ static uint32_t on_write(struct call_smb *call)
 			 open->lease ? &open->lease->key : NULL, 0);
 	if (length > 1 && faults_draw(faults, faults->mix.short_write))
 		length = (uint32_t)rng_between(&faults->rng, 1, length - 1);
+	if (call->server->config.defect == DEFECT_LOST_WRITE && rng_one_in(&faults->rng, 40)) {
+		call->rep.write_rep.count = length;
+		return SMB_STATUS_OK;
+	}
 	err = length ? node_write(open->node, start, data->p, length) : 0;
 	if (!err && call->req.write_req.flags & SMB_WRITE_THROUGH)
 		err = node_flush(open->node);
@@ -283,7 +285,7 @@ static uint32_t on_flush(struct call_smb *call)
 
 	if (!open)
 		return SMB_STATUS_FILE_CLOSED;
-	if (S_ISDIR(open->node->mode))
+	if (S_ISDIR(open->node->mode) || call->server->config.defect == DEFECT_NO_FLUSH)
 		return SMB_STATUS_OK;
 	return smb_status_of_errno(node_flush(open->node));
 }
@@ -346,6 +348,19 @@ static uint32_t on_lock(struct call_smb *call)
 	return status;
 }
 
+bool smb_server_is_locked(const struct smb_server *server, const struct node *node)
+{
+	struct netfs_list *at;
+
+	netfs_list_for_each (at, &server->opens) {
+		const struct open_smb *open = netfs_container_of(at, struct open_smb, link);
+
+		if (open->node == node && open->nlocks > 0)
+			return true;
+	}
+	return false;
+}
+
 static uint32_t on_break_ack(struct call_smb *call)
 {
 	if (call->req.kind == SMB_LEASE_ACK)
@@ -382,6 +397,12 @@ static bool needs_tree(uint16_t command)
 	       command != SMB_OPLOCK_BREAK;
 }
 
+static bool takes_room(const struct call_smb *call)
+{
+	return call->req.hdr.command == SMB_WRITE || (call->req.hdr.command == SMB_CREATE &&
+						      call->req.create_req.disposition != SMB_OPEN);
+}
+
 uint32_t smb_server_execute(struct call_smb *call)
 {
 	uint16_t command = call->req.hdr.command;
@@ -394,7 +415,7 @@ uint32_t smb_server_execute(struct call_smb *call)
 	    (!call->conn->tree_id || call->req.hdr.tree_id != call->conn->tree_id))
 		return SMB_STATUS_NETWORK_NAME_DELETED;
 	err = command > SMB_TREE_CONNECT && command != SMB_CLOSE
-		      ? faults_error(call->server->faults, command)
+		      ? faults_error(call->server->faults, command, takes_room(call))
 		      : 0;
 	if (err)
 		return smb_status_of_errno(err);

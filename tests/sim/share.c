@@ -16,6 +16,7 @@
 #include "world.h"
 
 #define FAILURES_MAX 200
+#define LOCK_FAR     (UINT64_C(1) << 40) /* behind all data */
 
 static const char *const op_names[SHARE_OPS] = {
 	[SHARE_NONE] = "nothing",  [SHARE_OPEN] = "open",	[SHARE_CLOSE] = "close",
@@ -84,6 +85,12 @@ static void draw_lock(struct actor *actor)
 
 	actor->op = handle->locked ? SHARE_UNLOCK : SHARE_LOCK;
 	actor->lock = (struct netfs_lock){.end = 1, .owner = 1000 + actor->index, .pid = 1};
+	/* A server that speaks SMB lets nobody else read or write what is locked; here
+	 * locks only exclude each other. */
+	if (actor->world->server.smb) {
+		actor->lock.start = LOCK_FAR;
+		actor->lock.end = LOCK_FAR + 1;
+	}
 	actor->lock.type = handle->locked		? NETFS_LOCK_UNLOCK
 			   : rng_one_in(&actor->rng, 3) ? NETFS_LOCK_READ
 							: NETFS_LOCK_WRITE;
@@ -458,8 +465,8 @@ static void finish(struct actor *actor)
 {
 	enum share_op op = actor->op;
 
-	if (actor->world->server.violation[0])
-		actor_fail(actor, "the server says: %s", actor->world->server.violation);
+	if (server_violation(&actor->world->server)[0])
+		actor_fail(actor, "the server says: %s", server_violation(&actor->world->server));
 	if (op == SHARE_CLOSE) {
 		if (failed(actor) && !excused(actor))
 			actor_fail(actor, "close failed with %s", strerror((int)-actor->result));
@@ -580,11 +587,14 @@ static void draw_options(struct party *party)
 	party->cached = mode >= 2;
 	party->close_writes = mode != 3;
 	party->sync = rng_one_in(rng, 12);
-	snprintf(party->options, sizeof(party->options), "cache=%s,msize=%u%s",
+	snprintf(party->options, sizeof(party->options), "cache=%s",
 		 mode < 2    ? "none"
 		 : mode == 2 ? "strict"
-			     : "loose",
-		 msizes[rng_below(rng, 4)], party->sync ? ",sync" : "");
+			     : "loose");
+	server_add_options(&party->world->server, msizes[rng_below(rng, 4)], party->options,
+			   sizeof(party->options));
+	if (party->sync)
+		strcat(party->options, ",sync");
 	if (mode == 3 && rng_one_in(rng, 2)) {
 		ttl = (unsigned)rng_below(rng, 20);
 		snprintf(party->options + strlen(party->options), 20, ",actimeo=%u", ttl);
@@ -599,8 +609,8 @@ static void issue_mount(struct world *world, struct netfs_call *call, void *user
 {
 	struct party *party = user;
 
-	netfs_mount_open_with(party->client, &netfs_p9_ops,
-			      "9p://" SERVER_HOST ":" SERVER_PORT "/export", party->options, call);
+	netfs_mount_open_with(party->client, server_ops(&world->server),
+			      server_source(&world->server), party->options, call);
 }
 
 struct wanted {
@@ -659,7 +669,7 @@ static void make_file(struct world *world, struct node *dir, unsigned f)
 	file->body = file->stripe * ACTORS * rng_between(&world->rng, 1, 4);
 	file->max = file->body + 12000;
 	file->size = file->body;
-	if (tree_make(&world->server.tree, dir, file->name, S_IFREG | 0644, &file->node) ||
+	if (tree_make(world->server.tree, dir, file->name, S_IFREG | 0644, &file->node) ||
 	    node_resize(file->node, file->body))
 		world_fail(world, "no memory");
 }
@@ -672,7 +682,7 @@ void share_start(struct world *world)
 	share->on = rng_one_in(&world->rng, 2) && !(world->options->without & (1U << FAULT_SHARE));
 	if (!share->on)
 		return;
-	if (tree_make(&world->server.tree, world->server.tree.root, "shared", S_IFDIR | 0755, &dir))
+	if (tree_make(world->server.tree, world->server.tree->root, "shared", S_IFDIR | 0755, &dir))
 		world_fail(world, "no memory");
 	for (unsigned f = 0; f < SHARE_FILES; f++)
 		make_file(world, dir, f);

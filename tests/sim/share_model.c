@@ -350,6 +350,6 @@ void share_check_locked_io(struct actor *actor)
 	/* Before or after a loss of the connection it may be anybody's; but who
 	 * is served by the server now has its lock there, or an error. */
 	if (actor->world->faults.cuts == actor->cuts_after &&
-	    !server9_holds(&actor->world->server, file->node, 1000 + actor->index))
+	    !server_holds(&actor->world->server, file->node, 1000 + actor->index))
 		actor_fail(actor, "V14: served without the lock it was granted");
 }

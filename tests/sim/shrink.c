@@ -163,6 +163,7 @@ static void print(const struct shrinking *shrinking, FILE *out)
 	if (best->calm)
 		fprintf(out, "calm\n");
 	fprintf(out, cipher_wanted(best) ? "encrypt\n" : "plain\n");
+	fprintf(out, server_wants_smb(best) ? "smb\n" : "9p\n");
 	if (best->defect)
 		fprintf(out, "defect %u\n", best->defect);
 	for (unsigned i = 0; i < FAULT_SWITCHES; i++)
@@ -260,6 +261,10 @@ int shrink_read_word(const char *word, struct world_options *world)
 		world->cipher = CIPHER_ON;
 	else if (!strcmp(word, "plain"))
 		world->cipher = CIPHER_OFF;
+	else if (!strcmp(word, "smb"))
+		world->server = SERVER_SMB;
+	else if (!strcmp(word, "9p"))
+		world->server = SERVER_9P;
 	else
 		return -EINVAL;
 	return 0;

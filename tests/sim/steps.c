@@ -343,7 +343,7 @@ static void io_done(struct netfs_io *io, ssize_t result)
  * that the connection is over. */
 static void call_over(struct slot *slot)
 {
-	if (slot->err == -EINTR && server9_lingers(&slot->world->server)) {
+	if (slot->err == -EINTR && server_lingers(&slot->world->server)) {
 		netfs_timer_start(&slot->doubt, DOUBT_NS);
 		return;
 	}

@@ -40,12 +40,13 @@ _Noreturn static void fail(struct world *world, const char *format, va_list args
 		"seed %" PRIu64 " (%s) after %.3f s of virtual time: ", world->options->seed,
 		world->mount_options, netfs_clock_now() / 1e9);
 	vfprintf(stderr, format, args);
-	fprintf(stderr, "\nreplay: unetfs-sim --seed %" PRIu64 "%s%s%s --trace\n",
+	fprintf(stderr, "\nreplay: unetfs-sim --seed %" PRIu64 "%s%s%s%s --trace\n",
 		world->options->seed, world->options->quick ? " --quick" : "",
 		world->options->calm ? " --calm" : "",
 		world->options->cipher == CIPHER_ON    ? " --encrypt"
 		: world->options->cipher == CIPHER_OFF ? " --plain"
-						       : "");
+						       : "",
+		server_word(world->options));
 	exit(1);
 }
 
@@ -235,7 +236,7 @@ static void forgets(void *user)
 		slot->recovering = false;
 	}
 	share_forgets(world);
-	if (tree_lose_power(&world->server.tree))
+	if (tree_lose_power(world->server.tree))
 		world_fail(world, "no memory");
 	world->faults.others++;
 }
@@ -253,7 +254,7 @@ static void interlude(struct world *world)
 		share_check(world);
 		netfs_sim_printf("the server loses power");
 		faults_cut_all(&world->faults);
-		if (tree_lose_power(&world->server.tree))
+		if (tree_lose_power(world->server.tree))
 			world_fail(world, "no memory");
 		world->faults.others++;
 	} else {
@@ -320,27 +321,20 @@ static void make_slots(struct world *world)
 
 static void make_server(struct world *world)
 {
-	static const uint32_t msizes[] = {8192, 65536, 1 << 20};
-	struct server9_config config = {.defect = world->options->defect,
-					.msize_max = msizes[rng_below(&world->rng, 3)],
-					.no_renameat = rng_one_in(&world->rng, 3),
-					.no_unlinkat = rng_one_in(&world->rng, 3),
-					.iounit_zero = rng_one_in(&world->rng, 2)};
-
-	if (server9_init(&world->server, &world->faults, &config))
+	if (server_init(&world->server, &world->faults, world->options, &world->rng))
 		world_fail(world, "no memory");
 	for (unsigned i = 0; i < DIRS_MAX; i++) {
 		snprintf(world->dirs[i].name, FILE_NAME_MAX, "dir%u", i);
-		if (tree_make(&world->server.tree, world->server.tree.root, world->dirs[i].name,
+		if (tree_make(world->server.tree, world->server.tree->root, world->dirs[i].name,
 			      S_IFDIR | 0755, &world->dirs[i].node))
 			world_fail(world, "no memory");
 	}
-	server9_listen(&world->server, true);
+	server_listen(&world->server, true);
 }
 
 static bool server_is_idle(void *user)
 {
-	return ((struct world *)user)->server.pending == 0;
+	return server_pending(&((struct world *)user)->server) == 0;
 }
 
 /* ------------------------------------------------------------ a run */
@@ -367,7 +361,7 @@ static void workload(struct world *world)
 	faults_heal(&world->faults);
 	quiet(world, QUIESCE_CLOSE);
 	/* From here on it is the clients who hang up. */
-	world->server.fids_left = 0;
+	server_left_reset(&world->server);
 	share_end(world);
 	mount_check(world);
 	mount_end(world);
@@ -404,7 +398,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	cipher_done(world);
 	netfs_client_free(world->client);
 	world_wait(world, server_is_idle, world, "the server's last request");
-	server9_drop_all(&world->server);
+	server_drop_all(&world->server);
 	netfs_sim_run(never, NULL, LIVENESS_NS);
 	ret_result->steps = world->steps;
 	ret_result->events = netfs_sim_steps();
@@ -412,8 +406,8 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	ret_result->virtual_ns = netfs_clock_now();
 	ret_result->faults =
 		faults_errors(&world->faults) + world->faults.others + world->faults.cuts;
-	ret_result->requests = world->server.requests;
-	server9_done(&world->server);
+	ret_result->requests = server_requests(&world->server);
+	server_done(&world->server);
 	/* Looks for allocations, sockets and timers that are left. */
 	netfs_sim_stop();
 	free(world);

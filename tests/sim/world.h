@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One simulated run: the product (client, vfs, core, 9P back end) on one side,
+ * One simulated run: the product (client, vfs, core, 9P or SMB back end) on one side,
  * the server with its faults on the other, a workload between, and the model
  * of what every file must contain.
  *
@@ -15,7 +15,7 @@
 #include "../fsx/fsx.h"
 #include "cipher.h"
 #include "ops.h"
-#include "server_9p.h"
+#include "server.h"
 #include "share.h"
 
 #define SLOTS_MAX      6
@@ -152,12 +152,13 @@ struct world_options {
 	bool trace;
 	bool quick;
 	enum cipher_choice cipher; /* do the mounts encrypt content? */
+	enum server_choice server; /* what does it speak? */
 	bool calm; /* no faults */
 	uint32_t without; /* a bit for each enum fault_switch that is off */
 	uint64_t salt; /* another order of events, the same operations */
 	const struct op_list *only; /* NULL: all operations */
 	struct op_report *report; /* NULL: nobody wants to know */
-	enum server9_defect defect;
+	enum server_defect defect;
 	uint64_t fsx; /* operations of the exerciser instead of the workload */
 };
 
@@ -181,7 +182,7 @@ struct world {
 	const struct world_options *options;
 	struct rng rng;
 	struct faults faults;
-	struct server9 server;
+	struct server server;
 	struct netfs_client *client;
 	struct netfs_mount *mount;
 	char mount_options[256];
