@@ -71,6 +71,7 @@
 
 #define SMB_CONNECT_NS	   (20 * NETFS_NS_PER_SEC)
 #define SMB_CANCEL_NS	   (5 * NETFS_NS_PER_SEC)
+#define SMB_AGAIN_NS	   (100 * NETFS_NS_PER_MS) /* without memory to send */
 #define SMB_RECALL_NS	   (25 * NETFS_NS_PER_SEC) /* servers take a lease after 30 or 35 s */
 #define SMB_IDLE_NS	   (10 * NETFS_NS_PER_SEC)
 #define SMB_BACKOFF_MIN_NS (100 * NETFS_NS_PER_MS)
@@ -467,6 +468,12 @@ void smb_credits_add(struct smb_conn *conn, uint32_t credits);
 bool smb_part_answered(struct smb_conn *conn, struct smb_part *part);
 /* Bytes a slice may have now, 0: none.  Holds conn->lock. */
 size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want);
+/* Of so many bytes those that one request may have at all, as long as the server
+ * allows no more than now.  No lock. */
+size_t smb_credits_reach(struct smb_conn *conn, size_t want);
+/* Tries again with requests that had no memory, where no reply is to come that would
+ * do it.  True: there are some left.  On the task, no lock. */
+bool smb_req_again(struct smb_conn *conn);
 
 /* smb_recv.c: on the task. */
 void smb_recv_reset(struct smb_conn *conn);

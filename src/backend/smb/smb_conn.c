@@ -385,6 +385,8 @@ static void watch_time(struct smb_conn *conn, bool closing)
 	} else if (state == SMB_DOWN && !closing) {
 		next = conn->retry_ns;
 	}
+	if ((state == SMB_HELLO || state == SMB_READY) && smb_req_again(conn))
+		next = sooner(next, now + SMB_AGAIN_NS);
 	next = sooner(next, smb_call_expire(conn, now));
 	next = sooner(next, smb_lease_expire(conn, now));
 	next = sooner(next, smb_idle_expire(conn, now));

@@ -127,14 +127,15 @@ static void fetched(struct smb_call *call)
 static void fetch(struct smb_call *call, bool restart)
 {
 	static const uint8_t star[2] = {'*', 0};
+	size_t size = smb_credits_reach(call->conn, call->conn->max_transact);
 	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_QUERY_DIRECTORY),
 			      .query_directory_req = {.info_class = SMB_FILE_ID_FULL_DIRECTORY,
 						      .flags = restart ? SMB_FIND_RESTART : 0,
 						      .fid = call->handle->fid,
 						      .pattern = {star, sizeof(star), 0},
-						      .max_output = call->conn->max_transact}};
+						      .max_output = (uint32_t)size}};
 
-	if (smb_call_add(call, &msg, call->conn->max_transact))
+	if (smb_call_add(call, &msg, size))
 		smb_call_send(call, fetched);
 }
 

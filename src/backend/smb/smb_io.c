@@ -59,6 +59,16 @@ static bool may_heal(uint32_t status)
 	       status == SMB_STATUS_REQUEST_NOT_ACCEPTED;
 }
 
+/* One that waited for a connection may want more at once than the new one's server
+ * ever allows: it is offered again, and made shorter then. */
+static bool reaches(struct smb_call *call)
+{
+	if (smb_credits_reach(call->conn, call->slice->len) >= call->slice->len)
+		return true;
+	smb_call_slice_end(call, 0, -ECONNRESET, NETFS_SLICE_RETRY);
+	return false;
+}
+
 /* -------------------------------------------------------------- read */
 
 static void read_done(struct smb_call *call)
@@ -83,7 +93,7 @@ static void read_body(struct smb_call *call)
 					   .offset = slice->start,
 					   .fid = call->handle->fid}};
 
-	if (!smb_call_add(call, &msg, slice->len))
+	if (!reaches(call) || !smb_call_add(call, &msg, slice->len))
 		return;
 	call->req.into = slice->iov;
 	call->req.ninto = slice->niov;
@@ -125,7 +135,7 @@ static void write_body(struct smb_call *call)
 					    .offset = slice->start,
 					    .fid = call->handle->fid}};
 
-	if (!smb_call_add(call, &msg, slice->len))
+	if (!reaches(call) || !smb_call_add(call, &msg, slice->len))
 		return;
 	call->req.data = slice->iov;
 	call->req.ndata = slice->niov;

@@ -256,6 +256,7 @@ static int dispatch(struct smb_conn *conn, struct smb_req *req)
 	}
 	err = finish(conn, req, false);
 	if (err) {
+		netfs_free(netfs_take(req->sealed));
 		/* The ids were told to nobody. */
 		conn->next_mid -= req->charge;
 		return err;
@@ -298,6 +299,9 @@ bool smb_req_send(struct smb_conn *conn, struct smb_req *req, enum smb_state sta
 		} else {
 			req->queued = true;
 			netfs_list_push_back(wait, &req->link);
+			/* For want of memory, not of credits?  The task sees to it. */
+			if (conn->outstanding == 0)
+				netfs_task_post(&conn->task);
 		}
 	}
 	netfs_mutex_unlock(&conn->lock);
@@ -346,6 +350,28 @@ void smb_credits_add(struct smb_conn *conn, uint32_t credits)
 		conn->host->ready(conn->host);
 }
 
+static bool waits_alone(const struct smb_conn *conn, const struct netfs_list *wait)
+{
+	return conn->outstanding == 0 && !netfs_list_empty(wait) &&
+	       affordable(conn, netfs_container_of(wait->next, struct smb_req, link));
+}
+
+bool smb_req_again(struct smb_conn *conn)
+{
+	bool waits;
+
+	netfs_mutex_lock(&conn->lock);
+	waits = waits_alone(conn, &conn->small) || waits_alone(conn, &conn->large);
+	netfs_mutex_unlock(&conn->lock);
+	if (!waits)
+		return false;
+	smb_credits_add(conn, 0);
+	netfs_mutex_lock(&conn->lock);
+	waits = waits_alone(conn, &conn->small) || waits_alone(conn, &conn->large);
+	netfs_mutex_unlock(&conn->lock);
+	return waits;
+}
+
 size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want)
 {
 	uint32_t keep = conn->charged ? SMB_CREDITS_KEEP : 0, can;
@@ -357,6 +383,18 @@ size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want)
 	if (can < smb_charge(want))
 		want = (size_t)can * SMB_CREDIT_BYTES;
 	return want < conn->max_io ? want : conn->max_io;
+}
+
+size_t smb_credits_reach(struct smb_conn *conn, size_t want)
+{
+	uint32_t held;
+
+	netfs_mutex_lock(&conn->lock);
+	held = conn->credits + conn->charged;
+	netfs_mutex_unlock(&conn->lock);
+	if (held < 1)
+		held = 1;
+	return smb_charge(want) > held ? (size_t)held * SMB_CREDIT_BYTES : want;
 }
 
 /* Pieces of one frame that the socket has not taken; how many. */
