@@ -164,14 +164,88 @@ static void fsync_body(struct smb_call *call)
 		smb_call_send(call, plain_done);
 }
 
+/* What we may not write has nothing of ours to be flushed. */
+static void named_done(struct smb_call *call)
+{
+	union smb_info info;
+	int err = call->err;
+
+	if (!err)
+		err = smb_call_all(call, 1, &info);
+	if (!err && !smb_node_is(call->node[0], &info.all))
+		err = -ESTALE;
+	if (err == -EACCES || err == -EPERM || err == -EROFS)
+		err = 0;
+	smb_call_end(call, err);
+}
+
+static void named_body(struct smb_call *call)
+{
+	struct smb_msg msg = {
+		.create_req = {.access = SMB_ACCESS_WRITE_DATA | SMB_ACCESS_READ_ATTRIBUTES,
+			       .options = SMB_OPT_NON_DIRECTORY,
+			       .disposition = SMB_OPEN}};
+	struct smb_msg flush = {.kind = SMB_REQUEST(SMB_FLUSH),
+				.flush_req = {.fid = SMB_FID_RELATED}};
+
+	if (smb_call_add_create(call, call->node[0], NULL, &msg) &&
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_call_add(call, &flush, 0) &&
+	    smb_call_add_close(call))
+		smb_call_send(call, named_done);
+}
+
+/* The handle, or another one of its file through which the server flushes: it wants
+ * the right to write for that.  With a reference; NULL: there is none. */
+static struct smb_handle *flushes_locked(struct smb_conn *conn, struct smb_handle *handle)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &conn->handles) {
+		struct smb_handle *other = netfs_container_of(link, struct smb_handle, link);
+		uint32_t refs = atomic_load(&other->base.refs);
+
+		if (other->node != handle->node || !other->base.writable || other->err ||
+		    other->session != conn->session)
+			continue;
+		while (refs > 0)
+			if (atomic_compare_exchange_weak(&other->base.refs, &refs, refs + 1))
+				return other;
+	}
+	return NULL;
+}
+
+/* Through a handle for reading others' data is flushed too: what was written to the
+ * file through other handles, and sent. */
+static void fsync_other(struct smb_handle *handle, struct netfs_op *op)
+{
+	struct smb_conn *conn = smb_conn_of(handle->base.be);
+	struct smb_handle *other;
+	struct smb_call *call;
+
+	netfs_mutex_lock(&conn->lock);
+	other = flushes_locked(conn, handle);
+	netfs_mutex_unlock(&conn->lock);
+	call = smb_call_for(&conn->be, op, other ? fsync_body : named_body);
+	if (!call) {
+		if (other)
+			netfs_handle_put(&other->base);
+		return;
+	}
+	call->handle = call->routed = other;
+	call->node[0] = other ? NULL : handle->node;
+	smb_call_start(call);
+}
+
 void smb_fsync(struct netfs_handle *handle, bool datasync, struct netfs_op *op)
 {
 	struct smb_call *call;
 
-	/* Servers want the right to write for it, and without it there is nothing
-	 * of ours to flush. */
-	if (!handle->writable) {
+	if (smb_handle_of(handle)->node->is_dir) {
 		op->done(op, 0);
+		return;
+	}
+	if (!handle->writable) {
+		fsync_other(smb_handle_of(handle), op);
 		return;
 	}
 	call = smb_call_for(handle->be, op, fsync_body);
