@@ -342,7 +342,8 @@ static void finish(struct call_smb *call, uint32_t status)
 		call->rep.hdr.credits = grant(call->conn, &call->req.hdr);
 	}
 	reply_append(request, &call->rep);
-	request->chain_status = status;
+	if (call->req.hdr.command == SMB_CREATE)
+		request->create_status = status;
 }
 
 /* "Wait for it": gives the credits, so that the final reply gives none. */
@@ -390,8 +391,10 @@ static bool execute_one(struct conn_smb *conn, struct request_smb *request, size
 		return true;
 	}
 	prepare(&call);
-	if (call.req.hdr.flags & SMB_FLAG_RELATED && smb_status_is_error(request->chain_status))
-		status = request->chain_status;
+	/* 3.3.5.2.7.2: without the file nothing of the rest can be done; otherwise it is,
+	 * whatever became of what stands before. */
+	if (call.req.hdr.flags & SMB_FLAG_RELATED && smb_status_is_error(request->create_status))
+		status = request->create_status;
 	else
 		status = smb_server_execute(&call);
 	if (call.wait && request->cancelled) {

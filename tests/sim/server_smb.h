@@ -132,7 +132,7 @@ struct request_smb {
 	bool lost;
 	size_t at; /* the message to execute next */
 	struct smb_fid fid; /* of the compound */
-	uint32_t chain_status;
+	uint32_t create_status; /* what the compound's CREATE came to */
 	uint8_t *reply; /* frame without its length */
 	size_t reply_len, reply_room, reply_last;
 	size_t len;

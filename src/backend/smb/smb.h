@@ -211,6 +211,7 @@ struct smb_handle {
 	struct smb_held *held; /* c heap: what is locked through it */
 	uint32_t nheld, held_room; /* c */
 	bool durable; /* c the server keeps it when the connection goes */
+	uint64_t claimed; /* c the session in which that was tried last */
 	struct smb_guid create_guid; /* c by which it is claimed then */
 	struct smb_listing listing; /* p one readdir at a time, see smb_dir.c */
 	struct smb_head head; /* c */
@@ -279,6 +280,7 @@ struct smb_call {
 	bool reclaim; /* p claimed: what handle->fid was in an earlier session */
 	bool opens; /* p what it opens stays open */
 	bool no_lease; /* p the server did not like it */
+	struct smb_fid stray; /* I of a file that nobody wants, to be closed */
 };
 
 /* ------------------------------------------------------------ connection */
@@ -552,6 +554,10 @@ bool smb_handle_ready(struct smb_call *call);
 void smb_handle_reclaim_all(struct smb_conn *conn);
 
 /* Closes a handle that nobody else has. */
+/* From now on every use gives err. */
+void smb_handle_dies_locked(struct smb_handle *handle, int err);
+/* The file that part 0 of the call's request opened, if it did, is not wanted. */
+void smb_handle_close_stray(const struct smb_call *call);
 void smb_handle_close(struct smb_handle *handle);
 
 /* smb_idle.c */

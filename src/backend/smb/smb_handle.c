@@ -61,6 +61,12 @@ uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *cal
 	return promise;
 }
 
+void smb_handle_dies_locked(struct smb_handle *handle, int err)
+{
+	handle->err = err;
+	atomic_store(&handle->base.dead, true);
+}
+
 /* ------------------------------------------------------------- close */
 
 static void handle_done(struct smb_handle *handle)
@@ -158,26 +164,90 @@ void smb_handle_close(struct smb_handle *handle)
 	smb_call_start(call);
 }
 
+static void stray_body(struct smb_call *call)
+{
+	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_CLOSE), .close_req = {.fid = call->stray}};
+	bool over;
+
+	netfs_mutex_lock(&call->conn->lock);
+	over = call->conn->session != call->cookie;
+	netfs_mutex_unlock(&call->conn->lock);
+	call->req.urgent = true;
+	if (over)
+		smb_call_end(call, 0);
+	else if (smb_call_add(call, &msg, 0))
+		smb_call_send(call, close_replied);
+}
+
+static void stray_closed(struct smb_call *call)
+{
+	netfs_mutex_lock(&call->conn->lock);
+	call->conn->closes--;
+	netfs_mutex_unlock(&call->conn->lock);
+}
+
+void smb_handle_close_stray(const struct smb_call *call)
+{
+	const struct smb_part *part = &call->req.part[0];
+	struct smb_conn *conn = call->conn;
+	struct smb_call *close;
+
+	if (part->status != SMB_STATUS_OK || part->reply.kind != SMB_REPLY(SMB_CREATE))
+		return;
+	close = smb_call_new(conn, NULL, stray_body);
+	if (!close)
+		return;
+	close->stray = part->reply.create_rep.fid;
+	close->end = stray_closed;
+	netfs_mutex_lock(&conn->lock);
+	close->cookie = conn->session;
+	conn->closes++;
+	netfs_mutex_unlock(&conn->lock);
+	smb_call_start(close);
+}
+
 /* ------------------------------------------------------------ reopen */
 
-/* Those who waited go on, or fail. */
-static void reopen_ended(struct smb_call *call)
+static void fail_call(struct smb_call *call, int err)
 {
-	struct smb_handle *handle = call->opening;
-	struct smb_conn *conn = call->conn;
-	struct netfs_list list;
+	if (call->slice)
+		smb_call_slice_end(call, 0, err, 0);
+	else
+		smb_call_end(call, err);
+}
+
+/* Is the file gone for this handle, whatever is tried?  Other errors may pass: those who
+ * waited are told, and the next one tries again. */
+static bool is_for_good(int err)
+{
+	return err == -ENOENT || err == -ESTALE || err == -ENOTDIR || err == -EISDIR ||
+	       err == -EACCES || err == -EPERM;
+}
+
+/* Those who waited go on, or fail. */
+static void reopen_over(struct smb_conn *conn, struct smb_handle *handle, int err)
+{
+	struct netfs_list list, *link;
 
 	netfs_list_init(&list);
 	netfs_mutex_lock(&conn->lock);
 	handle->reopening = false;
-	if (call->err && call->err != -EINTR && call->err != -ENOTCONN) {
-		handle->err = call->err == -ENOENT ? -ESTALE : call->err;
-		atomic_store(&handle->base.dead, true);
-	}
+	if (is_for_good(err))
+		smb_handle_dies_locked(handle, err == -ENOENT ? -ESTALE : err);
 	smb_call_unpark_locked(&handle->waiting, &list);
 	netfs_mutex_unlock(&conn->lock);
-	smb_call_start_all(&list);
-	netfs_handle_put(&handle->base);
+	if (!err || err == -EINTR || err == -ENOTCONN) {
+		smb_call_start_all(&list);
+		return;
+	}
+	while ((link = netfs_list_pop_front(&list)))
+		fail_call(netfs_container_of(link, struct smb_call, park), err);
+}
+
+static void reopen_ended(struct smb_call *call)
+{
+	reopen_over(call->conn, call->opening, call->err);
+	netfs_handle_put(&call->opening->base);
 }
 
 static void reopened(struct smb_call *call)
@@ -193,6 +263,8 @@ static void reopened(struct smb_call *call)
 		err = smb_call_all(call, 1, &info);
 	if (!err && !handle->node->is_root && !smb_node_is(handle->node, &info.all, true))
 		err = -ESTALE;
+	if (err)
+		smb_handle_close_stray(call);
 	if (err && call->reclaim) {
 		call->reclaim = false;
 		smb_call_start(call);
@@ -225,23 +297,16 @@ static void reopen_body(struct smb_call *call)
 static void reopen(struct smb_conn *conn, struct smb_handle *handle)
 {
 	struct smb_call *call = smb_call_new(conn, NULL, reopen_body);
-	struct netfs_list list;
 
-	if (call) {
-		call->reclaim = handle->durable;
-		call->create_guid = handle->create_guid;
-		call->opening = smb_handle_of(netfs_handle_get(&handle->base));
-		call->end = reopen_ended;
-		smb_call_start(call);
+	if (!call) {
+		reopen_over(conn, handle, -ENOMEM);
 		return;
 	}
-	netfs_list_init(&list);
-	netfs_mutex_lock(&conn->lock);
-	handle->reopening = false;
-	handle->err = -ENOMEM;
-	smb_call_unpark_locked(&handle->waiting, &list);
-	netfs_mutex_unlock(&conn->lock);
-	smb_call_start_all(&list);
+	call->reclaim = handle->durable;
+	call->create_guid = handle->create_guid;
+	call->opening = smb_handle_of(netfs_handle_get(&handle->base));
+	call->end = reopen_ended;
+	smb_call_start(call);
 }
 
 bool smb_handle_ready(struct smb_call *call)
@@ -261,10 +326,8 @@ bool smb_handle_ready(struct smb_call *call)
 		handle->reopening = true;
 	}
 	netfs_mutex_unlock(&conn->lock);
-	if (err && call->slice)
-		smb_call_slice_end(call, 0, err, 0);
-	else if (err)
-		smb_call_end(call, err);
+	if (err)
+		fail_call(call, err);
 	else if (begin)
 		reopen(conn, handle);
 	return ready;
@@ -280,12 +343,13 @@ static struct smb_handle *kept_locked(struct smb_conn *conn)
 		uint32_t refs = atomic_load(&handle->base.refs);
 
 		if (!handle->durable || handle->reopening || handle->err ||
-		    handle->session == conn->session)
+		    handle->session == conn->session || handle->claimed == conn->session)
 			continue;
 		while (refs > 0) {
 			if (!atomic_compare_exchange_weak(&handle->base.refs, &refs, refs + 1))
 				continue;
 			handle->reopening = true;
+			handle->claimed = conn->session;
 			return handle;
 		}
 	}

@@ -304,10 +304,14 @@ static void lock_more(struct smb_call *call);
 /* Somebody else has some of it now: whoever relied on the lock must know. */
 static void taken_again(struct smb_call *call)
 {
-	if (call->err)
-		smb_call_end(call, -EIO);
-	else
+	if (!call->err) {
 		lock_more(call);
+		return;
+	}
+	netfs_mutex_lock(&call->conn->lock);
+	smb_handle_dies_locked(call->opening, -EIO);
+	netfs_mutex_unlock(&call->conn->lock);
+	smb_call_end(call, -EIO);
 }
 
 /* call->index: so many of the handle's locks are there again. */

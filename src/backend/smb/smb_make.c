@@ -77,14 +77,12 @@ static void created(struct smb_call *call)
 
 	if (!err && reply->kind != SMB_REPLY(SMB_CREATE))
 		err = -EPROTO;
-	if (err) {
-		smb_call_end(call, err);
-		return;
-	}
-	handle = smb_handle_new(call->conn, smb_node_of(call->op->node), access_of(call->flags),
-				SMB_OPT_NON_DIRECTORY);
+	handle = err ? NULL
+		     : smb_handle_new(call->conn, smb_node_of(call->op->node),
+				      access_of(call->flags), SMB_OPT_NON_DIRECTORY);
 	if (!handle) {
-		smb_call_end(call, -ENOMEM);
+		smb_handle_close_stray(call);
+		smb_call_end(call, err ? err : -ENOMEM);
 		return;
 	}
 	note_access(handle);
@@ -162,6 +160,8 @@ static void opened(struct smb_call *call)
 					node->is_dir ? ACCESS_READ : access_of(call->flags),
 					node->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY);
 		err = handle ? 0 : -ENOMEM;
+		if (err)
+			smb_handle_close_stray(call);
 	}
 	if (!err) {
 		note_access(handle);
