@@ -64,6 +64,14 @@ static void fail(struct netfs_subrequest *sub, int err)
 	}
 }
 
+/* What would have healed fails for what the others of its stream failed for. */
+static int reason(const struct netfs_subrequest *sub)
+{
+	if (sub->flags & NETFS_SLICE_RETRY && sub->stream->error)
+		return sub->stream->error;
+	return sub->error;
+}
+
 static void count_moved(const struct netfs_subrequest *sub)
 {
 	struct netfs_stats *stats = sub->req->inode->core->stats;
@@ -130,7 +138,7 @@ static void judge(struct netfs_subrequest *sub)
 	} else if (sub->error && netfs_retry_may(sub)) {
 		netfs_retry_wait(sub);
 	} else if (sub->error) {
-		fail(sub, sub->error);
+		fail(sub, reason(sub));
 	} else if (sub->moved == 0 && !filled) {
 		netfs_trace_sub(failure_short, sub, sub->asked, 0);
 		fail(sub, -EIO);

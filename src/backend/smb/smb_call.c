@@ -195,7 +195,9 @@ static void restart(struct smb_call *call)
 /* A slice is offered again by the engine, which may have other plans by then. */
 static void lost(struct smb_call *call)
 {
-	if (call->slice)
+	if (call->slice && call->cancelled)
+		end(call, -EINTR, 0, 0);
+	else if (call->slice)
 		end(call, -ECONNRESET, 0, NETFS_SLICE_RETRY);
 	else
 		restart(call);
