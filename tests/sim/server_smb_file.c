@@ -102,6 +102,10 @@ uint32_t smb_walk(struct call_smb *call, const struct smb_buf *path, struct node
 		return SMB_STATUS_OBJECT_NAME_INVALID;
 	strcpy(name, at);
 	*ret_dir = dir;
+	netfs_sim_printf("smb %llu: %s of %s/%s",
+			 (unsigned long long)call->conn->session_id,
+			 smb_command_name(call->req.hdr.command),
+			 dir == call->server->tree.root ? "" : "...", name);
 	return SMB_STATUS_OK;
 }
 

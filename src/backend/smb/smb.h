@@ -264,6 +264,7 @@ struct smb_call {
 	uint32_t attributes; /* p */
 	uint32_t writes; /* p node->writes at the start */
 	uint8_t *buf; /* p heap, freed at the end */
+	char *new_name; /* p a copy of name2 for the node that gets it */
 	struct smb_node *opening_node; /* p a reference, of our own calls */
 	struct smb_handle *routed; /* I a reference: handle is another one than asked */
 
@@ -528,8 +529,8 @@ bool smb_node_is(struct smb_node *node, const struct smb_file_all *all, bool exa
 struct smb_node *smb_node_root(struct smb_conn *conn);
 void smb_node_free(struct netfs_node *node);
 /* It is called name in parent from now on, and what it was called is gone; or it is
- * called that too (also).  -ENOMEM. */
-int smb_node_move(struct smb_node *node, struct smb_node *parent, const char *name, bool also);
+ * called that too (also).  Takes over name. */
+void smb_node_move(struct smb_node *node, struct smb_node *parent, char *name, bool also);
 /* Its name led nowhere: is there another one to try? */
 bool smb_node_doubt(struct smb_node *node);
 /* Path of node and, where name is not NULL, of name in it, in UTF-16LE; heap.

@@ -125,6 +125,7 @@ static void end(struct smb_call *call, int err, size_t moved, unsigned flags)
 	smb_req_reset(&call->req);
 	netfs_free(call->req.head);
 	netfs_free(call->buf);
+	netfs_free(call->new_name);
 	if (call->routed)
 		netfs_handle_put(&call->routed->base);
 	netfs_mutex_lock(&conn->lock);

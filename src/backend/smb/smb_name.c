@@ -230,7 +230,7 @@ static void rename_over(struct smb_call *call, int err)
 	if (err == -ENOENT && call->resent)
 		err = 0;
 	if (!err)
-		err = smb_node_move(call->node[0], call->node[2], call->name2, false);
+		smb_node_move(call->node[0], call->node[2], netfs_take(call->new_name), false);
 	smb_call_end(call, err);
 }
 
@@ -309,21 +309,27 @@ void smb_rename(struct netfs_node *node, struct netfs_node *old_dir, const char 
 	call->name = old_name;
 	call->name2 = new_name;
 	call->flags = flags;
-	smb_call_start(call);
+	/* Once the server did it we cannot fail. */
+	call->new_name = netfs_strdup(new_name);
+	if (call->new_name)
+		smb_call_start(call);
+	else
+		smb_call_end(call, -ENOMEM);
 }
 
 static void linked(struct smb_call *call)
 {
 	union smb_info info;
 	int err = call->err;
+	char *name;
 
 	if (!err)
 		err = smb_call_all(call, 1, &info);
 	if (!err)
 		smb_attr_of_all(call->node[0], &info.all, &call->op->attr);
 	/* Without memory the new name is found when it is looked up. */
-	if (!err)
-		smb_node_move(call->node[0], call->node[1], call->name2, true);
+	if (!err && (name = netfs_strdup(call->name2)))
+		smb_node_move(call->node[0], call->node[1], name, true);
 	smb_call_end(call, err);
 }
 

@@ -219,14 +219,12 @@ struct smb_node *smb_node_at(struct smb_conn *conn, struct smb_node *parent, con
 	return node;
 }
 
-int smb_node_move(struct smb_node *node, struct smb_node *parent, const char *name, bool also)
+void smb_node_move(struct smb_node *node, struct smb_node *parent, char *name, bool also)
 {
 	struct smb_conn *conn = smb_conn_of(node->base.be);
-	struct smb_place place = {parent, netfs_strdup(name)};
+	struct smb_place place = {parent, name};
 	bool placed = false;
 
-	if (!place.name)
-		return -ENOMEM;
 	netfs_mutex_lock(&conn->lock);
 	conn->moves++;
 	if (!circular_locked(node, parent)) {
@@ -238,7 +236,6 @@ int smb_node_move(struct smb_node *node, struct smb_node *parent, const char *na
 		place_done(&place);
 	else
 		netfs_free(place.name);
-	return 0;
 }
 
 void smb_node_free(struct netfs_node *base)
