@@ -189,14 +189,31 @@ static void copy_some(struct smb_call *call)
 		smb_call_send(call, copied);
 }
 
+/* The copy ends where its source does.  True: that is before it begins. */
+static bool ends_before(struct smb_call *call, uint64_t size)
+{
+	uint64_t most = call->cookie < size ? size - call->cookie : 0;
+
+	if (call->len > most)
+		call->len = most;
+	if (call->len > 0)
+		return false;
+	call->op->count = 0;
+	smb_call_end(call, 0);
+	return true;
+}
+
 static void key_got(struct smb_call *call)
 {
 	const struct smb_msg *reply = &call->req.part[0].reply;
 	union smb_fsctl_out out;
+	union smb_info info;
 	int err = call->err;
 
 	if (!err && reply->kind != SMB_REPLY(SMB_IOCTL))
 		err = -EPROTO;
+	if (!err)
+		err = smb_call_all(call, 1, &info);
 	if (!err)
 		err = smb_fsctl_out_decode(SMB_FSCTL_REQUEST_RESUME_KEY, reply->ioctl_rep.output.p,
 					   reply->ioctl_rep.output.len, &out);
@@ -210,7 +227,9 @@ static void key_got(struct smb_call *call)
 		return;
 	}
 	memcpy(call->buf, out.key.b, sizeof(out.key.b));
-	copy_some(call);
+	/* A server refuses what reaches behind the end. */
+	if (!ends_before(call, info.all.standard.size))
+		copy_some(call);
 }
 
 static void copy_body(struct smb_call *call)
@@ -228,7 +247,8 @@ static void copy_body(struct smb_call *call)
 		smb_call_end(call, -EOPNOTSUPP);
 		return;
 	}
-	if (add_ioctl(call, SMB_FSCTL_REQUEST_RESUME_KEY, source, NULL, 32))
+	if (add_ioctl(call, SMB_FSCTL_REQUEST_RESUME_KEY, source, NULL, 32) &&
+	    smb_call_add_query(call, source))
 		smb_call_send(call, key_got);
 }
 
