@@ -174,6 +174,7 @@ enum netfs_be_caps {
 	NETFS_BE_CHANGE_COUNTER = 1 << 3, /* attr.version is meaningful */
 	NETFS_BE_STABLE_WRITES = 1 << 4, /* an acknowledged write is durable */
 	NETFS_BE_LOCAL = 1 << 5, /* in the process or on this machine */
+	NETFS_BE_HOLES_ONLY = 1 << 6, /* fallocate: holes and zeroes that keep the size */
 };
 
 /* One connection to one export; first member of the back end's own. */

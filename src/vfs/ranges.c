@@ -226,6 +226,15 @@ static int fallocate_check(uint32_t mode)
 	return 0;
 }
 
+/* Before anything is prepared for what it refuses. */
+static bool be_allocates(const struct netfs_be *be, uint32_t mode)
+{
+	const uint32_t zero = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+	bool keeps = mode & FALLOC_FL_KEEP_SIZE && mode & zero;
+
+	return be->ops->fallocate && (keeps || !(be->caps & NETFS_BE_HOLES_ONLY));
+}
+
 static void fallocate_start(struct netfs_vcall *v, int err)
 {
 	err = range_check(v->file, v->start, v->len);
@@ -233,7 +242,7 @@ static void fallocate_start(struct netfs_vcall *v, int err)
 		err = -EBADF;
 	if (!err)
 		err = fallocate_check(v->mode);
-	if (!err && !v->mount->be->ops->fallocate)
+	if (!err && !be_allocates(v->mount->be, v->mode))
 		err = -EOPNOTSUPP;
 	if (err) {
 		netfs_vcall_finish(v, err);
