@@ -5,7 +5,8 @@
  *
  * 9P has no message for holes, allocation and copies.  Then every byte is data,
  * and the others are refused without a change; what a client must not do is to
- * fail in another way, to wait, or to lose what is unsent.
+ * fail in another way, to wait, or to lose what is unsent.  SMB has some: what
+ * they did is done to the model too, and what failed is made again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +100,8 @@ void extras_issue(struct slot *slot)
 		netfs_fallocate(file, slot->flags, slot->size, slot->extra_len, &slot->call);
 		break;
 	case STEP_COPY:
+		if (slot->world->server.smb && slot->extra_len > slot->world->file_max - slot->size)
+			slot->extra_len = slot->world->file_max - slot->size;
 		slot_call_start(slot);
 		netfs_copy_range(file, 0, file, slot->size, slot->extra_len, &slot->call);
 		break;
@@ -141,11 +144,65 @@ static void check_seek(struct slot *slot)
 			  slot->size, slot->call.offset, want);
 }
 
-/* SMB has a message for it, and behind the end it is done without one. */
-static bool nothing_to_punch(const struct slot *slot)
+static void apply(struct slot *slot, enum fsx_kind kind, uint64_t len)
 {
-	return slot->world->server.smb && !slot->err && slot->flags & FALLOC_FL_PUNCH_HOLE &&
-	       slot->size >= slot->model.size;
+	struct fsx_op op = {.kind = kind, .flags = FSX_KEEP_SIZE, .start = slot->size, .len = len};
+
+	if (kind == FSX_COPY_RANGE) {
+		op.start = 0;
+		op.dest = slot->size;
+	} else if (op.start >= slot->model.size) {
+		return;
+	} else if (len > slot->model.size - op.start) {
+		op.len = slot->model.size - op.start;
+	}
+	fsx_oracle_apply(&slot->model, &op, NULL);
+	slot->synced = false;
+}
+
+/* It was refused, which may be and changes nothing, unless an earlier try already
+ * changed something. */
+static bool is_refused(const struct slot *slot)
+{
+	return slot->err == -EOPNOTSUPP && !slot->failures;
+}
+
+/* Of the modes that are drawn SMB knows one. */
+static void finish_allocate(struct slot *slot)
+{
+	bool known = slot->world->server.smb && slot->flags & FALLOC_FL_PUNCH_HOLE;
+
+	if (!known) {
+		require(slot, slot->err == -EOPNOTSUPP);
+	} else if (slot->err) {
+		require(slot, false);
+		slot->synced = false;
+		step_retry(slot);
+		return;
+	} else {
+		apply(slot, FSX_PUNCH_HOLE, slot->extra_len);
+	}
+	step_done(slot);
+}
+
+static void finish_copy(struct slot *slot)
+{
+	uint64_t most = slot->model.size < slot->extra_len ? slot->model.size : slot->extra_len;
+
+	if (!is_refused(slot)) {
+		require(slot, slot->world->server.smb && (!slot->err || slot->failures));
+		slot->synced = false;
+		if (slot->err || (slot->call.count < most && !slot->lossy)) {
+			step_retry(slot);
+			return;
+		}
+		if (slot->call.count > most && !slot->lossy)
+			slot_fail(slot, "V11: copied 0x%" PRIx64 ", must be 0x%" PRIx64,
+				  (uint64_t)slot->call.count, most);
+		if (most)
+			apply(slot, FSX_COPY_RANGE, most);
+	}
+	step_done(slot);
 }
 
 void extras_finish(struct slot *slot)
@@ -155,11 +212,11 @@ void extras_finish(struct slot *slot)
 		check_seek(slot);
 		break;
 	case STEP_ALLOCATE:
-		require(slot, slot->err == -EOPNOTSUPP || nothing_to_punch(slot));
-		break;
+		finish_allocate(slot);
+		return;
 	case STEP_COPY:
-		require(slot, slot->err == -EOPNOTSUPP);
-		break;
+		finish_copy(slot);
+		return;
 	case STEP_BARRIER:
 		require(slot, slot->err == 0 || slot->err == -EBUSY);
 		break;

@@ -44,6 +44,9 @@
  * 11. A call is cancelled.  It may fail with EINTR; bytes and names then as in
  *     3 and 4.  An unlink of an open file that is cancelled may leave the made-up
  *     name instead of the real one.
+ * 12. SMB only: an open whose reply was lost with the connection, or whose close
+ *     found no memory, keeps its file from being replaced (EACCES) until it is a
+ *     minute old, or the session ends.
  *
  * Not in the budget: wrong bytes, duplicate or unknown tags, a request executed
  * after its connection died, and a second client that changes files.

@@ -62,6 +62,10 @@ bool step_excused(struct slot *slot, int err)
 	if (err == -EIO || err == -ENOSPC || err == -EDQUOT || err == -ENOMEM || err == -EAGAIN ||
 	    err == -EPROTO)
 		return errors_since(slot) || errors_of_others(slot);
+	/* Nobody may replace what is open. */
+	if (slot->step == STEP_REPLACE && err == -EACCES)
+		return server_keeps_strays(&slot->world->server) &&
+		       (slot->world->faults.cuts > 1 || netfs_sim_allocs_refused());
 	if (is_name_step(slot->step) && slot->world->faults.cuts > slot->cuts_before)
 		return err == -EEXIST || err == -ENOENT;
 	return false;

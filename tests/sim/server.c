@@ -169,13 +169,19 @@ uint64_t server_left(const struct server *server)
 	/* The root's own fid goes with the connection. */
 	if (!server->smb)
 		return server->p9.fids_left > 1 ? server->p9.fids_left : 0;
-	return server->cifs.opens_left;
+	/* Without memory to close a file it is closed with its session. */
+	return netfs_sim_allocs_refused() ? 0 : server->cifs.opens_left;
 }
 
 void server_left_reset(struct server *server)
 {
 	server->p9.fids_left = 0;
 	server->cifs.opens_left = 0;
+}
+
+bool server_keeps_strays(const struct server *server)
+{
+	return server->smb && server->cifs.in_the_way > 0;
 }
 
 bool server_holds(const struct server *server, const struct node *node, uint32_t owner)

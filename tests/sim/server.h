@@ -54,6 +54,9 @@ bool server_connected(const struct server *server, unsigned more_than);
  * those that may be, since the last reset. */
 uint64_t server_left(const struct server *server);
 void server_left_reset(struct server *server);
+/* May a file be open at the server that its client knows nothing of?  The reply that
+ * said so was lost, or there was no memory to close it. */
+bool server_keeps_strays(const struct server *server);
 /* Does the owner hold a lock on node?  SMB knows no owners: does anybody? */
 bool server_holds(const struct server *server, const struct node *node, uint32_t owner);
 

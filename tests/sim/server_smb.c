@@ -639,8 +639,16 @@ static void note_opens_left(struct conn_smb *conn)
 	uint64_t left = 0;
 	struct netfs_list *at;
 
-	netfs_list_for_each (at, &conn->server->opens)
-		left += netfs_container_of(at, struct open_smb, link)->conn == conn;
+	netfs_list_for_each (at, &conn->server->opens) {
+		const struct open_smb *open = netfs_container_of(at, struct open_smb, link);
+
+		if (open->conn != conn)
+			continue;
+		netfs_sim_printf("smb %llu: open %llu, of %s, is left",
+				 (unsigned long long)conn->session_id, (unsigned long long)open->id,
+				 open->name);
+		left++;
+	}
 	if (left > conn->server->opens_left)
 		conn->server->opens_left = left;
 }

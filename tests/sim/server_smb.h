@@ -61,6 +61,7 @@ struct open_smb {
 	struct smb_guid client;
 	struct smb_guid create_guid;
 	bool durable;
+	uint64_t away_ns; /* since when it waits to be reclaimed */
 	struct node *node;
 	struct node *dir; /* where its name is */
 	char name[TREE_NAME_MAX + 1]; /* "": the share's root */
@@ -166,6 +167,7 @@ struct smb_server {
 	uint64_t requests; /* messages received so far */
 	uint64_t replies;
 	uint64_t breaks; /* lease breaks sent */
+	uint64_t in_the_way; /* opens nobody knows of that kept a file from being replaced */
 	uint64_t opens_left; /* most that a client had that hung up by itself */
 	char violation[128]; /* the first one; "": none */
 };
@@ -218,6 +220,8 @@ struct open_smb *smb_open_find(struct call_smb *call, const struct smb_fid *fid)
 uint32_t smb_walk(struct call_smb *call, const struct smb_buf *path, struct node **ret_dir,
 		  char name[TREE_NAME_MAX + 1]);
 void smb_opens_detach(struct conn_smb *conn);
+/* Those nobody claimed in time are closed. */
+void smb_opens_expire(struct smb_server *server);
 void smb_open_close(struct smb_server *server, struct open_smb *open);
 struct smb_times smb_times_of(const struct node *node);
 uint32_t smb_attributes_of(const struct node *node);
@@ -232,6 +236,9 @@ void smb_lie_signed(struct conn_smb *conn, struct frame_smb *frame);
 void smb_lie_on_the_way(struct conn_smb *conn, struct frame_smb *frame);
 /* Somebody on the way keeps it. */
 void smb_lie_remember(struct conn_smb *conn, const struct frame_smb *frame);
+
+/* server_smb_ioctl.c */
+uint32_t smb_on_ioctl(struct call_smb *call);
 
 /* server_smb_lease.c: false: somebody has to give something back first, and was asked. */
 bool smb_leases_yield(struct smb_server *server, struct node *node, const struct smb_guid *client,

@@ -58,9 +58,29 @@ void smb_open_close(struct smb_server *server, struct open_smb *open)
 {
 	if (open->remove && open->name[0] && tree_find(open->dir, open->name) == open->node)
 		tree_unlink(open->dir, open->name, S_ISDIR(open->node->mode));
+	netfs_sim_printf("smb: open %llu is closed", (unsigned long long)open->id);
 	netfs_list_remove(&open->link);
 	smb_lease_put(open->lease);
 	free(open);
+}
+
+static void leave(struct open_smb *open)
+{
+	open->conn = NULL;
+	open->away_ns = netfs_clock_now();
+}
+
+void smb_opens_expire(struct smb_server *server)
+{
+	struct netfs_list *at, *tmp;
+
+	netfs_list_for_each_safe (at, tmp, &server->opens) {
+		struct open_smb *open = netfs_container_of(at, struct open_smb, link);
+
+		if (!open->conn &&
+		    netfs_clock_now() - open->away_ns >= TIMEOUT_MS * NETFS_NS_PER_MS)
+			smb_open_close(server, open);
+	}
 }
 
 void smb_opens_detach(struct conn_smb *conn)
@@ -73,7 +93,7 @@ void smb_opens_detach(struct conn_smb *conn)
 		if (open->conn != conn)
 			continue;
 		if (open->durable && open->lease && open->lease->state & SMB_LEASE_HANDLE)
-			open->conn = NULL;
+			leave(open);
 		else
 			smb_open_close(conn->server, open);
 	}
@@ -102,8 +122,7 @@ uint32_t smb_walk(struct call_smb *call, const struct smb_buf *path, struct node
 		return SMB_STATUS_OBJECT_NAME_INVALID;
 	strcpy(name, at);
 	*ret_dir = dir;
-	netfs_sim_printf("smb %llu: %s of %s/%s",
-			 (unsigned long long)call->conn->session_id,
+	netfs_sim_printf("smb %llu: %s of %s/%s", (unsigned long long)call->conn->session_id,
 			 smb_command_name(call->req.hdr.command),
 			 dir == call->server->tree.root ? "" : "...", name);
 	return SMB_STATUS_OK;
@@ -238,6 +257,8 @@ static struct open_smb *open_new(struct call_smb *call, struct node *node, struc
 	open->access = call->req.create_req.access;
 	open->share = call->req.create_req.share_access;
 	open->remove = call->req.create_req.options & SMB_OPT_DELETE_ON_CLOSE;
+	netfs_sim_printf("smb %llu: open %llu", (unsigned long long)call->conn->session_id,
+			 (unsigned long long)open->id);
 	netfs_list_push_back(&call->server->opens, &open->link);
 	return open;
 }

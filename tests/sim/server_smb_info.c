@@ -237,8 +237,16 @@ static uint32_t set_name(struct call_smb *call, struct open_smb *open,
 	if (old && old != open->node) {
 		if (!(rename->flags & SMB_RENAME_REPLACE))
 			return SMB_STATUS_OBJECT_NAME_COLLISION;
-		if (is_open(call->server, old) && !(rename->flags & SMB_RENAME_POSIX))
+		if (!is_link && !smb_leases_yield(call->server, old, &call->conn->client,
+						  open->lease ? &open->lease->key : NULL,
+						  SMB_LEASE_READ | SMB_LEASE_WRITE)) {
+			call->wait = true;
+			return SMB_STATUS_OK;
+		}
+		if (is_open(call->server, old) && !(rename->flags & SMB_RENAME_POSIX)) {
+			call->server->in_the_way++;
 			return SMB_STATUS_ACCESS_DENIED;
+		}
 	}
 	if (is_link)
 		return smb_status_of_errno(tree_link(dir, name, open->node));

@@ -381,7 +381,7 @@ static uint32_t (*const handlers[SMB_COMMANDS])(struct call_smb *call) = {
 	[SMB_READ] = on_read,
 	[SMB_WRITE] = on_write,
 	[SMB_LOCK] = on_lock,
-	[SMB_IOCTL] = on_unsupported,
+	[SMB_IOCTL] = smb_on_ioctl,
 	[SMB_CANCEL] = on_nothing,
 	[SMB_ECHO] = on_nothing,
 	[SMB_QUERY_DIRECTORY] = smb_on_query_directory,
@@ -408,6 +408,7 @@ uint32_t smb_server_execute(struct call_smb *call)
 	uint16_t command = call->req.hdr.command;
 	int err;
 
+	smb_opens_expire(call->server);
 	if (command > SMB_SESSION_SETUP && command != SMB_ECHO &&
 	    (call->conn->phase != SMB_READY || call->req.hdr.session_id != call->conn->session_id))
 		return SMB_STATUS_USER_SESSION_DELETED;
