@@ -62,6 +62,9 @@ bool step_excused(struct slot *slot, int err)
 	if (err == -EIO || err == -ENOSPC || err == -EDQUOT || err == -ENOMEM || err == -EAGAIN ||
 	    err == -EPROTO)
 		return errors_since(slot) || errors_of_others(slot);
+	/* Data of a removed file that can no longer be sent. */
+	if (err == -ESTALE && slot->world->server.smb)
+		return errors_of_others(slot);
 	/* Nobody may replace what is open. */
 	if (slot->step == STEP_REPLACE && err == -EACCES)
 		return server_keeps_strays(&slot->world->server) &&

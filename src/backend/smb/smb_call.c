@@ -140,6 +140,24 @@ static void end(struct smb_call *call, int err, size_t moved, unsigned flags)
 		op->done(op, err);
 }
 
+/* Where the server has a new name already and we do not know it yet, for its answer is
+ * late or was lost, there is nothing to be found before that is over. */
+static bool wait_for_moves(struct smb_call *call)
+{
+	struct smb_conn *conn = call->conn;
+	bool wait;
+
+	netfs_mutex_lock(&conn->lock);
+	wait = conn->moving > 0 && !call->new_name && !call->cancelled &&
+	       call->restarts < SMB_RESTARTS_MAX;
+	if (wait) {
+		call->restarts++;
+		park_locked(call, &conn->after_moves);
+	}
+	netfs_mutex_unlock(&conn->lock);
+	return wait;
+}
+
 /* Names moved while it ran: try again? */
 static bool run_again(struct smb_call *call, int err)
 {
@@ -148,6 +166,8 @@ static bool run_again(struct smb_call *call, int err)
 
 	if (err != -ENOENT && err != -ESTALE && err != -ENOTDIR)
 		return false;
+	if (wait_for_moves(call))
+		return true;
 	netfs_mutex_lock(&conn->lock);
 	again = call->moves != conn->moves && call->restarts < SMB_RESTARTS_MAX;
 	netfs_mutex_unlock(&conn->lock);

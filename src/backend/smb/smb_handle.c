@@ -220,7 +220,7 @@ static void fail_call(struct smb_call *call, int err)
  * waited are told, and the next one tries again. */
 static bool is_for_good(int err)
 {
-	return err == -ENOENT || err == -ESTALE || err == -ENOTDIR || err == -EISDIR ||
+	return err == -ESTALE || err == -ENOTDIR || err == -EISDIR ||
 	       err == -EACCES || err == -EPERM;
 }
 
@@ -233,7 +233,7 @@ static void reopen_over(struct smb_conn *conn, struct smb_handle *handle, int er
 	netfs_mutex_lock(&conn->lock);
 	handle->reopening = false;
 	if (is_for_good(err))
-		smb_handle_dies_locked(handle, err == -ENOENT ? -ESTALE : err);
+		smb_handle_dies_locked(handle, err);
 	smb_call_unpark_locked(&handle->waiting, &list);
 	netfs_mutex_unlock(&conn->lock);
 	if (!err || err == -EINTR || err == -ENOTCONN) {
@@ -246,7 +246,7 @@ static void reopen_over(struct smb_conn *conn, struct smb_handle *handle, int er
 
 static void reopen_ended(struct smb_call *call)
 {
-	reopen_over(call->conn, call->opening, call->err);
+	reopen_over(call->conn, call->opening, call->err == -ENOENT ? -ESTALE : call->err);
 	netfs_handle_put(&call->opening->base);
 }
 

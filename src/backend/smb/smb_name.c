@@ -290,6 +290,23 @@ static void rename_body(struct smb_call *call)
 	rename_try(call);
 }
 
+/* Who found nothing meanwhile looks again.  One that was given up may have been done:
+ * then the file has one of two names. */
+static void rename_ended(struct smb_call *call)
+{
+	struct smb_conn *conn = call->conn;
+	struct netfs_list list;
+
+	if (call->err && call->resent && call->new_name && !call->node[0]->is_dir)
+		smb_node_move(call->node[0], call->node[2], netfs_take(call->new_name), true);
+	netfs_list_init(&list);
+	netfs_mutex_lock(&conn->lock);
+	conn->moving--;
+	smb_call_unpark_locked(&conn->after_moves, &list);
+	netfs_mutex_unlock(&conn->lock);
+	smb_call_start_all(&list);
+}
+
 void smb_rename(struct netfs_node *node, struct netfs_node *old_dir, const char *old_name,
 		struct netfs_node *new_dir, const char *new_name, uint32_t flags,
 		struct netfs_op *op)
@@ -311,10 +328,15 @@ void smb_rename(struct netfs_node *node, struct netfs_node *old_dir, const char 
 	call->flags = flags;
 	/* Once the server did it we cannot fail. */
 	call->new_name = netfs_strdup(new_name);
-	if (call->new_name)
-		smb_call_start(call);
-	else
+	if (!call->new_name) {
 		smb_call_end(call, -ENOMEM);
+		return;
+	}
+	netfs_mutex_lock(&call->conn->lock);
+	call->conn->moving++;
+	netfs_mutex_unlock(&call->conn->lock);
+	call->end = rename_ended;
+	smb_call_start(call);
 }
 
 static void linked(struct smb_call *call)
