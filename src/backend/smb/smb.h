@@ -354,6 +354,7 @@ struct smb_conn {
 	uint64_t next_mid; /* c */
 	uint32_t credits; /* c that may be spent */
 	uint32_t charged; /* c spent on what has no reply yet */
+	uint32_t credits_most; /* c that there were at once, in this session */
 	struct netfs_list ids[SMB_BUCKETS]; /* c parts in flight by message id */
 	struct netfs_list small, large; /* c requests without credits */
 	uint32_t outstanding; /* c parts in flight */
@@ -474,7 +475,7 @@ bool smb_part_answered(struct smb_conn *conn, struct smb_part *part);
 /* Bytes a slice may have now, 0: none.  Holds conn->lock. */
 size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want);
 /* Of so many bytes those that one request may have at all, as long as the server
- * allows no more than now.  No lock. */
+ * allows no more at once than it did.  No lock. */
 size_t smb_credits_reach(struct smb_conn *conn, size_t want);
 /* Tries again with requests that had no memory, where no reply is to come that would
  * do it.  True: there are some left.  On the task, no lock. */

@@ -410,7 +410,7 @@ static int forget(struct smb_conn *conn)
 	conn->session_id = 0;
 	conn->tree_id = 0;
 	conn->next_mid = 0;
-	conn->credits = 1;
+	conn->credits = conn->credits_most = 1;
 	netfs_mutex_unlock(&conn->lock);
 	return 0;
 }

@@ -337,6 +337,8 @@ void smb_credits_add(struct smb_conn *conn, uint32_t credits)
 	conn->credits += credits;
 	if (conn->credits > SMB_CREDITS_MAX)
 		conn->credits = SMB_CREDITS_MAX;
+	if (conn->credits > conn->credits_most)
+		conn->credits_most = conn->credits;
 	waiting = !netfs_list_empty(&conn->small) || !netfs_list_empty(&conn->large);
 	dispatch_waiting(conn, &conn->small);
 	dispatch_waiting(conn, &conn->large);
@@ -387,14 +389,14 @@ size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want)
 
 size_t smb_credits_reach(struct smb_conn *conn, size_t want)
 {
-	uint32_t held;
+	uint32_t most;
 
+	/* What is spent does not count with what there is: a reply may have given back
+	 * already what others will not. */
 	netfs_mutex_lock(&conn->lock);
-	held = conn->credits + conn->charged;
+	most = conn->credits_most;
 	netfs_mutex_unlock(&conn->lock);
-	if (held < 1)
-		held = 1;
-	return smb_charge(want) > held ? (size_t)held * SMB_CREDIT_BYTES : want;
+	return smb_charge(want) > most ? (size_t)most * SMB_CREDIT_BYTES : want;
 }
 
 /* Pieces of one frame that the socket has not taken; how many. */
