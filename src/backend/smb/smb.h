@@ -478,7 +478,8 @@ size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want);
  * allows no more at once than it did.  No lock. */
 size_t smb_credits_reach(struct smb_conn *conn, size_t want);
 /* Tries again with requests that had no memory, where no reply is to come that would
- * do it.  True: there are some left.  On the task, no lock. */
+ * do it.  True: there are some left.  Where what they lack is credits, none will ever
+ * come, and the connection is at fault.  On the task, no lock. */
 bool smb_req_again(struct smb_conn *conn);
 
 /* smb_recv.c: on the task. */

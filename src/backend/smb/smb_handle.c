@@ -220,8 +220,8 @@ static void fail_call(struct smb_call *call, int err)
  * waited are told, and the next one tries again. */
 static bool is_for_good(int err)
 {
-	return err == -ESTALE || err == -ENOTDIR || err == -EISDIR ||
-	       err == -EACCES || err == -EPERM;
+	return err == -ESTALE || err == -ENOTDIR || err == -EISDIR || err == -EACCES ||
+	       err == -EPERM;
 }
 
 /* Those who waited go on, or fail. */

@@ -158,8 +158,9 @@ static int message(struct smb_conn *conn, uint8_t *bytes, size_t len, bool opene
 	if (hdr.message_id == SMB_NO_MESSAGE)
 		return notified(conn, bytes, len);
 	part = find(conn, hdr.message_id);
+	/* An answer that was given before, or that nobody asked for. */
 	if (!part)
-		return conn->fault;
+		return broken(conn, NULL, "a reply to nothing that was sent");
 	memset(bytes + SMB_SIGNATURE_AT, 0, SMB_TAG);
 	if (conn->keyed && !opened && verify(conn, &hdr, &iov, 1))
 		return conn->fault;

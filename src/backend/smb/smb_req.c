@@ -352,26 +352,38 @@ void smb_credits_add(struct smb_conn *conn, uint32_t credits)
 		conn->host->ready(conn->host);
 }
 
-static bool waits_alone(const struct smb_conn *conn, const struct netfs_list *wait)
+/* Nothing is in flight that would bring credits, or have others tried again. */
+static bool waits_alone(const struct smb_conn *conn, const struct netfs_list *wait, bool *ret_poor)
 {
-	return conn->outstanding == 0 && !netfs_list_empty(wait) &&
-	       affordable(conn, netfs_container_of(wait->next, struct smb_req, link));
+	if (conn->outstanding > 0 || netfs_list_empty(wait))
+		return false;
+	*ret_poor |= !affordable(conn, netfs_container_of(wait->next, struct smb_req, link));
+	return true;
+}
+
+static bool any_alone(struct smb_conn *conn, bool *ret_poor)
+{
+	bool small, large;
+
+	netfs_mutex_lock(&conn->lock);
+	small = waits_alone(conn, &conn->small, ret_poor);
+	large = waits_alone(conn, &conn->large, ret_poor);
+	netfs_mutex_unlock(&conn->lock);
+	return small || large;
 }
 
 bool smb_req_again(struct smb_conn *conn)
 {
-	bool waits;
+	bool poor = false;
 
-	netfs_mutex_lock(&conn->lock);
-	waits = waits_alone(conn, &conn->small) || waits_alone(conn, &conn->large);
-	netfs_mutex_unlock(&conn->lock);
-	if (!waits)
+	if (!any_alone(conn, &poor))
 		return false;
-	smb_credits_add(conn, 0);
-	netfs_mutex_lock(&conn->lock);
-	waits = waits_alone(conn, &conn->small) || waits_alone(conn, &conn->large);
-	netfs_mutex_unlock(&conn->lock);
-	return waits;
+	if (!poor) {
+		smb_credits_add(conn, 0);
+		return any_alone(conn, &poor) && !poor;
+	}
+	smb_conn_fault(conn, -EPROTO, "%s gives too few credits to go on", conn->be.address);
+	return false;
 }
 
 size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want)
