@@ -281,6 +281,7 @@ struct smb_call {
 	bool reclaim; /* p claimed: what handle->fid was in an earlier session */
 	bool opens; /* p what it opens stays open */
 	bool no_lease; /* p the server did not like it */
+	struct smb_handle *target; /* I of a copy; handle is one of the two */
 	struct smb_fid stray; /* I of a file that nobody wants, to be closed */
 };
 

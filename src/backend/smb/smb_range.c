@@ -235,18 +235,18 @@ static void key_got(struct smb_call *call)
 static void copy_body(struct smb_call *call)
 {
 	struct smb_fid source;
-	bool open;
 
+	/* Both have to be open in this session; who waits for one begins anew. */
+	call->handle = call->opening;
+	if (!smb_handle_ready(call))
+		return;
+	call->handle = call->target;
+	if (!smb_handle_ready(call))
+		return;
 	netfs_mutex_lock(&call->conn->lock);
 	source = call->opening->fid;
-	open = call->opening->session == call->conn->session;
 	netfs_mutex_unlock(&call->conn->lock);
 	call->moved = 0;
-	/* It was not opened again yet; the caller copies by itself. */
-	if (!open) {
-		smb_call_end(call, -EOPNOTSUPP);
-		return;
-	}
 	if (add_ioctl(call, SMB_FSCTL_REQUEST_RESUME_KEY, source, NULL, 32) &&
 	    smb_call_add_query(call, source))
 		smb_call_send(call, key_got);
@@ -259,8 +259,8 @@ void smb_copy_range(struct netfs_handle *from, uint64_t from_start, struct netfs
 
 	if (!call)
 		return;
-	call->handle = smb_handle_of(to);
-	smb_head_outdate(call->handle->node);
+	call->handle = call->target = smb_handle_of(to);
+	smb_head_outdate(call->target->node);
 	call->opening = smb_handle_of(from);
 	call->cookie = from_start;
 	call->start = to_start;
