@@ -45,6 +45,8 @@ static void draw_smb_kinds(struct fault_mix *mix, uint64_t seed)
 	for (unsigned i = 0; i < sizeof(commands); i++)
 		if (rng_one_in(&rng, 2))
 			mix->error_kinds[0] |= 1U << commands[i];
+	if (rng_one_in(&rng, 4))
+		mix->tamper = (uint32_t)rng_between(&rng, 1, 10000);
 }
 
 static void draw_mix(struct fault_mix *mix, struct rng *rng)
@@ -200,6 +202,7 @@ static const char *const switches[FAULT_SWITCHES] = {
 	[FAULT_CLOCK] = "clock",
 	[FAULT_FORGET] = "forgetting",
 	[FAULT_LIE] = "lies",
+	[FAULT_TAMPER] = "tampering",
 	[FAULT_SHARE] = "sharing",
 };
 
@@ -226,6 +229,7 @@ static void leave_out(struct fault_mix *mix, uint32_t without)
 		[FAULT_CLOCK] = &mix->clock,
 		[FAULT_FORGET] = &mix->forget,
 		[FAULT_LIE] = &mix->lie,
+		[FAULT_TAMPER] = &mix->tamper,
 	};
 
 	for (unsigned i = 0; i < FAULT_SWITCHES; i++)
@@ -242,7 +246,7 @@ void faults_init(struct faults *faults, struct server *server, const struct worl
 	rng_init(&faults->rng, options->seed ^ UINT64_C(0xfa17));
 	if (!options->calm)
 		draw_mix(&faults->mix, &faults->rng);
-	if (server_wants_smb(options))
+	if (server_wants_smb(options) && !options->calm)
 		draw_smb_kinds(&faults->mix, options->seed);
 	draw_net(&faults->mix.net, &faults->rng);
 	leave_out(&faults->mix, options->without);

@@ -44,7 +44,9 @@
  * 11. A call is cancelled.  It may fail with EINTR; bytes and names then as in
  *     3 and 4.  An unlink of an open file that is cancelled may leave the made-up
  *     name instead of the real one.
- * 12. SMB only: an open whose reply was lost with the connection, or whose close
+ * 12. SMB only: somebody on the way changes, cuts, repeats or strips replies that are
+ *     signed or sealed, or those of the login.  As 4: the client ends the connection.
+ * 13. SMB only: an open whose reply was lost with the connection, or whose close
  *     found no memory, keeps its file from being replaced (EACCES) until it is a
  *     minute old, or the session ends.
  *
@@ -100,6 +102,7 @@ enum fault_switch {
 	FAULT_CLOCK,
 	FAULT_FORGET,
 	FAULT_LIE,
+	FAULT_TAMPER,
 	FAULT_SHARE, /* not a fault: the other two clients */
 	FAULT_SWITCHES,
 };
@@ -114,6 +117,7 @@ struct fault_mix {
 	uint32_t error;
 	uint32_t error_kinds[4]; /* a bit for each message type that may fail */
 	uint32_t lie; /* more bytes claimed than there can be */
+	uint32_t tamper; /* replies that somebody on the way changes; SMB only */
 	uint32_t lost_reply;
 	uint32_t cut_in_reply;
 	uint32_t cancel; /* calls that are cancelled */

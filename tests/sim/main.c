@@ -26,6 +26,7 @@ enum long_option {
 	OPT_RUNS,
 	OPT_JOBS,
 	OPT_FSX,
+	OPT_HOSTILE,
 	OPT_SEEDS,
 	OPT_TRACE,
 	OPT_ENCRYPT,
@@ -50,11 +51,12 @@ static const char usage[] =
 	"  --seed N        the first seed (default 1)\n"
 	"  --runs N        how many seeds from there (default 1)\n"
 	"  --fsx N         N operations of the file exerciser instead of the workload\n"
+	"  --hostile N     N calls to an SMB server that lies instead\n"
 	"  --encrypt       the mounts encrypt content; otherwise one seed in five\n"
 	"                  draws that, and none with --fsx\n"
 	"  --plain         they do not\n"
-	"  --smb           the server speaks SMB\n"
-	"  --9p            it speaks 9P (default)\n"
+	"  --smb           the server speaks SMB; otherwise one seed in four draws that\n"
+	"  --9p            it speaks 9P\n"
 	"  --seeds FILE    runs the seeds listed in FILE first: SEED [quick] [calm]\n"
 	"                  [encrypt] [plain] [smb] [9p] [fsx=N] a line\n"
 	"  --quick         shorter runs\n"
@@ -148,6 +150,8 @@ static void print_failed(const struct child *child, const char *why, int value)
 		why, value, world->seed);
 	if (world->fsx)
 		fprintf(stderr, " --fsx %" PRIu64, world->fsx);
+	if (world->hostile)
+		fprintf(stderr, " --hostile %" PRIu64, world->hostile);
 	fprintf(stderr, "%s%s%s%s --trace%s%s\n", world->quick ? " --quick" : "",
 		world->calm ? " --calm" : "",
 		world->cipher == CIPHER_ON    ? " --encrypt"
@@ -336,6 +340,12 @@ static void parse_one(struct options *opts, int letter)
 	case OPT_FSX:
 		opts->world.fsx = strtoull(optarg, NULL, 0);
 		break;
+	case OPT_HOSTILE:
+		opts->world.hostile = strtoull(optarg, NULL, 0);
+		opts->world.server = SERVER_SMB;
+		opts->world.cipher = CIPHER_OFF;
+		opts->no_shrink = true;
+		break;
 	case OPT_SEEDS:
 		opts->seeds = optarg;
 		break;
@@ -393,6 +403,7 @@ static void parse(struct options *opts, int argc, char **argv)
 		{"runs", required_argument, NULL, OPT_RUNS},
 		{"jobs", required_argument, NULL, OPT_JOBS},
 		{"fsx", required_argument, NULL, OPT_FSX},
+		{"hostile", required_argument, NULL, OPT_HOSTILE},
 		{"seeds", required_argument, NULL, OPT_SEEDS},
 		{"trace", no_argument, NULL, OPT_TRACE},
 		{"encrypt", no_argument, NULL, OPT_ENCRYPT},

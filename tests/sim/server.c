@@ -9,9 +9,16 @@
 #include <string.h>
 #include "world.h"
 
+#define ONE_IN 4
+
 bool server_wants_smb(const struct world_options *options)
 {
-	return options->server == SERVER_SMB;
+	struct rng rng;
+
+	if (options->server != SERVER_DRAWN)
+		return options->server == SERVER_SMB;
+	rng_init(&rng, options->seed ^ UINT64_C(0x5e4be4));
+	return rng_one_in(&rng, ONE_IN);
 }
 
 const char *server_word(const struct world_options *options)

@@ -2,6 +2,9 @@
 /*
  * The server of a run, which speaks 9P or SMB: what the run and its faults do with
  * either.
+ *
+ * Which one a seed gets is drawn apart from everything else, so that a seed with 9P
+ * is what it would be if there were no other.
  */
 #ifndef TESTS_SIM_SERVER_H
 #define TESTS_SIM_SERVER_H
@@ -13,6 +16,7 @@ struct world_options;
 struct netfs_be_ops;
 
 enum server_choice {
+	SERVER_DRAWN, /* the seed says */
 	SERVER_9P,
 	SERVER_SMB,
 };

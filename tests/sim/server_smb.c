@@ -217,6 +217,19 @@ static void protect(struct conn_smb *conn, struct frame_smb *frame, unsigned how
 	frame->len += CRYPT_SMB_HEAD;
 }
 
+/* Nothing but the connection may be lost by it; what goes unsigned, breaks and interim
+ * replies, is left alone, for nobody could tell. */
+static bool is_tampered_with(struct conn_smb *conn, unsigned how)
+{
+	struct faults *faults = conn->server->faults;
+
+	if (!faults->mix.tamper || (conn->keyed && !(how & (OUT_SIGNED | OUT_SEALED))) ||
+	    !faults_draw(faults, faults->mix.tamper))
+		return false;
+	faults->others++;
+	return true;
+}
+
 /* One frame; bytes are the caller's, to be changed. */
 static void conn_frame_out(struct conn_smb *conn, uint8_t *bytes, size_t len, unsigned how)
 {
@@ -236,7 +249,7 @@ static void conn_frame_out(struct conn_smb *conn, uint8_t *bytes, size_t len, un
 	}
 	protect(conn, &frame, how);
 	frame.told = frame.len;
-	if (lies)
+	if (lies || is_tampered_with(conn, how))
 		smb_lie_on_the_way(conn, &frame);
 	else
 		smb_lie_remember(conn, &frame);

@@ -393,6 +393,8 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	make_client(world);
 	if (options->fsx)
 		fsx_mode(world);
+	else if (options->hostile)
+		hostile_mode(world);
 	else
 		workload(world);
 	cipher_done(world);

@@ -160,6 +160,7 @@ struct world_options {
 	struct op_report *report; /* NULL: nobody wants to know */
 	enum server_defect defect;
 	uint64_t fsx; /* operations of the exerciser instead of the workload */
+	uint64_t hostile; /* calls to a lying SMB server instead of it */
 };
 
 /* What a run did; goes to the parent process. */
@@ -274,5 +275,7 @@ void check_tree(struct world *world);
 
 /* fsx_mode.c */
 void fsx_mode(struct world *world);
+/* hostile_mode.c */
+void hostile_mode(struct world *world);
 
 #endif
