@@ -14,6 +14,7 @@
 #define ID_TWIST   UINT64_C(0x5a5a5a5a)
 #define TIMEOUT_MS 60000u
 #define BORN	   1500000000
+#define TICKS	   64u /* of 100 ns */
 
 /* What needs another's write lease broken (3.3.5.9.11): anything but attributes. */
 #define ACCESS_STAT                                                                                \
@@ -27,7 +28,10 @@ struct smb_times smb_times_of(const struct node *node)
 	/* When it was made does not change, and tells it from others. */
 	struct netfs_time born = {BORN + (int64_t)node->ino, 0};
 
-	return (struct smb_times){smb_time_put(&born), smb_time_put(&atime), smb_time_put(&mtime),
+	/* Where the clock went back a change moves the time by less than is told: then the
+	 * version makes it another. */
+	return (struct smb_times){smb_time_put(&born), smb_time_put(&atime),
+				  smb_time_put(&mtime) + node->version % TICKS,
 				  smb_time_put(&ctime)};
 }
 

@@ -368,7 +368,7 @@ struct smb_conn {
 	struct netfs_list handles; /* c */
 	struct netfs_list nodes[SMB_BUCKETS]; /* c by file id; not the root */
 	uint32_t closes; /* c handles being closed */
-	uint64_t moves; /* c one more with every rename made */
+	uint64_t moves; /* c one more whenever something is called otherwise */
 	uint32_t moving; /* c renames that are under way, or may be done without our knowing */
 	struct netfs_list after_moves; /* c calls that look again when those are over */
 	bool starved; /* c a slice was refused; host->ready() is due */

@@ -176,6 +176,7 @@ bool smb_node_doubt(struct smb_node *node)
 		node->parent = node->spare.parent;
 		node->name = node->spare.name;
 		node->spare = (struct smb_place){NULL, NULL};
+		conn->moves++;
 	}
 	netfs_mutex_unlock(&conn->lock);
 	place_done(&old);
