@@ -48,7 +48,8 @@
  *     signed or sealed, or those of the login.  As 4: the client ends the connection.
  * 13. SMB only: an open whose reply was lost with the connection, or whose close
  *     found no memory, keeps its file from being replaced (EACCES) until it is a
- *     minute old, or the session ends.
+ *     minute old, or the session ends.  So does a file's own open while there is
+ *     data to be sent through it.
  *
  * Not in the budget: wrong bytes, duplicate or unknown tags, a request executed
  * after its connection died, and a second client that changes files.

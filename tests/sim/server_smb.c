@@ -585,6 +585,8 @@ static void conn_frame(struct conn_smb *conn, const uint8_t *frame, size_t len, 
 		crypt_smb_hash(conn->hash, frame, len);
 	else if (!sealed)
 		check_signatures(conn, frame, len);
+	netfs_sim_printf("smb %llu: gets %s %llu", (unsigned long long)conn->session_id,
+			 smb_command_name(hdr.command), (unsigned long long)hdr.message_id);
 	if (hdr.command == SMB_CANCEL) {
 		cancel(conn, &hdr);
 		return;

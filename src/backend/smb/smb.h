@@ -370,7 +370,8 @@ struct smb_conn {
 	uint32_t closes; /* c handles being closed */
 	uint64_t moves; /* c one more whenever something is called otherwise */
 	uint32_t moving; /* c renames that are under way, or may be done without our knowing */
-	struct netfs_list after_moves; /* c calls that look again when those are over */
+	struct netfs_list
+		waiting; /* c calls that try again when one of those, or a close, is over */
 	bool starved; /* c a slice was refused; host->ready() is due */
 	struct netfs_op *end_op; /* c disconnect, or the connect that failed */
 	bool closing; /* c disconnect was asked for */
@@ -490,6 +491,8 @@ int smb_recv(struct smb_conn *conn);
 
 /* smb_call.c */
 struct smb_call *smb_call_new(struct smb_conn *conn, struct netfs_op *op, smb_step_fn *body);
+/* Is something being closed?  Then the call begins anew when it is.  No lock. */
+bool smb_call_wait_for_closes(struct smb_call *call);
 /* Has the call wait in list; holds conn->lock. */
 void smb_call_park_locked(struct smb_call *call, struct netfs_list *list);
 /* Ends op at once where there is no memory for a call. */

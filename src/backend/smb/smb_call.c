@@ -140,6 +140,25 @@ static void end(struct smb_call *call, int err, size_t moved, unsigned flags)
 		op->done(op, err);
 }
 
+static void wait_locked(struct smb_call *call)
+{
+	call->restarts++;
+	park_locked(call, &call->conn->waiting);
+}
+
+bool smb_call_wait_for_closes(struct smb_call *call)
+{
+	struct smb_conn *conn = call->conn;
+	bool wait;
+
+	netfs_mutex_lock(&conn->lock);
+	wait = conn->closes > 0 && !call->cancelled && call->restarts < SMB_RESTARTS_MAX;
+	if (wait)
+		wait_locked(call);
+	netfs_mutex_unlock(&conn->lock);
+	return wait;
+}
+
 /* Where the server has a new name already and we do not know it yet, for its answer is
  * late or was lost, there is nothing to be found before that is over. */
 static bool wait_for_moves(struct smb_call *call)
@@ -150,10 +169,8 @@ static bool wait_for_moves(struct smb_call *call)
 	netfs_mutex_lock(&conn->lock);
 	wait = conn->moving > 0 && !call->new_name && !call->cancelled &&
 	       call->restarts < SMB_RESTARTS_MAX;
-	if (wait) {
-		call->restarts++;
-		park_locked(call, &conn->after_moves);
-	}
+	if (wait)
+		wait_locked(call);
 	netfs_mutex_unlock(&conn->lock);
 	return wait;
 }

@@ -480,7 +480,7 @@ static int conn_init(struct smb_conn *conn)
 	netfs_list_init(&conn->large);
 	netfs_list_init(&conn->calls);
 	netfs_list_init(&conn->parked);
-	netfs_list_init(&conn->after_moves);
+	netfs_list_init(&conn->waiting);
 	netfs_list_init(&conn->handles);
 	netfs_list_init(&conn->queue);
 	smb_node_table_init(conn);

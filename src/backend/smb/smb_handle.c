@@ -78,14 +78,23 @@ static void handle_done(struct smb_handle *handle)
 	netfs_free(handle);
 }
 
-static void closed(struct smb_call *call)
+/* Whom the file stood in the way of tries again. */
+static void close_over(struct smb_conn *conn)
 {
-	struct smb_conn *conn = call->conn;
+	struct netfs_list list;
 
-	handle_done(call->opening);
+	netfs_list_init(&list);
 	netfs_mutex_lock(&conn->lock);
 	conn->closes--;
+	smb_call_unpark_locked(&conn->waiting, &list);
 	netfs_mutex_unlock(&conn->lock);
+	smb_call_start_all(&list);
+}
+
+static void closed(struct smb_call *call)
+{
+	handle_done(call->opening);
+	close_over(call->conn);
 }
 
 static void close_replied(struct smb_call *call)
@@ -181,9 +190,7 @@ static void stray_body(struct smb_call *call)
 
 static void stray_closed(struct smb_call *call)
 {
-	netfs_mutex_lock(&call->conn->lock);
-	call->conn->closes--;
-	netfs_mutex_unlock(&call->conn->lock);
+	close_over(call->conn);
 }
 
 void smb_handle_close_stray(const struct smb_call *call)

@@ -229,6 +229,9 @@ static void rename_over(struct smb_call *call, int err)
 {
 	if (err == -ENOENT && call->resent)
 		err = 0;
+	/* What it replaces must not be open; a CLOSE of ours may be on its way. */
+	if (err == -EACCES && smb_call_wait_for_closes(call))
+		return;
 	if (!err)
 		smb_node_move(call->node[0], call->node[2], netfs_take(call->new_name), false);
 	smb_call_end(call, err);
@@ -302,7 +305,7 @@ static void rename_ended(struct smb_call *call)
 	netfs_list_init(&list);
 	netfs_mutex_lock(&conn->lock);
 	conn->moving--;
-	smb_call_unpark_locked(&conn->after_moves, &list);
+	smb_call_unpark_locked(&conn->waiting, &list);
 	netfs_mutex_unlock(&conn->lock);
 	smb_call_start_all(&list);
 }
