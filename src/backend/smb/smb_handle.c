@@ -325,7 +325,8 @@ bool smb_handle_ready(struct smb_call *call)
 
 	netfs_mutex_lock(&conn->lock);
 	err = handle->err;
-	if (!err && handle->session == conn->session) {
+	/* While it is being opened again its locks may not be there yet. */
+	if (!err && handle->session == conn->session && !handle->reopening) {
 		ready = true;
 	} else if (!err) {
 		smb_call_park_locked(call, &handle->waiting);
