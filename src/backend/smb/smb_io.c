@@ -172,7 +172,7 @@ static void named_done(struct smb_call *call)
 
 	if (!err)
 		err = smb_call_all(call, 1, &info);
-	if (!err && !smb_node_is(call->node[0], &info.all))
+	if (!err && !smb_node_is(call->node[0], &info.all, false))
 		err = -ESTALE;
 	if (err == -EACCES || err == -EPERM || err == -EROFS)
 		err = 0;
