@@ -189,8 +189,10 @@ static void finish_copy(struct slot *slot)
 {
 	uint64_t most = slot->model.size < slot->extra_len ? slot->model.size : slot->extra_len;
 
-	if (!is_refused(slot)) {
-		require(slot, slot->world->server.smb && (!slot->err || slot->failures));
+	if (!slot->world->server.smb) {
+		require(slot, slot->err == -EOPNOTSUPP);
+	} else if (!is_refused(slot)) {
+		require(slot, !slot->err || slot->failures);
 		slot->synced = false;
 		if (slot->err || (slot->call.count < most && !slot->lossy)) {
 			step_retry(slot);
