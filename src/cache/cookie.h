@@ -25,8 +25,6 @@ struct cache {
 	struct netfs_cache_limits blocks; /* I */
 	struct netfs_cache_limits files; /* I */
 
-	struct netfs_list open; /* w: cookies whose object is open */
-	_Atomic uint64_t uses; /* of chunks, counted */
 	struct netfs_mutex mutex;
 	struct netfs_list queue; /* m: cookies the worker is to look at */
 	struct netfs_list later; /* m: those to be queued after the worker's batch */
@@ -67,7 +65,6 @@ struct cookie {
 	struct netfs_cache_file file; /* I */
 	struct netfs_list link; /* m: in cache->queue or later */
 	struct netfs_list idle_link; /* m: in cache->idle */
-	struct netfs_list open_link; /* w: in cache->open */
 	bool looked; /* the worker's: its object was in use a moment ago */
 
 	struct netfs_mutex mutex;
@@ -79,8 +76,6 @@ struct cookie {
 	bool known; /* c: version is what the data is of */
 	uint8_t version[NETFS_STORE_VERSION]; /* c */
 	struct netfs_store_object object; /* o */
-	uint64_t cull_start; /* c: being culled; no write there meanwhile */
-	uint64_t cull_end;
 	uint64_t fresh; /* c: its share of cache->fresh */
 	uint32_t nflights; /* c */
 	struct netfs_list flights; /* c: struct flight */
@@ -101,8 +96,6 @@ void cache_cookie_push(struct cookie *cookie);
 /* One slice of an active cookie; netfs_cache_ops.read and write. */
 ssize_t cache_cookie_read(struct netfs_cookie *cookie, struct netfs_slice *slice);
 ssize_t cache_cookie_write(struct netfs_cookie *cookie, struct netfs_slice *slice);
-/* Is a slice under way in [start, end)?  The mutex is held. */
-bool cache_flights_any(const struct cookie *cookie, uint64_t start, uint64_t end);
 /* What is under way in [start, end) is worth nothing.  The mutex is held. */
 void cache_flights_spoil(struct cookie *cookie, uint64_t start, uint64_t end);
 
@@ -119,10 +112,5 @@ void cache_space_short(struct cache *cache);
 /* The worker, worker.c.  Posts it where it is not; the mutex is held. */
 void cache_worker_post_locked(struct cache *cache);
 void cache_worker_run(struct netfs_job *job);
-
-/* cull.c: gives back that many bytes of objects that are in use, those used
- * longest ago first, as far as there are any that nobody moves just now.  The
- * worker's.  Returns how many it were. */
-uint64_t cache_cull_open(struct cache *cache, uint64_t bytes);
 
 #endif

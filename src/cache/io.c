@@ -93,19 +93,6 @@ void cache_flights_spoil(struct cookie *cookie, uint64_t start, uint64_t end)
 	}
 }
 
-bool cache_flights_any(const struct cookie *cookie, uint64_t start, uint64_t end)
-{
-	struct netfs_list *link;
-
-	netfs_list_for_each (link, &cookie->flights) {
-		struct flight *flight = netfs_container_of(link, struct flight, link);
-
-		if (flight->start < end && start < flight->end)
-			return true;
-	}
-	return false;
-}
-
 static bool writing_locked(const struct cookie *cookie, uint64_t start, uint64_t end)
 {
 	struct netfs_list *link;
@@ -278,7 +265,6 @@ static int read_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 		return -ENOMEM;
 	for (unsigned i = 0; i < flight->nsums; i++)
 		flight->sums[i] = netfs_map_sum(map, flight->start / NETFS_MAP_BLOCK + i);
-	netfs_map_touch(&cookie->object.map, slice->start, end, ++cookie->cache->uses);
 	netfs_list_push_back(&cookie->flights, &flight->link);
 	cookie->nflights++;
 	*ret_flight = flight;
@@ -337,8 +323,7 @@ static int write_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 
 	if (cookie->state != COOKIE_ACTIVE)
 		return -ENOBUFS;
-	if (writing_locked(cookie, slice->start, end) ||
-	    (slice->start < cookie->cull_end && cookie->cull_start < end)) {
+	if (writing_locked(cookie, slice->start, end)) {
 		cookie->wants_ready = true;
 		return -EAGAIN;
 	}
@@ -354,7 +339,6 @@ static int write_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 	if (!*ret_flight)
 		return -ENOMEM;
 	netfs_map_remove(map, slice->start, end);
-	netfs_map_touch(map, slice->start, end, ++cookie->cache->uses);
 	cache_flights_spoil(cookie, slice->start, end);
 	netfs_list_push_back(&cookie->flights, &(*ret_flight)->link);
 	cookie->nflights++;

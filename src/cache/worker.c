@@ -97,7 +97,6 @@ static void queue_later(struct cache *cache)
 
 static void look_up(struct cookie *cookie)
 {
-	struct cache *cache = cookie->cache;
 	struct netfs_store_object object;
 	struct netfs_cache_wait *waits;
 	int err = find_locked(cookie, &object);
@@ -112,8 +111,6 @@ static void look_up(struct cookie *cookie)
 	waits = netfs_take(cookie->waits);
 	if (!err)
 		cookie->object = object;
-	if (!err)
-		netfs_list_push_back(&cache->open, &cookie->open_link);
 	cache_cookie_set(cookie, err ? COOKIE_FAILED : COOKIE_ACTIVE);
 	if (!cookie->users) {
 		/* They went before it was found. */
@@ -170,7 +167,6 @@ static void end_commit(struct cookie *cookie)
 	struct cache *cache = cookie->cache;
 	struct netfs_cache_wait *waits;
 
-	netfs_list_remove(&cookie->open_link);
 	netfs_mutex_lock(&cookie->mutex);
 	netfs_store_release(&cookie->object);
 	netfs_mutex_lock(&cache->mutex);
@@ -314,20 +310,14 @@ static void cull(struct cache *cache, struct netfs_store_space *space, uint64_t 
 	uint64_t more = surplus(space->disk_bytes, space->disk_free, &cache->blocks,
 				cache->size ? 0 : wanted);
 	uint64_t files = surplus(space->disk_files, space->disk_files_free, &cache->files, 0);
-	uint64_t before = space->bytes, freed = 0;
+	uint64_t before = space->objects;
 
 	if (bytes < more)
 		bytes = more;
 	if (!bytes && !files)
 		return;
 	netfs_store_cull(cache->store, bytes, files);
-	if (netfs_store_space(cache->store, space))
-		return;
-	/* What whole objects did not give, those that are open do. */
-	freed = left(before, space->bytes);
-	if (freed < bytes)
-		freed += cache_cull_open(cache, bytes - freed);
-	if (netfs_store_space(cache->store, space) || freed)
+	if (netfs_store_space(cache->store, space) || space->objects < before)
 		return;
 	netfs_mutex_lock(&cache->mutex);
 	cache->patient_ns = netfs_clock_now() + PATIENCE_NS;

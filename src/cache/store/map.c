@@ -195,15 +195,6 @@ void netfs_map_add(struct netfs_map *map, uint64_t start, size_t len, uint64_t s
 	map->blocks++;
 }
 
-void netfs_map_touch(struct netfs_map *map, uint64_t start, uint64_t end, uint64_t when)
-{
-	uint64_t last = (cut(map, end) + NETFS_MAP_CHUNK - 1) / NETFS_MAP_CHUNK;
-
-	for (uint64_t i = start / NETFS_MAP_CHUNK; i < last; i++)
-		if (map->chunks[i])
-			map->chunks[i]->used = when;
-}
-
 int netfs_map_load(struct netfs_map *map, uint64_t chunk, const void *row, size_t len)
 {
 	const uint8_t *bytes = row;

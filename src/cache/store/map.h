@@ -26,7 +26,6 @@ struct netfs_map_chunk {
 	uint64_t sums[NETFS_MAP_CHUNK_BLOCKS];
 	uint32_t count; /* bits that are set */
 	bool changed; /* since it was loaded or stored */
-	uint64_t used; /* when, as the owner counts; 0: not since it was loaded */
 };
 
 /* Zero is an empty one. */
@@ -54,8 +53,6 @@ void netfs_map_remove(struct netfs_map *map, uint64_t start, uint64_t end);
 int netfs_map_reserve(struct netfs_map *map, uint64_t start, uint64_t end);
 /* The block of start is there, with that many bytes (1 to a block).  Reserved. */
 void netfs_map_add(struct netfs_map *map, uint64_t start, size_t len, uint64_t sum);
-/* The chunks that [start, end) touches were used then. */
-void netfs_map_touch(struct netfs_map *map, uint64_t start, uint64_t end, uint64_t when);
 /* A row of the catalogue.  Bytes from the disk: -EUCLEAN, -ENOMEM, -EFBIG. */
 int netfs_map_load(struct netfs_map *map, uint64_t chunk, const void *row, size_t len);
 void netfs_map_store(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_ROW]);

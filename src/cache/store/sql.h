@@ -19,8 +19,6 @@
 		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"                                        \
 		      " ON CONFLICT(volume, ino, gen) DO UPDATE SET version = ?4, tail = ?5,"      \
 		      " bytes = ?6, used = ?7 RETURNING id")                                       \
-	X(OBJECT_LESS, "UPDATE objects SET bytes = max(0, bytes - ?4)"                             \
-		       " WHERE volume = ?1 AND ino = ?2 AND gen = ?3")                             \
 	X(OBJECT_DROP, "DELETE FROM objects WHERE volume = ?1 AND ino = ?2 AND gen = ?3")          \
 	X(OBJECT_OLD, "SELECT objects.id, volume, ino, gen, bytes, used, key"                      \
 		      " FROM objects JOIN volumes ON volumes.id = volume"                          \

@@ -392,23 +392,6 @@ ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block
 	return n;
 }
 
-int netfs_store_punch(struct netfs_store *store, struct netfs_store_object *object, uint64_t start,
-		      uint64_t end, uint64_t recorded)
-{
-	sqlite3_stmt *stmt;
-	int err = netfs_hostfs_fallocate(object->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-					 start, end - start);
-
-	if (err || !recorded)
-		return err;
-	stmt = with_key(store, NETFS_SQL_OBJECT_LESS, &object->key);
-	sqlite3_bind_int64(stmt, 4, (int64_t)recorded);
-	err = netfs_sql_run(stmt);
-	if (!err)
-		object->counted -= recorded;
-	return noted(store, err);
-}
-
 int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *object)
 {
 	char name[NETFS_STORE_NAME];

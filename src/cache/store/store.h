@@ -76,11 +76,6 @@ int netfs_store_save(struct netfs_store *store, struct netfs_store_object *objec
  * they are not those that were stored. */
 ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block,
 			 uint8_t buf[NETFS_MAP_BLOCK]);
-/* Gives the disk back what an open object has in [start, end), whole blocks, of
- * which nothing is in its map any more; recorded: so many bytes of it were in the
- * totals.  What was recorded of it does not fit its checksums from then on. */
-int netfs_store_punch(struct netfs_store *store, struct netfs_store_object *object, uint64_t start,
-		      uint64_t end, uint64_t recorded);
 /* Removes it from catalogue and folder. */
 int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *object);
 /* Closes the object and frees what is in it.  Not before the end of the
