@@ -124,10 +124,12 @@ static uint32_t promise_now(struct netfs_vnode *vnode)
 	return word;
 }
 
-/* What was told is covered by word, if that still holds. */
+/* What was told is covered by word, if that still holds.  The server does not wait
+ * until we heard that it does not, which is too late where nothing is to be cached. */
 static void cover_locked(struct netfs_vnode *vnode, uint32_t word)
 {
-	bool holds = vnode->node && netfs_node_promised(vnode->node, word, NETFS_PROMISE_READ);
+	bool holds = vnode->node && !vnode->mount->config.unbuffered &&
+		     netfs_node_promised(vnode->node, word, NETFS_PROMISE_READ);
 
 	vnode->attr_promise = holds ? word : 0;
 }

@@ -251,7 +251,7 @@ static void conn_frame_out(struct conn_smb *conn, uint8_t *bytes, size_t len, un
 	frame.told = frame.len;
 	if (lies || is_tampered_with(conn, how))
 		smb_lie_on_the_way(conn, &frame);
-	else
+	else if (!conn->keyed || how & (OUT_SIGNED | OUT_SEALED))
 		smb_lie_remember(conn, &frame);
 	conn_bytes_out(conn, &frame, how);
 	if (frame.bytes != bytes)

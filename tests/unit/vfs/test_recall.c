@@ -82,6 +82,23 @@ static void what_is_promised_is_not_asked_for(void **unused)
 	world_stop(&world);
 }
 
+static void a_promise_is_not_relied_on_without_a_cache(void **unused)
+{
+	struct netfs_vnode *vnode;
+	struct world world;
+
+	world_start(&world, &double_ops, "cache=none");
+	w_put(world.root, "a", "first");
+	vnode = w_find(world.root, "a");
+	promise(vnode, READ_HANDLE);
+	w_getattr(vnode);
+	double_log_clear();
+	w_getattr(vnode);
+	assert_int_equal(double_logged("getattr"), 1);
+	netfs_vnode_put(vnode);
+	world_stop(&world);
+}
+
 /* A promise given anew says nothing about what was known before. */
 static void a_new_promise_does_not_cover_what_is_old(void **unused)
 {
@@ -292,6 +309,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_promised_is_not_asked_for),
+		cmocka_unit_test(a_promise_is_not_relied_on_without_a_cache),
 		cmocka_unit_test(a_new_promise_does_not_cover_what_is_old),
 		cmocka_unit_test(unsent_data_is_sent_before_a_promise_is_given_back),
 		cmocka_unit_test(what_was_read_is_forgotten_with_its_promise),
