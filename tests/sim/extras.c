@@ -161,10 +161,10 @@ static void apply(struct slot *slot, enum fsx_kind kind, uint64_t len)
 }
 
 /* It was refused, which may be and changes nothing, unless an earlier try already
- * changed something. */
+ * changed something; what is encrypted is never copied there. */
 static bool is_refused(const struct slot *slot)
 {
-	return slot->err == -EOPNOTSUPP && !slot->failures;
+	return slot->err == -EOPNOTSUPP && (!slot->failures || slot->world->cipher.on);
 }
 
 /* Of the modes that are drawn SMB knows one. */
