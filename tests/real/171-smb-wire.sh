@@ -19,13 +19,13 @@ wait_for "$patience" grep -q '^File:' "$tmp/dumpcap.log" || die "dumpcap does no
 
 # On ports other than 445 tshark takes no frame for longer than 128 KiB.
 mount_smb "$tmp/mount" mfsymlinks,rsize=65536,wsize=65536
-export M=$tmp/mount
+export M=$tmp/mount B=$smbd_export
 check_sh "files, directories, links, attributes, locks and holes are worked with" \
 	'cp -r /usr/include/linux/netfilter $M/tree && diff -r /usr/include/linux/netfilter $M/tree
 	 ln -s tree $M/link; ls -lR $M >/dev/null; mv $M/tree $M/moved
 	 setfattr -n user.a -v 1 $M/moved; getfattr -d $M/moved >/dev/null; df $M >/dev/null
 	 ln $M/moved/xt_mark.h $M/again; touch -d 2001-01-01 $M/again; chmod 444 $M/again
-	 head -c 3000000 /dev/urandom >$M/big; cp --reflink=auto $M/big $M/copy
+	 head -c 3000000 /dev/urandom >$M/big; cp --reflink=auto $M/big $M/copy; cmp $M/big $B/copy
 	 fallocate -p -o 65536 -l 1048576 $M/big; truncate -s 2000000 $M/big
 	 flock $M/big true; dd if=$M/big of=$M/direct bs=64k oflag=direct 2>/dev/null
 	 cat $M/nothing 2>/dev/null || rm -rf $M/moved $M/link $M/again'

@@ -205,7 +205,7 @@ static bool ends_before(struct smb_call *call, uint64_t size)
 
 static void key_got(struct smb_call *call)
 {
-	const struct smb_msg *reply = &call->req.part[0].reply;
+	const struct smb_msg *reply = &call->req.part[1].reply;
 	union smb_fsctl_out out;
 	union smb_info info;
 	int err = call->err;
@@ -213,7 +213,7 @@ static void key_got(struct smb_call *call)
 	if (!err && reply->kind != SMB_REPLY(SMB_IOCTL))
 		err = -EPROTO;
 	if (!err)
-		err = smb_call_all(call, 1, &info);
+		err = smb_call_all(call, 0, &info);
 	if (!err)
 		err = smb_fsctl_out_decode(SMB_FSCTL_REQUEST_RESUME_KEY, reply->ioctl_rep.output.p,
 					   reply->ioctl_rep.output.len, &out);
@@ -247,8 +247,9 @@ static void copy_body(struct smb_call *call)
 	source = call->opening->fid;
 	netfs_mutex_unlock(&call->conn->lock);
 	call->moved = 0;
-	if (add_ioctl(call, SMB_FSCTL_REQUEST_RESUME_KEY, source, NULL, 32) &&
-	    smb_call_add_query(call, source))
+	/* Samba gives a key only as the last of a compound. */
+	if (smb_call_add_query(call, source) &&
+	    add_ioctl(call, SMB_FSCTL_REQUEST_RESUME_KEY, source, NULL, 32))
 		smb_call_send(call, key_got);
 }
 
