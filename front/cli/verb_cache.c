@@ -339,7 +339,8 @@ static int run_warm(struct work *work, char **paths)
 /* ----------------------------------------------------------------- main */
 
 const struct netfs_cli_flag netfs_cli_cache_flags[] = {
-	{"ls", "every object, the longest unused first: last use, bytes on the disk, the server's "
+	{"ls", "every object, in the order in which they are culled: last use, bytes on the disk, "
+	       "the server's "
 	       "number of the file, the share"},
 	{"stat", "how much there is, and the disk it is on"},
 	{"check", "compares everything with its checksums and drops what does not fit: the server "

@@ -10,6 +10,7 @@
 #ifndef UNETFS_CACHE_FOLDER_H
 #define UNETFS_CACHE_FOLDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,10 +42,11 @@ struct netfs_cache_object {
 	uint64_t gen;
 	uint64_t bytes; /* on the disk */
 	uint64_t used_ms; /* when it was last used, since 1970 */
+	bool pinned; /* stays until it is unpinned or evicted */
 	int64_t id[3]; /* the folder's */
 };
 
-/* The next one, the longest unused first.  object is all zero before the first.
+/* The next one, in the order in which they would go.  object is all zero before the first.
  * 1, 0 at the end, or a negative errno. */
 int netfs_cache_folder_next(struct netfs_cache_folder *folder, struct netfs_cache_object *object);
 

@@ -3,8 +3,13 @@
  * The cache of one mount: its birth and end, and how much it may store.
  *
  * Space is taken before a slice is written: what is recorded in the folder, by
- * whomever, and what this mount stored since, may together not exceed the limit.
- * Another process' unrecorded data is not known here.
+ * whomever, and what open objects of this mount hold beyond what is recorded of
+ * them, may together not exceed the limit.  The second may be negative, where
+ * blocks of an open object went.  Another process' unrecorded data is not known
+ * here.
+ *
+ * Between the end of a batch and the release of its objects they are counted
+ * twice: too much for a moment, never too little.
  *
  * Locks: the cache's mutex.
  */
@@ -15,6 +20,14 @@
 #include <cache/cookie.h>
 #include <env/alloc.h>
 #include <env/clock.h>
+
+/* Ranks, which are some turnovers ahead of the clock, are not to overflow. */
+static uint64_t cache_turnover(uint64_t bytes)
+{
+	const uint64_t most = NETFS_STORE_RANK >> 8;
+
+	return bytes < most ? bytes : most;
+}
 
 static bool limits_valid(const struct netfs_cache_limits *limits)
 {
@@ -72,7 +85,10 @@ int netfs_cache_open(const struct netfs_cache_config *config, struct netfs_cache
 	cache->blocks = config->blocks;
 	cache->files = config->files;
 	cache->used = space.bytes;
+	cache->turnover = cache_turnover(config->size ? config->size : space.disk_bytes);
+	cache->clock = space.clock;
 	netfs_mutex_init(&cache->mutex, NETFS_RANK_CACHE);
+	netfs_list_init(&cache->open);
 	netfs_list_init(&cache->queue);
 	netfs_list_init(&cache->later);
 	netfs_list_init(&cache->idle);
@@ -98,21 +114,56 @@ void netfs_cache_close(struct netfs_cache *netfs_cache)
 	netfs_mutex_unlock(&cache->mutex);
 }
 
-bool cache_space_take(struct cache *cache, uint64_t bytes)
+/* Fills up to where culling is to begin are no reason to wait for it. */
+static bool tight_locked(const struct cache *cache)
 {
+	int64_t most = (int64_t)(cache->size - cache->size / 100 * cache->blocks.cull);
+
+	return cache->size && (int64_t)cache->used + cache->fresh > most;
+}
+
+bool cache_space_take_locked(struct cookie *cookie, uint64_t bytes)
+{
+	struct cache *cache = cookie->cache;
 	bool room;
 
 	netfs_mutex_lock(&cache->mutex);
 	room = !cache->stopped &&
-	       (!cache->size || cache->used + cache->fresh + bytes <= cache->size);
-	if (room)
-		cache->fresh += bytes;
-	else if (cache->wanted < bytes)
+	       (!cache->size ||
+		(int64_t)cache->used + cache->fresh + (int64_t)bytes <= (int64_t)cache->size);
+	if (room) {
+		cache->fresh += (int64_t)bytes;
+		cookie->fresh += (int64_t)bytes;
+	} else if (cache->wanted < bytes) {
 		cache->wanted = bytes;
-	if (!room && netfs_clock_now() >= cache->patient_ns)
+	}
+	if ((!room || tight_locked(cache)) && netfs_clock_now() >= cache->patient_ns)
 		cache_worker_post_locked(cache);
 	netfs_mutex_unlock(&cache->mutex);
 	return room;
+}
+
+void cache_space_settle_locked(struct cookie *cookie)
+{
+	const struct netfs_store_object *object = &cookie->object;
+	struct cache *cache = cookie->cache;
+	int64_t fresh = (int64_t)(object->map.held * NETFS_MAP_BLOCK) - (int64_t)object->counted;
+
+	netfs_mutex_lock(&cache->mutex);
+	cache->fresh += fresh - cookie->fresh;
+	netfs_mutex_unlock(&cache->mutex);
+	cookie->fresh = fresh;
+}
+
+void cache_space_learn(struct cache *cache)
+{
+	struct netfs_store_space space;
+
+	if (netfs_store_space(cache->store, &space))
+		return;
+	netfs_mutex_lock(&cache->mutex);
+	cache->used = space.bytes;
+	netfs_mutex_unlock(&cache->mutex);
 }
 
 void cache_space_short(struct cache *cache)

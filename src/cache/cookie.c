@@ -235,6 +235,7 @@ struct netfs_cookie *cache_cookie_acquire(struct netfs_cache *netfs_cache,
 	cookie->file = *file;
 	netfs_list_init(&cookie->link);
 	netfs_list_init(&cookie->idle_link);
+	netfs_list_init(&cookie->open_link);
 	netfs_list_init(&cookie->flights);
 	netfs_mutex_init(&cookie->mutex, NETFS_RANK_COOKIE);
 	netfs_mutex_lock(&cache->mutex);

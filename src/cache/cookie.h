@@ -25,6 +25,11 @@ struct cache {
 	struct netfs_cache_limits blocks; /* I */
 	struct netfs_cache_limits files; /* I */
 
+	struct netfs_list open; /* w: cookies whose object is open */
+	bool swept; /* w: what a mount that died had begun was looked for */
+	uint64_t turnover; /* I: what may be stored until all that is in the folder was replaced */
+	_Atomic uint64_t clock; /* bytes ever stored in the folder, about */
+
 	struct netfs_mutex mutex;
 	struct netfs_list queue; /* m: cookies the worker is to look at */
 	struct netfs_list later; /* m: those to be queued after the worker's batch */
@@ -34,7 +39,7 @@ struct cache {
 	bool lingering; /* m: the idle timer is armed, or its task under way */
 	uint32_t cookies; /* m: living */
 	uint64_t used; /* m: bytes in the folder, when the worker looked last */
-	uint64_t fresh; /* m: bytes stored since, not yet recorded */
+	int64_t fresh; /* m: what open objects hold more than they have in used */
 	uint64_t wanted; /* m: bytes that were not stored for want of space */
 	uint64_t patient_ns; /* m: there was nothing to remove; not before then again */
 	bool stopped; /* m: the disk is too full to store anything */
@@ -65,6 +70,7 @@ struct cookie {
 	struct netfs_cache_file file; /* I */
 	struct netfs_list link; /* m: in cache->queue or later */
 	struct netfs_list idle_link; /* m: in cache->idle */
+	struct netfs_list open_link; /* w: in cache->open */
 	bool looked; /* the worker's: its object was in use a moment ago */
 
 	struct netfs_mutex mutex;
@@ -76,7 +82,9 @@ struct cookie {
 	bool known; /* c: version is what the data is of */
 	uint8_t version[NETFS_STORE_VERSION]; /* c */
 	struct netfs_store_object object; /* o */
-	uint64_t fresh; /* c: its share of cache->fresh */
+	uint64_t cull_start; /* c: becomes a hole; no write there meanwhile */
+	uint64_t cull_end;
+	int64_t fresh; /* c: its share of cache->fresh */
 	uint32_t nflights; /* c */
 	struct netfs_list flights; /* c: struct flight */
 	bool wants_ready; /* c: a slice was refused with -EAGAIN */
@@ -96,6 +104,8 @@ void cache_cookie_push(struct cookie *cookie);
 /* One slice of an active cookie; netfs_cache_ops.read and write. */
 ssize_t cache_cookie_read(struct netfs_cookie *cookie, struct netfs_slice *slice);
 ssize_t cache_cookie_write(struct netfs_cookie *cookie, struct netfs_slice *slice);
+/* Is a slice under way in [start, end)?  The mutex is held. */
+bool cache_flights_any(const struct cookie *cookie, uint64_t start, uint64_t end);
 /* What is under way in [start, end) is worth nothing.  The mutex is held. */
 void cache_flights_spoil(struct cookie *cookie, uint64_t start, uint64_t end);
 
@@ -104,13 +114,26 @@ struct netfs_cookie *cache_cookie_acquire(struct netfs_cache *cache,
 					  const struct netfs_cache_file *file);
 void cache_cookie_relinquish(struct netfs_cache *cache, struct netfs_cookie *cookie);
 
-/* Space for so many more bytes; false: there is none. */
-bool cache_space_take(struct cache *cache, uint64_t bytes);
+/* Space for so many more bytes of it; false: there is none.  The mutex is held. */
+bool cache_space_take_locked(struct cookie *cookie, uint64_t bytes);
+/* What the object holds, or is counted for, has changed.  The mutex is held. */
+void cache_space_settle_locked(struct cookie *cookie);
+/* What the catalogue says is used.  The worker's. */
+void cache_space_learn(struct cache *cache);
 /* The disk has no space: something must go. */
 void cache_space_short(struct cache *cache);
 
 /* The worker, worker.c.  Posts it where it is not; the mutex is held. */
 void cache_worker_post_locked(struct cache *cache);
 void cache_worker_run(struct netfs_job *job);
+
+/* cull.c.  Removes what is too much.  The worker's. */
+void cache_make_room(struct cache *cache);
+/* A slice of [start, end) begins, which the map has chunks for.  The mutex is
+ * held. */
+void cache_chunks_touch(struct cookie *cookie, enum netfs_slice_kind kind, uint64_t start,
+			uint64_t end);
+/* The object is to be recorded.  The worker's. */
+void cache_object_rank(struct cookie *cookie);
 
 #endif

@@ -60,12 +60,10 @@ int netfs_cache_folder_total(struct netfs_cache_folder *folder, struct netfs_cac
 
 int netfs_cache_folder_next(struct netfs_cache_folder *folder, struct netfs_cache_object *object)
 {
-	struct netfs_store_entry entry = {.used = object->id[0], .id = object->id[1]};
-	int result;
+	struct netfs_store_entry entry = {
+		.pinned = object->pinned, .rank = object->id[0], .id = object->id[1]};
+	int result = netfs_store_next(folder->store, &entry);
 
-	if (!object->id[1])
-		entry.used = INT64_MIN;
-	result = netfs_store_next(folder->store, &entry);
 	if (result != 1)
 		return result;
 	memcpy(object->volume, entry.volume, sizeof(object->volume));
@@ -73,7 +71,8 @@ int netfs_cache_folder_next(struct netfs_cache_folder *folder, struct netfs_cach
 	object->gen = entry.key.gen;
 	object->bytes = entry.bytes;
 	object->used_ms = entry.used > 0 ? (uint64_t)entry.used : 0;
-	object->id[0] = entry.used;
+	object->pinned = entry.pinned;
+	object->id[0] = entry.rank;
 	object->id[1] = entry.id;
 	object->id[2] = entry.key.volume;
 	return 1;

@@ -93,6 +93,19 @@ void cache_flights_spoil(struct cookie *cookie, uint64_t start, uint64_t end)
 	}
 }
 
+bool cache_flights_any(const struct cookie *cookie, uint64_t start, uint64_t end)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &cookie->flights) {
+		struct flight *flight = netfs_container_of(link, struct flight, link);
+
+		if (flight->start < end && start < flight->end)
+			return true;
+	}
+	return false;
+}
+
 static bool writing_locked(const struct cookie *cookie, uint64_t start, uint64_t end)
 {
 	struct netfs_list *link;
@@ -265,6 +278,7 @@ static int read_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 		return -ENOMEM;
 	for (unsigned i = 0; i < flight->nsums; i++)
 		flight->sums[i] = netfs_map_sum(map, flight->start / NETFS_MAP_BLOCK + i);
+	cache_chunks_touch(cookie, slice->kind, slice->start, end);
 	netfs_list_push_back(&cookie->flights, &flight->link);
 	cookie->nflights++;
 	*ret_flight = flight;
@@ -323,22 +337,25 @@ static int write_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 
 	if (cookie->state != COOKIE_ACTIVE)
 		return -ENOBUFS;
-	if (writing_locked(cookie, slice->start, end)) {
+	if (writing_locked(cookie, slice->start, end) ||
+	    (slice->start < cookie->cull_end && cookie->cull_start < end)) {
 		cookie->wants_ready = true;
 		return -EAGAIN;
 	}
 	err = netfs_map_reserve(map, slice->start, end);
 	if (err)
 		return err;
-	bytes = block_up(end) - slice->start -
-		netfs_map_count(map, slice->start, end) * NETFS_MAP_BLOCK;
-	if (bytes && !cache_space_take(cookie->cache, bytes))
-		return -ENOSPC;
-	cookie->fresh += bytes;
 	*ret_flight = flight_new(cookie, slice, end);
 	if (!*ret_flight)
 		return -ENOMEM;
+	bytes = netfs_map_unheld(map, slice->start, end) * NETFS_MAP_BLOCK;
+	if (bytes && !cache_space_take_locked(cookie, bytes)) {
+		netfs_free(netfs_take(*ret_flight));
+		return -ENOSPC;
+	}
 	netfs_map_remove(map, slice->start, end);
+	netfs_map_hold(map, slice->start, end);
+	cache_chunks_touch(cookie, slice->kind, slice->start, end);
 	cache_flights_spoil(cookie, slice->start, end);
 	netfs_list_push_back(&cookie->flights, &(*ret_flight)->link);
 	cookie->nflights++;

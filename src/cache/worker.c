@@ -3,7 +3,8 @@
  * The worker: the one job of a cache that touches its store.
  *
  * It takes cookies from the queue, opens or records their objects in one
- * transaction for a batch of them, and makes room when the queue is empty.
+ * transaction for a batch of them, and makes room (cull.c) when the queue is
+ * empty.
  *
  * An object that was recorded stays locked until the transaction ended: another
  * process that finds it free finds the record too.  So a cookie leaves
@@ -15,11 +16,8 @@
 #include <string.h>
 #include <cache/cookie.h>
 #include <env/alloc.h>
-#include <env/clock.h>
 
 #define BATCH_MAX 64
-/* Where all objects are in use, looking for others is a waste for so long. */
-#define PATIENCE_NS NETFS_NS_PER_SEC
 
 /* ----------------------------------------------------------- looking up */
 
@@ -59,6 +57,8 @@ static int find_locked(struct cookie *cookie, struct netfs_store_object *ret_obj
 
 	if (err)
 		return err;
+	if (!ret_object->map.blocks && !ret_object->counted)
+		netfs_store_announce(cache->store, ret_object);
 	netfs_mutex_lock(&cookie->mutex);
 	while (unwanted_locked(cookie, ret_object)) {
 		netfs_mutex_unlock(&cookie->mutex);
@@ -97,6 +97,7 @@ static void queue_later(struct cache *cache)
 
 static void look_up(struct cookie *cookie)
 {
+	struct cache *cache = cookie->cache;
 	struct netfs_store_object object;
 	struct netfs_cache_wait *waits;
 	int err = find_locked(cookie, &object);
@@ -109,8 +110,11 @@ static void look_up(struct cookie *cookie)
 		netfs_mutex_lock(&cookie->mutex);
 	cookie->looked = false;
 	waits = netfs_take(cookie->waits);
-	if (!err)
+	if (!err) {
 		cookie->object = object;
+		netfs_list_push_back(&cache->open, &cookie->open_link);
+		cache_space_settle_locked(cookie);
+	}
 	cache_cookie_set(cookie, err ? COOKIE_FAILED : COOKIE_ACTIVE);
 	if (!cookie->users) {
 		/* They went before it was found. */
@@ -127,9 +131,13 @@ static void look_up(struct cookie *cookie)
 static void record(struct cookie *cookie, bool save)
 {
 	struct netfs_store *store = cookie->cache->store;
-	int err = save ? netfs_store_save(store, &cookie->object) : 0;
 	bool stale;
+	int err = 0;
 
+	if (save) {
+		cache_object_rank(cookie);
+		err = netfs_store_save(store, &cookie->object);
+	}
 	netfs_mutex_lock(&cookie->mutex);
 	stale = cookie->stale;
 	cookie->stale = false;
@@ -164,17 +172,13 @@ static bool begin_commit(struct cookie *cookie, bool *ret_save)
 /* The batch it was recorded in has ended. */
 static void end_commit(struct cookie *cookie)
 {
-	struct cache *cache = cookie->cache;
 	struct netfs_cache_wait *waits;
 
+	netfs_list_remove(&cookie->open_link);
 	netfs_mutex_lock(&cookie->mutex);
 	netfs_store_release(&cookie->object);
-	netfs_mutex_lock(&cache->mutex);
-	/* Until the totals are looked at again. */
-	cache->used += cookie->fresh;
-	cache->fresh -= cookie->fresh;
-	netfs_mutex_unlock(&cache->mutex);
-	cookie->fresh = 0;
+	cookie->object.counted = 0;
+	cache_space_settle_locked(cookie);
 	waits = netfs_take(cookie->waits);
 	cache_cookie_set(cookie, COOKIE_QUIESCENT);
 	if (cookie->users) {
@@ -269,79 +273,14 @@ static bool batch(struct cache *cache)
 		if (attend(cookie))
 			done[ndone++] = cookie;
 	}
+	if (ndone)
+		netfs_store_tick(cache->store, cache->clock);
 	netfs_store_end(cache->store);
+	cache_space_learn(cache);
 	for (n = 0; n < ndone; n++)
 		end_commit(done[n]);
 	queue_later(cache);
 	return true;
-}
-
-/* --------------------------------------------------------------- room */
-
-static uint64_t percent(uint64_t of, uint32_t percents)
-{
-	return of / 100 * percents;
-}
-
-/* What has to go until so much is free again. */
-static uint64_t surplus(uint64_t all, uint64_t free, const struct netfs_cache_limits *limits,
-			uint64_t wanted)
-{
-	uint64_t run = percent(all, limits->run);
-
-	if (!all || (!wanted && free >= percent(all, limits->cull)))
-		return 0;
-	if (run < wanted)
-		run = wanted;
-	return run > free ? run - free : 0;
-}
-
-static uint64_t left(uint64_t all, uint64_t taken)
-{
-	return taken < all ? all - taken : 0;
-}
-
-/* Removes what is too much.  Takes the space there is, and updates it. */
-static void cull(struct cache *cache, struct netfs_store_space *space, uint64_t fresh,
-		 uint64_t wanted)
-{
-	uint64_t bytes = surplus(cache->size, left(cache->size, space->bytes + fresh),
-				 &cache->blocks, wanted);
-	uint64_t more = surplus(space->disk_bytes, space->disk_free, &cache->blocks,
-				cache->size ? 0 : wanted);
-	uint64_t files = surplus(space->disk_files, space->disk_files_free, &cache->files, 0);
-	uint64_t before = space->objects;
-
-	if (bytes < more)
-		bytes = more;
-	if (!bytes && !files)
-		return;
-	netfs_store_cull(cache->store, bytes, files);
-	if (netfs_store_space(cache->store, space) || space->objects < before)
-		return;
-	netfs_mutex_lock(&cache->mutex);
-	cache->patient_ns = netfs_clock_now() + PATIENCE_NS;
-	netfs_mutex_unlock(&cache->mutex);
-}
-
-static void make_room(struct cache *cache)
-{
-	struct netfs_store_space space;
-	uint64_t fresh, wanted;
-
-	if (netfs_store_space(cache->store, &space))
-		return;
-	netfs_mutex_lock(&cache->mutex);
-	fresh = cache->fresh;
-	wanted = cache->wanted;
-	cache->wanted = 0;
-	netfs_mutex_unlock(&cache->mutex);
-	cull(cache, &space, fresh, wanted);
-	netfs_mutex_lock(&cache->mutex);
-	cache->used = space.bytes;
-	cache->stopped = space.disk_free < percent(space.disk_bytes, cache->blocks.stop) ||
-			 space.disk_files_free < percent(space.disk_files, cache->files.stop);
-	netfs_mutex_unlock(&cache->mutex);
 }
 
 static void cache_free(struct cache *cache)
@@ -367,7 +306,7 @@ void cache_worker_run(struct netfs_job *job)
 	while (more) {
 		while (batch(cache))
 			;
-		make_room(cache);
+		cache_make_room(cache);
 		netfs_mutex_lock(&cache->mutex);
 		more = !netfs_list_empty(&cache->queue);
 		if (!more) {

@@ -11,6 +11,20 @@
 requires_fuse
 requires python3
 
+# in_cache_file FOLDER FILE AT: is a block of the file near there in an object?
+in_cache_file() {
+	python3 -c 'import glob, sys
+at = int(sys.argv[3]) // 4096 * 4096 + 40960
+with open(sys.argv[2], "rb") as f:
+    f.seek(at)
+    want = f.read(4096)
+def at_place(name):
+    with open(name, "rb") as f:
+        f.seek(at)
+        return f.read(4096)
+sys.exit(not any(at_place(n) == want for n in glob.glob(sys.argv[1] + "/??/??/*")))' "$@"
+}
+
 make_tree() {
 	mkdir "$1" "$1/d"
 	for i in $(seq 30); do
@@ -92,11 +106,22 @@ for seed in 1 2 3; do
 done
 cp "$tmp/e3/big" "$tmp/e4/"
 check "a file larger than the cache is read" cmp "$tmp/small/big" "$tmp/e4/big"
-check_umount "$tmp/small" "$mount_pid"
 data_bytes() {
 	find "$1" -type f -path '*/??/??/*' -printf '%b\n' |
 		awk '{ n += $1 * 512 } END { print n + 0 }'
 }
+# While it is open nothing can go but parts of it.
+within() { [ "$(data_bytes "$tmp/c4")" -le $((4 << 20)) ]; }
+read_part() { cmp -n 1000000 -i "$1" "$tmp/small/big2" "$tmp/e4/big2" && within; }
+cp "$tmp/e3/big" "$tmp/e4/big2"
+exec 7<"$tmp/small/big2"
+for part in 0 1000000 2000000 3000000 4000000 5000000 6000000 7000000 8000000; do
+	check "the limit holds inside an open file, from byte $part" read_part "$part"
+done
+check "and the cache is not empty for that" [ "$(data_bytes "$tmp/c4")" -ge $((1 << 20)) ]
+check "what was read last is in it" in_cache_file "$tmp/c4" "$tmp/e4/big2" 8000000
+exec 7<&-
+check_umount "$tmp/small" "$mount_pid"
 check "the cache is not larger than its limit" [ "$(data_bytes "$tmp/c4")" -le $((4 << 20)) ]
 
 # Two mounts of one share on one folder, at once; one of them is killed.

@@ -10,6 +10,9 @@
  * At most one block is not whole: the one the file ended in when it was
  * written.  Where another one comes that is short, the first is forgotten.
  *
+ * A block is held from when it is about to be written until the disk was told
+ * to make a hole of it.  What is there is held.
+ *
  * Locks: the owner's.
  */
 #include <endian.h>
@@ -47,12 +50,28 @@ void netfs_map_done(struct netfs_map *map)
 	*map = (struct netfs_map){0};
 }
 
+static bool bit(const uint8_t *bits, unsigned i)
+{
+	return bits[i / 8] >> i % 8 & 1;
+}
+
 bool netfs_map_has(const struct netfs_map *map, uint64_t block)
 {
 	const struct netfs_map_chunk *chunk = chunk_of(map, block);
-	unsigned i = block % NETFS_MAP_CHUNK_BLOCKS;
 
-	return chunk && (chunk->there[i / 8] >> i % 8 & 1);
+	return chunk && bit(chunk->there, block % NETFS_MAP_CHUNK_BLOCKS);
+}
+
+static bool is_held(const struct netfs_map *map, uint64_t block)
+{
+	const struct netfs_map_chunk *chunk = chunk_of(map, block);
+
+	return chunk && bit(chunk->held, block % NETFS_MAP_CHUNK_BLOCKS);
+}
+
+static bool is_rubbish(const struct netfs_map *map, uint64_t block)
+{
+	return is_held(map, block) && !netfs_map_has(map, block);
 }
 
 size_t netfs_map_block_len(const struct netfs_map *map, uint64_t block)
@@ -107,13 +126,68 @@ bool netfs_map_next(const struct netfs_map *map, uint64_t start, uint64_t end, u
 	return true;
 }
 
-uint64_t netfs_map_count(const struct netfs_map *map, uint64_t start, uint64_t end)
+uint64_t netfs_map_unheld(const struct netfs_map *map, uint64_t start, uint64_t end)
 {
-	uint64_t last = block_after(cut(map, end)), count = 0;
+	uint64_t last = block_after(end), count = 0;
 
 	for (uint64_t block = start / NETFS_MAP_BLOCK; block < last; block++)
-		count += netfs_map_has(map, block);
+		count += !is_held(map, block);
 	return count;
+}
+
+bool netfs_map_rubbish(const struct netfs_map *map, uint64_t start, uint64_t end,
+		       uint64_t *ret_start, uint64_t *ret_end)
+{
+	uint64_t last = block_after(cut(map, end)), block = start / NETFS_MAP_BLOCK;
+
+	while (block < last && !is_rubbish(map, block)) {
+		const struct netfs_map_chunk *chunk = chunk_of(map, block);
+
+		if (!chunk || chunk->nheld == chunk->count)
+			block |= NETFS_MAP_CHUNK_BLOCKS - 1;
+		block++;
+	}
+	*ret_start = block * NETFS_MAP_BLOCK;
+	while (block < last && is_rubbish(map, block))
+		block++;
+	*ret_end = block * NETFS_MAP_BLOCK;
+	return *ret_start < *ret_end;
+}
+
+static void hold(struct netfs_map *map, uint64_t block)
+{
+	struct netfs_map_chunk *chunk = chunk_of(map, block);
+	unsigned i = block % NETFS_MAP_CHUNK_BLOCKS;
+
+	if (bit(chunk->held, i))
+		return;
+	chunk->held[i / 8] |= 1U << i % 8;
+	chunk->nheld++;
+	map->held++;
+}
+
+void netfs_map_hold(struct netfs_map *map, uint64_t start, uint64_t end)
+{
+	uint64_t last = block_after(end);
+
+	for (uint64_t block = start / NETFS_MAP_BLOCK; block < last; block++)
+		hold(map, block);
+}
+
+void netfs_map_yield(struct netfs_map *map, uint64_t start, uint64_t end)
+{
+	uint64_t last = block_after(cut(map, end));
+
+	for (uint64_t block = start / NETFS_MAP_BLOCK; block < last; block++) {
+		struct netfs_map_chunk *chunk = chunk_of(map, block);
+		unsigned i = block % NETFS_MAP_CHUNK_BLOCKS;
+
+		if (!is_rubbish(map, block))
+			continue;
+		chunk->held[i / 8] &= ~(1U << i % 8);
+		chunk->nheld--;
+		map->held--;
+	}
 }
 
 static void drop(struct netfs_map *map, uint64_t block)
@@ -188,6 +262,7 @@ void netfs_map_add(struct netfs_map *map, uint64_t start, size_t len, uint64_t s
 			drop(map, map->tail / NETFS_MAP_BLOCK);
 		map->tail = start + len;
 	}
+	hold(map, block);
 	chunk->there[i / 8] |= 1U << i % 8;
 	chunk->sums[i] = sum;
 	chunk->count++;
@@ -208,16 +283,20 @@ int netfs_map_load(struct netfs_map *map, uint64_t chunk, const void *row, size_
 		return err;
 	into = map->chunks[chunk];
 	map->blocks -= into->count;
+	map->held -= into->nheld;
 	memcpy(into->there, bytes, sizeof(into->there));
+	memcpy(into->held, bytes, sizeof(into->held));
 	into->count = 0;
 	for (unsigned i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i++) {
 		uint64_t sum;
 
 		memcpy(&sum, bytes + sizeof(into->there) + i * sizeof(sum), sizeof(sum));
 		into->sums[i] = le64toh(sum);
-		into->count += into->there[i / 8] >> i % 8 & 1;
+		into->count += bit(into->there, i);
 	}
+	into->nheld = into->count;
 	map->blocks += into->count;
+	map->held += into->nheld;
 	return 0;
 }
 

@@ -25,12 +25,15 @@ static const char schema[] =
 	"CREATE TABLE objects(id INTEGER PRIMARY KEY, volume INTEGER NOT NULL,"
 	" ino INTEGER NOT NULL, gen INTEGER NOT NULL, version BLOB NOT NULL,"
 	" tail INTEGER NOT NULL, bytes INTEGER NOT NULL, used INTEGER NOT NULL,"
+	" uses INTEGER NOT NULL, rank INTEGER NOT NULL, pinned INTEGER NOT NULL,"
 	" UNIQUE(volume, ino, gen));"
-	"CREATE INDEX objects_used ON objects(used, id);"
+	"CREATE INDEX objects_rank ON objects(pinned, rank, id);"
+	"CREATE INDEX objects_begun ON objects(id) WHERE bytes = 0;"
 	"CREATE TABLE chunks(object INTEGER NOT NULL, chunk INTEGER NOT NULL,"
 	" blocks BLOB NOT NULL, PRIMARY KEY(object, chunk)) WITHOUT ROWID;"
-	"CREATE TABLE total(bytes INTEGER NOT NULL, objects INTEGER NOT NULL);"
-	"INSERT INTO total VALUES(0, 0);"
+	"CREATE TABLE total(bytes INTEGER NOT NULL, objects INTEGER NOT NULL,"
+	" clock INTEGER NOT NULL);"
+	"INSERT INTO total VALUES(0, 0, 0);"
 	"CREATE TRIGGER object_added AFTER INSERT ON objects BEGIN"
 	" UPDATE total SET bytes = bytes + new.bytes, objects = objects + 1; END;"
 	"CREATE TRIGGER object_changed AFTER UPDATE OF bytes ON objects BEGIN"
@@ -40,7 +43,7 @@ static const char schema[] =
 	" DELETE FROM chunks WHERE object = old.id; END;";
 
 /* Tables, indexes and triggers of the schema. */
-#define SCHEMA_PARTS 8
+#define SCHEMA_PARTS 9
 
 static const char *const texts[] = {
 #define NETFS_SQL_TEXT(name, text) text,

@@ -13,23 +13,27 @@
 	X(ROLLBACK, "ROLLBACK")                                                                    \
 	X(VOLUME_ADD, "INSERT OR IGNORE INTO volumes(id, key) VALUES(?1, ?2)")                     \
 	X(VOLUME_KEY, "SELECT key FROM volumes WHERE id = ?1")                                     \
-	X(OBJECT_GET, "SELECT id, version, tail, bytes FROM objects"                               \
+	X(OBJECT_GET, "SELECT id, version, tail, bytes, uses, rank FROM objects"                   \
 		      " WHERE volume = ?1 AND ino = ?2 AND gen = ?3")                              \
-	X(OBJECT_PUT, "INSERT INTO objects(volume, ino, gen, version, tail, bytes, used)"          \
-		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"                                        \
+	X(OBJECT_PUT, "INSERT INTO objects(volume, ino, gen, version, tail, bytes, used, uses,"    \
+		      " rank, pinned) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0)"               \
 		      " ON CONFLICT(volume, ino, gen) DO UPDATE SET version = ?4, tail = ?5,"      \
-		      " bytes = ?6, used = ?7 RETURNING id")                                       \
+		      " bytes = ?6, used = ?7, uses = ?8, rank = ?9 RETURNING id")                 \
 	X(OBJECT_DROP, "DELETE FROM objects WHERE volume = ?1 AND ino = ?2 AND gen = ?3")          \
-	X(OBJECT_OLD, "SELECT objects.id, volume, ino, gen, bytes, used, key"                      \
-		      " FROM objects JOIN volumes ON volumes.id = volume"                          \
-		      " WHERE (used, objects.id) > (?1, ?2)"                                       \
-		      " ORDER BY used, objects.id LIMIT 1")                                        \
+	X(OBJECT_NEXT, "SELECT objects.id, volume, ino, gen, bytes, used, pinned, rank, key"       \
+		       " FROM objects JOIN volumes ON volumes.id = volume"                         \
+		       " WHERE (pinned, rank, objects.id) > (?1, ?2, ?3)"                          \
+		       " ORDER BY pinned, rank, objects.id LIMIT 1")                               \
+	X(OBJECT_BEGUN, "SELECT objects.id, volume, ino, gen, bytes, used, pinned, rank, key"      \
+			" FROM objects JOIN volumes ON volumes.id = volume"                        \
+			" WHERE bytes = 0 AND objects.id > ?1 ORDER BY objects.id LIMIT 1")        \
 	X(CHUNKS_GET, "SELECT chunk, blocks FROM chunks WHERE object = ?1")                        \
 	X(CHUNK_PUT, "INSERT OR REPLACE INTO chunks(object, chunk, blocks) VALUES(?1, ?2, ?3)")    \
 	X(CHUNK_DROP, "DELETE FROM chunks WHERE object = ?1 AND chunk = ?2")                       \
 	X(TOTAL_SET, "UPDATE total SET (bytes, objects) ="                                         \
 		     " (SELECT coalesce(sum(bytes), 0), count(*) FROM objects)")                   \
-	X(TOTAL_GET, "SELECT bytes, objects FROM total")
+	X(TOTAL_CLOCK, "UPDATE total SET clock = max(clock, ?1)")                                  \
+	X(TOTAL_GET, "SELECT bytes, objects, clock FROM total")
 
 enum netfs_sql_id {
 #define NETFS_SQL_ENUM(name, text) NETFS_SQL_##name,

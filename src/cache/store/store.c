@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
+#include <base/assert.h>
 #include <cache/store/files.h>
 #include <cache/store/sql.h>
 #include <env/alloc.h>
@@ -25,6 +26,8 @@
 #include <env/hostfs.h>
 
 #define CATALOGUE "catalogue"
+/* Bytes of a file that are no reason to look for unrecorded ones. */
+#define SLACK (UINT64_C(64) << 10)
 
 struct netfs_store {
 	int folder;
@@ -267,6 +270,14 @@ static int load_chunks(struct netfs_store *store, int64_t id, struct netfs_map *
 	return result;
 }
 
+/* A number of the catalogue, which anybody may have written. */
+static uint64_t bounded(int64_t number, uint64_t most)
+{
+	if (number < 0)
+		return 0;
+	return (uint64_t)number < most ? (uint64_t)number : most;
+}
+
 /* What the catalogue has of it: 1, or 0 where it has nothing. */
 static int load_record(struct netfs_store *store, struct netfs_store_object *object)
 {
@@ -280,6 +291,8 @@ static int load_record(struct netfs_store *store, struct netfs_store_object *obj
 	id = sqlite3_column_int64(stmt, 0);
 	tail = (uint64_t)sqlite3_column_int64(stmt, 2);
 	object->counted = (uint64_t)sqlite3_column_int64(stmt, 3);
+	object->uses = bounded(sqlite3_column_int64(stmt, 4), NETFS_STORE_USES);
+	object->rank = bounded(sqlite3_column_int64(stmt, 5), NETFS_STORE_RANK);
 	if (sqlite3_column_bytes(stmt, 1) != NETFS_STORE_VERSION)
 		result = -EUCLEAN;
 	else
@@ -290,6 +303,34 @@ static int load_record(struct netfs_store *store, struct netfs_store_object *obj
 	if (tail % NETFS_MAP_BLOCK && netfs_map_has(&object->map, tail / NETFS_MAP_BLOCK))
 		object->map.tail = tail;
 	return result;
+}
+
+/* Gives the disk back what the record does not say is there. */
+static int punch_rest(const struct netfs_store_object *object, uint64_t size)
+{
+	uint64_t at = 0, from = 0, to = 0;
+	int err = 0;
+
+	while (!err && netfs_map_next(&object->map, at, NETFS_MAP_END, &from, &to)) {
+		if (from > at)
+			err = netfs_store_punch(object, at, from);
+		at = (to + NETFS_MAP_BLOCK - 1) & ~(NETFS_MAP_BLOCK - 1);
+	}
+	return !err && size > at ? netfs_hostfs_truncate(object->fd, at) : err;
+}
+
+/* A mount that died stored more than it recorded.  What the file system itself
+ * takes is no such thing. */
+static int trim(const struct netfs_store_object *object)
+{
+	uint64_t held = object->map.held * NETFS_MAP_BLOCK;
+	struct timespec btime;
+	struct stat st;
+	int err = netfs_hostfs_stat(object->fd, "", &st, &btime);
+
+	if (err || (uint64_t)st.st_blocks * 512 <= held + held / 64 + SLACK)
+		return err;
+	return punch_rest(object, (uint64_t)st.st_size);
 }
 
 int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *key,
@@ -310,6 +351,8 @@ int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *ke
 	if (result == 0 || result == -EUCLEAN) {
 		netfs_map_done(&object.map);
 		result = netfs_store_clear(store, &object);
+	} else if (result == 1) {
+		result = trim(&object);
 	}
 	if (result < 0) {
 		netfs_store_release(&object);
@@ -327,6 +370,7 @@ int netfs_store_clear(struct netfs_store *store, struct netfs_store_object *obje
 		return noted(store, err);
 	netfs_map_done(&object->map);
 	object->counted = 0;
+	object->uses = 0;
 	return netfs_hostfs_truncate(object->fd, 0);
 }
 
@@ -355,28 +399,57 @@ static int save_chunks(struct netfs_store *store, int64_t id, struct netfs_map *
 	return err;
 }
 
-int netfs_store_save(struct netfs_store *store, struct netfs_store_object *object)
+static int punch_rubbish(struct netfs_store_object *object)
+{
+	uint64_t from, to, at = 0;
+	int err = 0;
+
+	for (; !err && netfs_map_rubbish(&object->map, at, NETFS_MAP_END, &from, &to); at = to) {
+		err = netfs_store_punch(object, from, to);
+		if (!err)
+			netfs_map_yield(&object->map, from, to);
+	}
+	return err;
+}
+
+static int put_object(struct netfs_store *store, const struct netfs_store_object *object,
+		      int64_t *ret_id)
 {
 	sqlite3_stmt *stmt = with_key(store, NETFS_SQL_OBJECT_PUT, &object->key);
-	struct timespec btime;
-	struct stat st;
-	int64_t id = 0;
 	int result;
 
-	result = netfs_hostfs_stat(object->fd, "", &st, &btime);
-	if (result)
-		return result;
-	object->counted = (uint64_t)st.st_blocks * 512;
 	sqlite3_bind_blob(stmt, 4, object->version, NETFS_STORE_VERSION, SQLITE_STATIC);
 	sqlite3_bind_int64(stmt, 5, (int64_t)object->map.tail);
-	sqlite3_bind_int64(stmt, 6, (int64_t)object->counted);
+	sqlite3_bind_int64(stmt, 6, (int64_t)(object->map.blocks * NETFS_MAP_BLOCK));
 	sqlite3_bind_int64(stmt, 7, (int64_t)(netfs_clock_real() / NETFS_NS_PER_MS));
+	sqlite3_bind_int64(stmt, 8, object->uses);
+	sqlite3_bind_int64(stmt, 9, (int64_t)object->rank);
 	result = netfs_sql_step(stmt);
 	if (result == 1)
-		id = sqlite3_column_int64(stmt, 0);
-	if (result == 1)
-		result = netfs_sql_run(stmt);
-	return noted(store, result ? result : save_chunks(store, id, &object->map));
+		*ret_id = sqlite3_column_int64(stmt, 0);
+	return result == 1 ? netfs_sql_run(stmt) : result;
+}
+
+int netfs_store_announce(struct netfs_store *store, const struct netfs_store_object *object)
+{
+	int64_t id;
+
+	netfs_assert(!object->map.blocks);
+	return noted(store, put_object(store, object, &id));
+}
+
+int netfs_store_save(struct netfs_store *store, struct netfs_store_object *object)
+{
+	int64_t id = 0;
+	int err = punch_rubbish(object);
+
+	if (!err)
+		err = put_object(store, object, &id);
+	if (!err)
+		err = save_chunks(store, id, &object->map);
+	if (!err)
+		object->counted = object->map.blocks * NETFS_MAP_BLOCK;
+	return noted(store, err);
 }
 
 ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block,
@@ -390,6 +463,12 @@ ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block
 	if (n != (ssize_t)len || XXH3_64bits(buf, len) != netfs_map_sum(&object->map, block))
 		return -EILSEQ;
 	return n;
+}
+
+int netfs_store_punch(const struct netfs_store_object *object, uint64_t start, uint64_t end)
+{
+	return netfs_hostfs_fallocate(object->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
+				      end - start);
 }
 
 int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *object)
@@ -423,6 +502,7 @@ int netfs_store_space(struct netfs_store *store, struct netfs_store_space *ret_s
 		return noted(store, result ? result : -EUCLEAN);
 	ret_space->bytes = (uint64_t)sqlite3_column_int64(stmt, 0);
 	ret_space->objects = (uint64_t)sqlite3_column_int64(stmt, 1);
+	ret_space->clock = bounded(sqlite3_column_int64(stmt, 2), NETFS_STORE_RANK);
 	sqlite3_reset(stmt);
 	result = netfs_hostfs_statvfs(store->folder, &vfs);
 	if (result)
@@ -434,10 +514,17 @@ int netfs_store_space(struct netfs_store *store, struct netfs_store_space *ret_s
 	return 0;
 }
 
-int netfs_store_next(struct netfs_store *store, struct netfs_store_entry *entry)
+int netfs_store_tick(struct netfs_store *store, uint64_t clock)
 {
-	int64_t at[] = {entry->used, entry->id};
-	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_OBJECT_OLD, 2, at);
+	int64_t number = (int64_t)clock;
+
+	return noted(store,
+		     netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_TOTAL_CLOCK, 1, &number)));
+}
+
+/* The row of a walk: 1, 0 where there is none. */
+static int next_row(struct netfs_store *store, sqlite3_stmt *stmt, struct netfs_store_entry *entry)
+{
 	int result = netfs_sql_step(stmt);
 	const char *volume;
 
@@ -451,11 +538,22 @@ int netfs_store_next(struct netfs_store *store, struct netfs_store_entry *entry)
 	};
 	entry->bytes = (uint64_t)sqlite3_column_int64(stmt, 4);
 	entry->used = sqlite3_column_int64(stmt, 5);
-	volume = (const char *)sqlite3_column_text(stmt, 6);
+	entry->pinned = sqlite3_column_int64(stmt, 6) != 0;
+	entry->rank = sqlite3_column_int64(stmt, 7);
+	volume = (const char *)sqlite3_column_text(stmt, 8);
 	snprintf(entry->volume, sizeof(entry->volume), "%s", volume ? volume : "");
 	netfs_files_name(volume ? volume : "", entry->key.ino, entry->key.gen, entry->name);
 	sqlite3_reset(stmt);
 	return 1;
+}
+
+int netfs_store_next(struct netfs_store *store, struct netfs_store_entry *entry)
+{
+	int64_t first[] = {INT64_MIN, INT64_MIN, INT64_MIN};
+	int64_t after[] = {entry->pinned, entry->rank, entry->id};
+	const int64_t *at = entry->id ? after : first;
+
+	return next_row(store, netfs_sql_get(&store->sql, NETFS_SQL_OBJECT_NEXT, 3, at), entry);
 }
 
 /* The lock is held until its record is gone for good. */
@@ -490,22 +588,44 @@ static int mend_totals(struct netfs_store *store, uint64_t bytes, uint64_t objec
 		     netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_TOTAL_SET, 0, NULL)));
 }
 
-int netfs_store_cull(struct netfs_store *store, uint64_t bytes, uint64_t objects)
+int netfs_store_cull(struct netfs_store *store, struct netfs_store_cull *cull, uint64_t rank,
+		     uint64_t bytes, uint64_t objects)
 {
-	struct netfs_store_entry entry = {.used = INT64_MIN};
-	uint64_t freed = 0, gone = 0, busy_bytes = 0, busy = 0;
-	int result = 0;
+	while (!cull->over && (cull->freed < bytes || cull->gone < objects)) {
+		struct netfs_store_entry next = cull->at;
+		int result = netfs_store_next(store, &next);
 
-	while ((freed < bytes || gone < objects) &&
-	       (result = netfs_store_next(store, &entry)) == 1) {
-		result = netfs_store_evict(store, &entry);
+		if (result < 0)
+			return result;
+		if (result == 0) {
+			cull->over = true;
+			return mend_totals(store, cull->busy_bytes, cull->busy);
+		}
+		if (!next.pinned && bounded(next.rank, NETFS_STORE_RANK) >= rank)
+			return 0;
+		cull->at = next;
+		result = next.pinned ? -EBUSY : netfs_store_evict(store, &next);
 		if (result && result != -EBUSY)
 			return result;
-		freed += result ? 0 : entry.bytes;
-		gone += !result;
-		busy_bytes += result ? entry.bytes : 0;
-		busy += result != 0;
-		result = 1;
+		cull->freed += result ? 0 : next.bytes;
+		cull->gone += !result;
+		cull->busy_bytes += result ? next.bytes : 0;
+		cull->busy += result != 0;
 	}
-	return result ? result < 0 ? result : 0 : mend_totals(store, busy_bytes, busy);
+	return 0;
+}
+
+int netfs_store_sweep(struct netfs_store *store)
+{
+	struct netfs_store_entry entry = {0};
+	int result;
+
+	while ((result = next_row(store,
+				  netfs_sql_get(&store->sql, NETFS_SQL_OBJECT_BEGUN, 1, &entry.id),
+				  &entry)) == 1) {
+		result = netfs_store_evict(store, &entry);
+		if (result && result != -EBUSY)
+			break;
+	}
+	return result;
 }

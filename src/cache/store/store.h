@@ -12,7 +12,7 @@
 #include <sys/types.h>
 #include <cache/store/map.h>
 
-#define NETFS_STORE_FORMAT 2
+#define NETFS_STORE_FORMAT 3
 /* Two levels of folders and the name: "01/23/456789..." */
 #define NETFS_STORE_NAME 40
 /* What tells two versions of a file apart, as bytes that are only compared. */
@@ -36,11 +36,20 @@ struct netfs_store_object {
 	uint8_t version[NETFS_STORE_VERSION]; /* what the data is of */
 	struct netfs_map map;
 	uint64_t counted; /* bytes of it in the totals of the catalogue */
+	/* How often it was used, bounded, and which objects go before it: those of
+	 * lower rank.  The owner's, and recorded. */
+	uint8_t uses;
+	uint64_t rank;
 };
+
+/* Neither uses nor a rank is more. */
+#define NETFS_STORE_USES 8
+#define NETFS_STORE_RANK (UINT64_C(1) << 62)
 
 struct netfs_store_space {
 	uint64_t bytes; /* of data in the folder, by the catalogue */
 	uint64_t objects;
+	uint64_t clock; /* what ranks are measured on: bytes ever stored, about */
 	uint64_t disk_bytes; /* the file system: all, and those to be had */
 	uint64_t disk_free;
 	uint64_t disk_files;
@@ -70,12 +79,20 @@ int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *ke
 		     struct netfs_store_object *ret_object);
 /* Forgets all data of an open object, in the catalogue and on the disk. */
 int netfs_store_clear(struct netfs_store *store, struct netfs_store_object *object);
-/* Records version and map.  Its data was written before. */
+/* An object without a record gets one that says nothing, so that its file is
+ * found again if it is never saved. */
+int netfs_store_announce(struct netfs_store *store, const struct netfs_store_object *object);
+/* Records version, map and rank.  Its data was written before.  What it holds and
+ * is not there becomes a hole first. */
 int netfs_store_save(struct netfs_store *store, struct netfs_store_object *object);
 /* The bytes of a block of an open object, which is there: how many.  -EILSEQ:
  * they are not those that were stored. */
 ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block,
 			 uint8_t buf[NETFS_MAP_BLOCK]);
+/* Gives the disk back what an open object has in [start, end), whole blocks, of
+ * which nothing is in its map any more.  What was recorded of it does not fit its
+ * checksums from then on. */
+int netfs_store_punch(const struct netfs_store_object *object, uint64_t start, uint64_t end);
 /* Removes it from catalogue and folder. */
 int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *object);
 /* Closes the object and frees what is in it.  Not before the end of the
@@ -85,15 +102,18 @@ void netfs_store_release(struct netfs_store_object *object);
 /* One object of the catalogue, as a walk finds it. */
 struct netfs_store_entry {
 	struct netfs_store_key key;
-	int64_t used; /* milliseconds since 1970; where the walk is, with id */
+	/* Where the walk is: */
+	bool pinned; /* is not to be culled */
+	int64_t rank;
 	int64_t id;
+	int64_t used; /* milliseconds since 1970 */
 	uint64_t bytes;
 	char volume[512]; /* its key, cut short where it is longer */
 	char name[NETFS_STORE_NAME]; /* of its file */
 };
 
-/* The next one in the order of use: 1, 0 at the end, or a negative errno.  Only
- * used and id are read; INT64_MIN and 0 come before all. */
+/* The next one, those that are culled first before others: 1, 0 at the end, or a
+ * negative errno.  Only pinned, rank and id are read; an id of 0 comes before all. */
 int netfs_store_next(struct netfs_store *store, struct netfs_store_entry *entry);
 /* The name of an object's file. */
 int netfs_store_name(struct netfs_store *store, const struct netfs_store_key *key,
@@ -101,8 +121,26 @@ int netfs_store_name(struct netfs_store *store, const struct netfs_store_key *ke
 /* Removes it (key and name), in a transaction of its own.  -EBUSY: somebody uses it. */
 int netfs_store_evict(struct netfs_store *store, const struct netfs_store_entry *entry);
 int netfs_store_space(struct netfs_store *store, struct netfs_store_space *ret_space);
-/* Removes objects nobody uses, the longest unused first, until that many bytes
- * and objects went or there are no more.  In a transaction of its own. */
-int netfs_store_cull(struct netfs_store *store, uint64_t bytes, uint64_t objects);
+/* The clock is that at least. */
+int netfs_store_tick(struct netfs_store *store, uint64_t clock);
+
+/* One walk of culling.  Zero is its start. */
+struct netfs_store_cull {
+	struct netfs_store_entry at;
+	bool over; /* there are no more */
+	uint64_t freed; /* bytes that went, and objects */
+	uint64_t gone;
+	uint64_t busy_bytes; /* of objects that are in use or pinned */
+	uint64_t busy;
+};
+
+/* Goes on removing objects of a rank below that which nobody uses, the lowest
+ * first, until the walk has freed that many bytes and objects.  Each in a
+ * transaction of its own. */
+int netfs_store_cull(struct netfs_store *store, struct netfs_store_cull *cull, uint64_t rank,
+		     uint64_t bytes, uint64_t objects);
+/* Removes what is left of objects that were begun and never saved, and that
+ * nobody uses.  Likewise. */
+int netfs_store_sweep(struct netfs_store *store);
 
 #endif

@@ -93,6 +93,7 @@ static void bytes_resize(struct disk_bytes *bytes, uint64_t size)
 
 static void bytes_put(struct disk_bytes *bytes, const void *from, size_t len, uint64_t start)
 {
+	static const uint8_t zero[DISK_PAGE];
 	size_t n;
 
 	if (start + len > bytes->size)
@@ -101,6 +102,12 @@ static void bytes_put(struct disk_bytes *bytes, const void *from, size_t len, ui
 		size_t at = (start + done) % DISK_PAGE;
 
 		n = len - done < DISK_PAGE - at ? len - done : DISK_PAGE - at;
+		if (n == DISK_PAGE && memcmp((const uint8_t *)from + done, zero, n) == 0) {
+			/* As good as a hole. */
+			page_put(bytes->pages[(start + done) / DISK_PAGE]);
+			bytes->pages[(start + done) / DISK_PAGE] = NULL;
+			continue;
+		}
 		memcpy(page_own(bytes, (start + done) / DISK_PAGE)->data + at,
 		       (const uint8_t *)from + done, n);
 	}

@@ -250,6 +250,23 @@ int netfs_hostfs_truncate(int fd, uint64_t size)
 	return 0;
 }
 
+/* Only what the cache does with it: a hole, in a file that stays as long. */
+int netfs_hostfs_fallocate(int fd, uint32_t mode, uint64_t start, uint64_t len)
+{
+	static const uint8_t zero[DISK_PAGE];
+	struct disk_node *node = node_of(fd);
+
+	if (!node || mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+		return node ? -EOPNOTSUPP : -EBADF;
+	for (uint64_t end = start + len, n; start < end && start < node->now.size; start += n) {
+		n = DISK_PAGE - start % DISK_PAGE;
+		if (n > node->now.size - start)
+			n = node->now.size - start;
+		disk_write(node, zero, n < end - start ? n : end - start, start);
+	}
+	return 0;
+}
+
 ssize_t netfs_hostfs_pread(int fd, void *buf, size_t size, uint64_t start)
 {
 	struct disk_node *node = node_of(fd);

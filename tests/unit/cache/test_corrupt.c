@@ -390,7 +390,9 @@ static void no_corruption_serves_a_wrong_byte(void **state)
 		store = store_open();
 		visit_all(store);
 		if (draw(8) == 0)
-			assert_int_equal(netfs_store_cull(store, UINT64_MAX, UINT64_MAX), 0);
+			assert_int_equal(netfs_store_cull(store, &(struct netfs_store_cull){0},
+							  UINT64_MAX, UINT64_MAX, UINT64_MAX),
+					 0);
 		netfs_store_close(store);
 		outside_is_as_it_was();
 		for (unsigned i = draw(4); i < 4; i++)

@@ -221,7 +221,7 @@ static void check_usable(struct netfs_store *store, const struct netfs_store_key
 
 static void check_sums(struct netfs_store *store)
 {
-	struct netfs_store_entry entry = {.used = INT64_MIN};
+	struct netfs_store_entry entry = {0};
 	struct netfs_store_space space;
 	uint64_t bytes = 0, objects = 0;
 	int result;

@@ -16,6 +16,7 @@
 struct oracle {
 	size_t len[BLOCKS]; /* 0: not there */
 	uint64_t sum[BLOCKS];
+	bool held[BLOCKS];
 };
 
 static void oracle_add(struct oracle *oracle, unsigned block, size_t len, uint64_t sum)
@@ -25,6 +26,7 @@ static void oracle_add(struct oracle *oracle, unsigned block, size_t len, uint64
 			oracle->len[i] = 0;
 	oracle->len[block] = len;
 	oracle->sum[block] = sum;
+	oracle->held[block] = true;
 }
 
 static void check_blocks(const struct netfs_map *map, const struct oracle *oracle)
@@ -40,6 +42,28 @@ static void check_blocks(const struct netfs_map *map, const struct oracle *oracl
 		assert_int_equal(netfs_map_sum(map, i), oracle->sum[i]);
 	}
 	assert_int_equal(map->blocks, count);
+}
+
+/* What is held, and the stretches of it that are not there. */
+static void check_held(const struct netfs_map *map, const struct oracle *oracle, unsigned first)
+{
+	uint64_t count = 0, from, to, end = BLOCKS * NETFS_MAP_BLOCK;
+	unsigned i;
+
+	for (i = 0; i < BLOCKS; i++)
+		count += oracle->held[i];
+	assert_int_equal(map->held, count);
+	assert_int_equal(netfs_map_unheld(map, 0, end), BLOCKS - count);
+	for (i = first; i < BLOCKS && !(oracle->held[i] && !oracle->len[i]);)
+		i++;
+	assert_int_equal(netfs_map_rubbish(map, first * NETFS_MAP_BLOCK, end, &from, &to),
+			 i < BLOCKS);
+	if (i == BLOCKS)
+		return;
+	assert_int_equal(from, i * NETFS_MAP_BLOCK);
+	while (i < BLOCKS && oracle->held[i] && !oracle->len[i])
+		i++;
+	assert_int_equal(to, i * NETFS_MAP_BLOCK);
 }
 
 /* Byte by byte what netfs_map_next() finds in one piece. */
@@ -90,7 +114,18 @@ static void map_agrees_with_an_array(void **state)
 		unsigned many = (unsigned)netfs_rng_below(&rng, 90) + 1;
 		uint64_t start = block * NETFS_MAP_BLOCK, sum = netfs_rng_u64(&rng);
 
-		if (netfs_rng_below(&rng, 3) == 0) {
+		if (many > BLOCKS - block)
+			many = BLOCKS - block;
+		if (netfs_rng_below(&rng, 8) == 0) {
+			netfs_map_yield(&map, start, start + many * NETFS_MAP_BLOCK);
+			for (unsigned i = block; i < block + many; i++)
+				oracle.held[i] &= oracle.len[i] > 0;
+		} else if (netfs_rng_below(&rng, 8) == 0) {
+			assert_int_equal(netfs_map_reserve(&map, start, start + NETFS_MAP_BLOCK),
+					 0);
+			netfs_map_hold(&map, start, start + NETFS_MAP_BLOCK);
+			oracle.held[block] = true;
+		} else if (netfs_rng_below(&rng, 3) == 0) {
 			netfs_map_remove(&map, start, start + many * NETFS_MAP_BLOCK - 1);
 			for (unsigned i = block; i < block + many && i < BLOCKS; i++)
 				oracle.len[i] = 0;
@@ -104,6 +139,7 @@ static void map_agrees_with_an_array(void **state)
 		}
 		start = netfs_rng_below(&rng, BLOCKS * NETFS_MAP_BLOCK);
 		check_next(&map, &oracle, start, start + netfs_rng_below(&rng, 400000));
+		check_held(&map, &oracle, block);
 		if (step % 50 == 0)
 			check_blocks(&map, &oracle);
 	}

@@ -59,7 +59,7 @@ static void file_name(uint64_t ino, char name[600])
 }
 
 /* An object with that many blocks from the start. */
-static void keep(struct netfs_store *store, uint64_t ino, unsigned blocks)
+static void keep_ranked(struct netfs_store *store, uint64_t ino, unsigned blocks, uint64_t rank)
 {
 	struct netfs_store_key key = key_of(store, ino);
 	struct netfs_store_object object;
@@ -75,9 +75,15 @@ static void keep(struct netfs_store *store, uint64_t ino, unsigned blocks)
 		netfs_map_add(&object.map, i * NETFS_MAP_BLOCK, NETFS_MAP_BLOCK, ino + i);
 	}
 	memset(object.version, 'v', sizeof(object.version));
+	object.rank = rank;
 	assert_int_equal(netfs_store_save(store, &object), 0);
 	assert_int_equal(netfs_store_end(store), 0);
 	netfs_store_release(&object);
+}
+
+static void keep(struct netfs_store *store, uint64_t ino, unsigned blocks)
+{
+	keep_ranked(store, ino, blocks, 0);
 }
 
 /* How many blocks of it the folder has. */
@@ -89,7 +95,7 @@ static uint64_t kept(struct netfs_store *store, uint64_t ino)
 
 	assert_int_equal(netfs_store_load(store, &key, &object), 0);
 	blocks = object.map.blocks;
-	if (blocks)
+	if (netfs_map_has(&object.map, 0))
 		assert_int_equal(netfs_map_sum(&object.map, 0), ino);
 	netfs_store_release(&object);
 	return blocks;
@@ -110,7 +116,7 @@ static void saved_object_is_found_by_the_next_who_opens(void **state)
 	assert_int_equal(kept(store, 2), 0);
 	assert_int_equal(netfs_store_space(store, &space), 0);
 	assert_int_equal(space.objects, 1);
-	assert_true(space.bytes >= 600 * NETFS_MAP_BLOCK);
+	assert_int_equal(space.bytes, 600 * NETFS_MAP_BLOCK);
 	netfs_store_close(store);
 }
 
@@ -152,6 +158,14 @@ static void object_of_many_chunks_is_removed_at_once(void **state)
 	netfs_store_close(store);
 }
 
+/* Removes what is not in use, until that many bytes and objects went. */
+static void cull(struct netfs_store *store, uint64_t bytes, uint64_t objects)
+{
+	struct netfs_store_cull cull = {0};
+
+	assert_int_equal(netfs_store_cull(store, &cull, UINT64_MAX, bytes, objects), 0);
+}
+
 static void object_has_one_user_at_a_time(void **state)
 {
 	struct netfs_store *one = store_open(), *two = store_open();
@@ -161,7 +175,7 @@ static void object_has_one_user_at_a_time(void **state)
 	keep(one, 4, 2);
 	key = key_of(one, 4);
 	assert_int_equal(netfs_store_load(one, &key, &object), 0);
-	assert_int_equal(netfs_store_cull(two, UINT64_MAX, UINT64_MAX), 0);
+	cull(two, UINT64_MAX, UINT64_MAX);
 	key = key_of(two, 4);
 	assert_int_equal(netfs_store_load(two, &key, &(struct netfs_store_object){0}), -EBUSY);
 	netfs_store_release(&object);
@@ -170,23 +184,89 @@ static void object_has_one_user_at_a_time(void **state)
 	netfs_store_close(two);
 }
 
-static void longest_unused_objects_are_culled_first(void **state)
+static void objects_of_low_rank_are_culled_first(void **state)
 {
 	struct netfs_store *store = store_open();
+	struct netfs_store_cull up_to = {0};
 	struct netfs_store_space space;
 
 	for (uint64_t ino = 10; ino < 20; ino++)
-		keep(store, ino, 4);
-	keep(store, 10, 4);
-	assert_int_equal(netfs_store_cull(store, 5 * 4 * NETFS_MAP_BLOCK, 0), 0);
+		keep_ranked(store, ino, 4, ino);
+	keep_ranked(store, 10, 4, 30);
+	/* None is as low as that. */
+	assert_int_equal(netfs_store_cull(store, &up_to, 11, UINT64_MAX, 0), 0);
+	assert_int_equal(up_to.gone, 0);
+	cull(store, 5 * 4 * NETFS_MAP_BLOCK, 0);
 	assert_int_equal(netfs_store_space(store, &space), 0);
 	assert_int_equal(space.objects, 5);
 	assert_int_equal(space.bytes, 5 * 4 * NETFS_MAP_BLOCK);
 	assert_int_equal(kept(store, 10), 4);
 	assert_int_equal(kept(store, 12), 0);
-	assert_int_equal(netfs_store_cull(store, UINT64_MAX, 0), 0);
+	assert_int_equal(kept(store, 16), 4);
+	cull(store, UINT64_MAX, 0);
 	assert_int_equal(netfs_store_space(store, &space), 0);
 	assert_int_equal(space.bytes, 0);
+	netfs_store_close(store);
+}
+
+/* A mount dies that had begun an object: nothing is left of it. */
+static void objects_that_were_only_begun_are_swept(void **state)
+{
+	struct netfs_store *store = store_open();
+	struct netfs_store_object used, left;
+	struct netfs_store_space space;
+	struct netfs_store_key key;
+	char name[600];
+	struct stat st;
+
+	keep(store, 30, 2);
+	key = key_of(store, 31);
+	assert_int_equal(netfs_store_load(store, &key, &left), 0);
+	assert_int_equal(netfs_store_announce(store, &left), 0);
+	assert_int_equal(pwrite(left.fd, "stray", 5, 0), 5);
+	netfs_store_release(&left);
+	key = key_of(store, 32);
+	assert_int_equal(netfs_store_load(store, &key, &used), 0);
+	assert_int_equal(netfs_store_announce(store, &used), 0);
+	assert_int_equal(netfs_store_sweep(store), 0);
+	assert_int_equal(netfs_store_space(store, &space), 0);
+	assert_int_equal(space.objects, 2);
+	file_name(31, name);
+	assert_int_equal(stat(name, &st), -1);
+	file_name(32, name);
+	assert_int_equal(stat(name, &st), 0);
+	netfs_store_release(&used);
+	assert_int_equal(kept(store, 30), 2);
+	netfs_store_close(store);
+}
+
+/* A mount dies that had stored more of an object than it recorded. */
+static void what_was_not_recorded_takes_no_space(void **state)
+{
+	struct netfs_store *store = store_open();
+	struct netfs_store_key key = key_of(store, 40);
+	static const char data[40 * NETFS_MAP_BLOCK] = {1};
+	struct netfs_store_object object;
+	struct stat st;
+
+	keep(store, 40, 2);
+	for (unsigned times = 0; times < 2; times++) {
+		assert_int_equal(netfs_store_load(store, &key, &object), 0);
+		assert_int_equal(fstat(object.fd, &st), 0);
+		assert_in_range(st.st_blocks * 512, 2 * NETFS_MAP_BLOCK, 8 * NETFS_MAP_BLOCK);
+		assert_int_equal(pwrite(object.fd, data, sizeof(data), sizeof(data)), sizeof(data));
+		netfs_store_release(&object);
+	}
+	/* What is recorded and not there becomes a hole when it is saved. */
+	assert_int_equal(netfs_store_load(store, &key, &object), 0);
+	netfs_map_remove(&object.map, 0, NETFS_MAP_BLOCK);
+	assert_int_equal(netfs_store_save(store, &object), 0);
+	assert_int_equal(object.map.held, 1);
+	assert_int_equal(object.counted, NETFS_MAP_BLOCK);
+	assert_int_equal(fstat(object.fd, &st), 0);
+	assert_int_equal(st.st_blocks * 512, NETFS_MAP_BLOCK);
+	netfs_store_release(&object);
+	assert_int_equal(kept(store, 40), 1);
 	netfs_store_close(store);
 }
 
@@ -303,7 +383,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(object_of_many_chunks_is_removed_at_once, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(object_has_one_user_at_a_time, setup, teardown),
-		cmocka_unit_test_setup_teardown(longest_unused_objects_are_culled_first, setup,
+		cmocka_unit_test_setup_teardown(objects_of_low_rank_are_culled_first, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(objects_that_were_only_begun_are_swept, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_was_not_recorded_takes_no_space, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_our_file_is_never_written_to, setup,
 						teardown),
