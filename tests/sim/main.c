@@ -33,6 +33,8 @@ enum long_option {
 	OPT_PLAIN,
 	OPT_SMB,
 	OPT_9P,
+	OPT_DISK,
+	OPT_NO_DISK,
 	OPT_QUICK,
 	OPT_CALM,
 	OPT_KEEP_GOING,
@@ -57,8 +59,11 @@ static const char usage[] =
 	"  --plain         they do not\n"
 	"  --smb           the server speaks SMB; otherwise one seed in four draws that\n"
 	"  --9p            it speaks 9P\n"
+	"  --disk          the mount has a disk cache; otherwise one seed in four draws\n"
+	"                  that, and none with --fsx\n"
+	"  --no-disk       it has none\n"
 	"  --seeds FILE    runs the seeds listed in FILE first: SEED [quick] [calm]\n"
-	"                  [encrypt] [plain] [smb] [9p] [fsx=N] a line\n"
+	"                  [encrypt] [plain] [smb] [9p] [disk] [fsx=N] a line\n"
 	"  --quick         shorter runs\n"
 	"  --calm          no faults\n"
 	"  --defect NAME   the server does something wrong, which must be noticed:\n"
@@ -152,13 +157,14 @@ static void print_failed(const struct child *child, const char *why, int value)
 		fprintf(stderr, " --fsx %" PRIu64, world->fsx);
 	if (world->hostile)
 		fprintf(stderr, " --hostile %" PRIu64, world->hostile);
-	fprintf(stderr, "%s%s%s%s --trace%s%s\n", world->quick ? " --quick" : "",
+	fprintf(stderr, "%s%s%s%s%s --trace%s%s%s\n", world->quick ? " --quick" : "",
 		world->calm ? " --calm" : "",
 		world->cipher == CIPHER_ON    ? " --encrypt"
 		: world->cipher == CIPHER_OFF ? " --plain"
 					      : "",
-		server_word(world), cipher_wanted(world) ? " (encrypted)" : "",
-		server_wants_smb(world) ? " (SMB)" : "");
+		server_word(world), cachedisk_word(world),
+		cipher_wanted(world) ? " (encrypted)" : "", server_wants_smb(world) ? " (SMB)" : "",
+		cachedisk_wanted(world) ? " (disk cache)" : "");
 }
 
 /* Adds what child did to the totals.  False where it failed. */
@@ -184,6 +190,7 @@ static bool take_result(struct child *child, int status, struct totals *totals)
 	totals->sum.virtual_ns += result.virtual_ns;
 	totals->sum.faults += result.faults;
 	totals->sum.requests += result.requests;
+	totals->sum.from_disk += result.from_disk;
 	if (!child->twice)
 		return true;
 	child->twice = false;
@@ -239,6 +246,7 @@ static bool run_seed(const struct options *opts, const struct world_options *wor
 	totals->runs++;
 	totals->encrypted += cipher_wanted(world);
 	totals->smb += server_wants_smb(world);
+	totals->disk += cachedisk_wanted(world);
 	if (start_child(&children[at], world))
 		return true;
 	perror("fork");
@@ -248,7 +256,8 @@ static bool run_seed(const struct options *opts, const struct world_options *wor
 /* One line of the file of seeds: 1, 0 for nothing in it, or -1. */
 static int parse_seed(char *line, struct world_options *ret_world)
 {
-	struct world_options world = {0};
+	/* Nearly all were found when there was none. */
+	struct world_options world = {.disk = DISK_OFF};
 	char *rest, *word = strtok_r(line, " \t\n", &rest);
 
 	if (!word || word[0] == '#')
@@ -325,8 +334,44 @@ static uint32_t parse_switch(const char *name)
 	exit(2);
 }
 
+/* What kind of run: false, it is another option. */
+static bool parse_kind(struct world_options *world, int letter)
+{
+	switch (letter) {
+	case OPT_ENCRYPT:
+		world->cipher = CIPHER_ON;
+		break;
+	case OPT_PLAIN:
+		world->cipher = CIPHER_OFF;
+		break;
+	case OPT_SMB:
+		world->server = SERVER_SMB;
+		break;
+	case OPT_9P:
+		world->server = SERVER_9P;
+		break;
+	case OPT_DISK:
+		world->disk = DISK_ON;
+		break;
+	case OPT_NO_DISK:
+		world->disk = DISK_OFF;
+		break;
+	case OPT_QUICK:
+		world->quick = true;
+		break;
+	case OPT_CALM:
+		world->calm = true;
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
 static void parse_one(struct options *opts, int letter)
 {
+	if (parse_kind(&opts->world, letter))
+		return;
 	switch (letter) {
 	case OPT_SEED:
 		opts->world.seed = strtoull(optarg, NULL, 0);
@@ -351,24 +396,6 @@ static void parse_one(struct options *opts, int letter)
 		break;
 	case OPT_TRACE:
 		opts->world.trace = true;
-		break;
-	case OPT_ENCRYPT:
-		opts->world.cipher = CIPHER_ON;
-		break;
-	case OPT_PLAIN:
-		opts->world.cipher = CIPHER_OFF;
-		break;
-	case OPT_SMB:
-		opts->world.server = SERVER_SMB;
-		break;
-	case OPT_9P:
-		opts->world.server = SERVER_9P;
-		break;
-	case OPT_QUICK:
-		opts->world.quick = true;
-		break;
-	case OPT_CALM:
-		opts->world.calm = true;
 		break;
 	case OPT_DEFECT:
 		opts->world.defect = parse_defect(optarg);
@@ -410,6 +437,8 @@ static void parse(struct options *opts, int argc, char **argv)
 		{"plain", no_argument, NULL, OPT_PLAIN},
 		{"smb", no_argument, NULL, OPT_SMB},
 		{"9p", no_argument, NULL, OPT_9P},
+		{"disk", no_argument, NULL, OPT_DISK},
+		{"no-disk", no_argument, NULL, OPT_NO_DISK},
 		{"quick", no_argument, NULL, OPT_QUICK},
 		{"calm", no_argument, NULL, OPT_CALM},
 		{"keep-going", no_argument, NULL, OPT_KEEP_GOING},

@@ -56,6 +56,9 @@ void mount_draw_options(struct world *world)
 	struct rng *rng = &world->rng;
 	unsigned mode = rng_below(rng, 4);
 
+	/* With cache=none there is no disk cache. */
+	if (world->cachedisk.on && mode == 0)
+		mode = 1;
 	world->cached = mode != 0;
 	world->close_writes = mode != 3;
 	world->sync = rng_one_in(rng, 12);
@@ -79,6 +82,7 @@ void mount_draw_options(struct world *world)
 		add_option(world, "timeo", rng_between(rng, 10, 600));
 	if (world->cipher.on)
 		strcat(world->mount_options, CIPHER_OPTION ",encrypt_init=force");
+	cachedisk_add_options(world, world->mount_options, sizeof(world->mount_options));
 	netfs_sim_printf("mount options: %s", world->mount_options);
 }
 
@@ -131,6 +135,7 @@ void mount_start(struct world *world)
 		world_nap(world, NETFS_NS_PER_SEC);
 	}
 	world->mount = call.mount;
+	cachedisk_mounted(world);
 	find_dirs(world);
 }
 
@@ -162,6 +167,7 @@ void mount_end(struct world *world)
 	bool told = false;
 	int err;
 
+	cachedisk_unmount(world);
 	for (unsigned i = 0; i < DIRS_MAX; i++)
 		netfs_vnode_put(world->dirs[i].vnode);
 	for (unsigned tries = 0;; tries++) {
@@ -194,5 +200,6 @@ void mount_again(struct world *world)
 {
 	mount_check(world);
 	mount_end(world);
+	cachedisk_between(world);
 	mount_start(world);
 }

@@ -62,15 +62,16 @@ uint64_t progress_read(const char *path, uint64_t first, struct totals *ret_tota
 	if (!file)
 		return 0;
 	got = fscanf(file,
-		     "unetfs-sim 3 program %" SCNx64 " first %" SCNu64 " runs %" SCNu64
-		     " encrypted %" SCNu64 " smb %" SCNu64 " failed %" SCNu64 " steps %" SCNu64
-		     " requests %" SCNu64 " faults %" SCNu64 " virtual %" SCNu64
-		     " seconds %lf processor %lf",
+		     "unetfs-sim 4 program %" SCNx64 " first %" SCNu64 " runs %" SCNu64
+		     " encrypted %" SCNu64 " smb %" SCNu64 " disk %" SCNu64 " failed %" SCNu64
+		     " steps %" SCNu64 " requests %" SCNu64 " faults %" SCNu64 " virtual %" SCNu64
+		     " disk_bytes %" SCNu64 " seconds %lf processor %lf",
 		     &of_program, &of_first, &totals.runs, &totals.encrypted, &totals.smb,
-		     &totals.failed, &totals.sum.steps, &totals.sum.requests, &totals.sum.faults,
-		     &totals.sum.virtual_ns, &totals.seconds, &totals.processor);
+		     &totals.disk, &totals.failed, &totals.sum.steps, &totals.sum.requests,
+		     &totals.sum.faults, &totals.sum.virtual_ns, &totals.sum.from_disk,
+		     &totals.seconds, &totals.processor);
 	fclose(file);
-	if (got != 12 || of_program != program() || of_first != first) {
+	if (got != 14 || of_program != program() || of_first != first) {
 		fprintf(stderr, "%s is of another program or series: from the start\n", path);
 		return 0;
 	}
@@ -90,13 +91,17 @@ void progress_write(const char *path, uint64_t first, const struct totals *total
 		perror(fresh);
 		return;
 	}
-	fprintf(file, "unetfs-sim 3 program %016" PRIx64 " first %" PRIu64 "\n", program(), first);
+	fprintf(file, "unetfs-sim 4 program %016" PRIx64 " first %" PRIu64 "\n", program(), first);
 	fprintf(file,
-		"runs %" PRIu64 " encrypted %" PRIu64 " smb %" PRIu64 " failed %" PRIu64
-		" steps %" PRIu64 "\n",
-		totals->runs, totals->encrypted, totals->smb, totals->failed, totals->sum.steps);
-	fprintf(file, "requests %" PRIu64 " faults %" PRIu64 " virtual %" PRIu64 "\n",
-		totals->sum.requests, totals->sum.faults, totals->sum.virtual_ns);
+		"runs %" PRIu64 " encrypted %" PRIu64 " smb %" PRIu64 " disk %" PRIu64
+		" failed %" PRIu64 " steps %" PRIu64 "\n",
+		totals->runs, totals->encrypted, totals->smb, totals->disk, totals->failed,
+		totals->sum.steps);
+	fprintf(file,
+		"requests %" PRIu64 " faults %" PRIu64 " virtual %" PRIu64 " disk_bytes %" PRIu64
+		"\n",
+		totals->sum.requests, totals->sum.faults, totals->sum.virtual_ns,
+		totals->sum.from_disk);
 	fprintf(file, "seconds %.3f processor %.3f\n", totals->seconds + clock_now() - began,
 		totals->processor + processor_now());
 	err = ferror(file);
@@ -112,11 +117,12 @@ void progress_print(const struct totals *totals)
 	double processor = totals->processor + processor_now();
 
 	printf("%" PRIu64 " runs, %" PRIu64 " encrypted, %" PRIu64 " with SMB, %" PRIu64
-	       " failed: %" PRIu64 " operations, %" PRIu64 " requests, %" PRIu64
+	       " with a disk cache that gave %" PRIu64 " KiB, %" PRIu64 " failed: %" PRIu64
+	       " operations, %" PRIu64 " requests, %" PRIu64
 	       " faults, %.1f simulated hours, %.0f a minute, "
 	       "%.0f a minute of processor\n",
-	       totals->runs, totals->encrypted, totals->smb, totals->failed, totals->sum.steps,
-	       totals->sum.requests, totals->sum.faults, hours, hours / seconds * 60,
-	       hours / processor * 60);
+	       totals->runs, totals->encrypted, totals->smb, totals->disk,
+	       totals->sum.from_disk >> 10, totals->failed, totals->sum.steps, totals->sum.requests,
+	       totals->sum.faults, hours, hours / seconds * 60, hours / processor * 60);
 	fflush(stdout);
 }

@@ -17,6 +17,7 @@ struct totals {
 	uint64_t runs;
 	uint64_t encrypted; /* of those */
 	uint64_t smb; /* of those */
+	uint64_t disk; /* of those */
 	uint64_t failed;
 	double seconds; /* parts of the series before this one */
 	double processor; /* likewise, of processor time */

@@ -164,6 +164,7 @@ static void print(const struct shrinking *shrinking, FILE *out)
 		fprintf(out, "calm\n");
 	fprintf(out, cipher_wanted(best) ? "encrypt\n" : "plain\n");
 	fprintf(out, server_wants_smb(best) ? "smb\n" : "9p\n");
+	fprintf(out, cachedisk_wanted(best) ? "disk\n" : "no-disk\n");
 	if (best->defect)
 		fprintf(out, "defect %u\n", best->defect);
 	for (unsigned i = 0; i < FAULT_SWITCHES; i++)
@@ -265,6 +266,10 @@ int shrink_read_word(const char *word, struct world_options *world)
 		world->server = SERVER_SMB;
 	else if (!strcmp(word, "9p"))
 		world->server = SERVER_9P;
+	else if (!strcmp(word, "disk"))
+		world->disk = DISK_ON;
+	else if (!strcmp(word, "no-disk"))
+		world->disk = DISK_OFF;
 	else
 		return -EINVAL;
 	return 0;

@@ -40,13 +40,13 @@ _Noreturn static void fail(struct world *world, const char *format, va_list args
 		"seed %" PRIu64 " (%s) after %.3f s of virtual time: ", world->options->seed,
 		world->mount_options, netfs_clock_now() / 1e9);
 	vfprintf(stderr, format, args);
-	fprintf(stderr, "\nreplay: unetfs-sim --seed %" PRIu64 "%s%s%s%s --trace\n",
+	fprintf(stderr, "\nreplay: unetfs-sim --seed %" PRIu64 "%s%s%s%s%s --trace\n",
 		world->options->seed, world->options->quick ? " --quick" : "",
 		world->options->calm ? " --calm" : "",
 		world->options->cipher == CIPHER_ON    ? " --encrypt"
 		: world->options->cipher == CIPHER_OFF ? " --plain"
 						       : "",
-		server_word(world->options));
+		server_word(world->options), cachedisk_word(world->options));
 	exit(1);
 }
 
@@ -248,7 +248,8 @@ static void interlude(struct world *world)
 
 	if (!ops_next(world, &world->stream, &rng))
 		return;
-	if (!world->options->calm && rng_one_in(&rng, 2)) {
+	/* Only a new mount reads what a disk has. */
+	if (!world->options->calm && rng_one_in(&rng, world->cachedisk.on ? 5 : 2)) {
 		ops_describe(world, "the server loses power");
 		quiet(world, QUIESCE_SYNC);
 		share_check(world);
@@ -280,7 +281,7 @@ static void make_client(struct world *world)
 	config.memory_max = UINT64_C(4) << 20 << rng_below(&world->rng, 2);
 	config.dirty_max = config.memory_max >> rng_between(&world->rng, 1, 6);
 	config.dirty_age_ms = rng_between(&world->rng, 10, 10000);
-	if (rng_one_in(&world->rng, 3))
+	if (rng_one_in(&world->rng, 3) && !world->cachedisk.on)
 		config.cache = &cache_script_all;
 	err = netfs_client_new(&config, &world->client);
 	if (err)
@@ -344,6 +345,8 @@ static void workload(struct world *world)
 	uint64_t quota = world->options->quick ? 100 : 300;
 	unsigned stretches = rng_between(&world->rng, 1, 4);
 
+	if (world->cachedisk.on)
+		stretches = 2 * stretches + 2;
 	make_slots(world);
 	mount_start(world);
 	cipher_start(world);
@@ -359,6 +362,7 @@ static void workload(struct world *world)
 	}
 	netfs_sim_printf("the faults stop");
 	faults_heal(&world->faults);
+	cachedisk_heal(world);
 	quiet(world, QUIESCE_CLOSE);
 	/* From here on it is the clients who hang up. */
 	server_left_reset(&world->server);
@@ -390,6 +394,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	world->faults.forgets = forgets;
 	world->faults.user = world;
 	make_server(world);
+	cachedisk_start(world);
 	make_client(world);
 	if (options->fsx)
 		fsx_mode(world);
@@ -402,6 +407,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	world_wait(world, server_is_idle, world, "the server's last request");
 	server_drop_all(&world->server);
 	netfs_sim_run(never, NULL, LIVENESS_NS);
+	cachedisk_done(world);
 	ret_result->steps = world->steps;
 	ret_result->events = netfs_sim_steps();
 	ret_result->digest = netfs_sim_digest();
@@ -409,6 +415,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	ret_result->faults =
 		faults_errors(&world->faults) + world->faults.others + world->faults.cuts;
 	ret_result->requests = server_requests(&world->server);
+	ret_result->from_disk = world->cachedisk.given;
 	server_done(&world->server);
 	/* Looks for allocations, sockets and timers that are left. */
 	netfs_sim_stop();

@@ -13,6 +13,7 @@
 
 #include <unetfs/unetfs.h>
 #include "../fsx/fsx.h"
+#include "cachedisk.h"
 #include "cipher.h"
 #include "ops.h"
 #include "server.h"
@@ -153,6 +154,7 @@ struct world_options {
 	bool quick;
 	enum cipher_choice cipher; /* do the mounts encrypt content? */
 	enum server_choice server; /* what does it speak? */
+	enum disk_choice disk; /* does the mount have a disk cache? */
 	bool calm; /* no faults */
 	uint32_t without; /* a bit for each enum fault_switch that is off */
 	uint64_t salt; /* another order of events, the same operations */
@@ -171,6 +173,7 @@ struct world_result {
 	uint64_t virtual_ns;
 	uint64_t faults;
 	uint64_t requests;
+	uint64_t from_disk; /* bytes that the disk cache gave */
 };
 
 enum quiesce {
@@ -215,6 +218,7 @@ struct world {
 	enum quiesce quiesce;
 	struct share share;
 	struct cipher cipher;
+	struct cachedisk cachedisk;
 	struct netfs_timer nap_timer;
 	struct netfs_task nap_task;
 	bool napping;

@@ -199,6 +199,8 @@ sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, enum netfs_sql_id id, unsigne
 {
 	sqlite3_stmt *stmt = sql->stmt[id];
 
+	if (!stmt)
+		return NULL;
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
 	for (unsigned i = 0; i < n; i++)
@@ -208,7 +210,7 @@ sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, enum netfs_sql_id id, unsigne
 
 int netfs_sql_step(sqlite3_stmt *stmt)
 {
-	int result = sqlite3_step(stmt);
+	int result = stmt ? sqlite3_step(stmt) : SQLITE_IOERR;
 
 	if (result == SQLITE_ROW)
 		return 1;

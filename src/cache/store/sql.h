@@ -57,7 +57,9 @@ enum netfs_sql_how {
  * -EMEDIUMTYPE: it is of another format. */
 int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name, enum netfs_sql_how how);
 void netfs_sql_close(struct netfs_sql *sql);
-/* The statement, with the numbers bound to its first parameters. */
+/* The statement, with the numbers bound to its first parameters.  NULL where the
+ * catalogue could not be opened again; more may be bound to it all the same, and
+ * each step of it is an -EIO. */
 sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, enum netfs_sql_id id, unsigned n,
 			    const int64_t *numbers);
 /* One step: 1 a row, 0 the end, else a negative errno.  Without a row the

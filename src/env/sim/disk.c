@@ -17,6 +17,7 @@
  *
  * One thread, no lock.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -518,4 +519,18 @@ void netfs_sim_disk_watch(struct netfs_sim_disk *disk, void (*before)(void *user
 uint64_t netfs_sim_disk_changes(const struct netfs_sim_disk *disk)
 {
 	return disk->changes;
+}
+
+void netfs_sim_disk_fail(struct netfs_sim_disk *disk, unsigned per_million)
+{
+	disk->fail = per_million;
+}
+
+int disk_fails(struct disk_node *node, bool change)
+{
+	struct netfs_sim_disk *disk = node->disk;
+
+	if (!disk->fail || netfs_rng_below(&disk->luck, 1000000) >= disk->fail)
+		return 0;
+	return change && netfs_rng_below(&disk->luck, 2) ? -ENOSPC : -EIO;
 }

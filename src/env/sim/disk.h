@@ -31,6 +31,9 @@ struct netfs_sim_disk *netfs_sim_disk_crashed(const struct netfs_sim_disk *disk,
 /* before() is called before each change of the disk and each sync; not from
  * inside before().  NULL: nobody is. */
 void netfs_sim_disk_watch(struct netfs_sim_disk *disk, void (*before)(void *user), void *user);
+/* Of a million reads and changes of its files, so many fail from now on, with
+ * -EIO, or the changes with -ENOSPC; the disk's own luck decides. */
+void netfs_sim_disk_fail(struct netfs_sim_disk *disk, unsigned per_million);
 /* Changes so far. */
 uint64_t netfs_sim_disk_changes(const struct netfs_sim_disk *disk);
 

@@ -88,6 +88,7 @@ struct netfs_sim_disk {
 	uint64_t nodes_made;
 	uint64_t changes;
 	struct netfs_rng luck;
+	unsigned fail; /* of a million reads and changes */
 	void (*before)(void *user);
 	void *user;
 };
@@ -105,5 +106,7 @@ void disk_remove(struct disk_node *folder, const char *name);
 void disk_write(struct disk_node *node, const void *bytes, size_t len, uint64_t start);
 void disk_cut(struct disk_node *node, uint64_t size);
 void disk_sync(struct disk_node *node);
+/* Does this one fail?  0 or a negative errno. */
+int disk_fails(struct disk_node *node, bool change);
 
 #endif

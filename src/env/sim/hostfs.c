@@ -255,7 +255,10 @@ int netfs_hostfs_fallocate(int fd, uint32_t mode, uint64_t start, uint64_t len)
 {
 	static const uint8_t zero[DISK_PAGE];
 	struct disk_node *node = node_of(fd);
+	int err = node ? disk_fails(node, true) : 0;
 
+	if (err)
+		return err;
 	if (!node || mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
 		return node ? -EOPNOTSUPP : -EBADF;
 	for (uint64_t end = start + len, n; start < end && start < node->now.size; start += n) {
@@ -270,9 +273,10 @@ int netfs_hostfs_fallocate(int fd, uint32_t mode, uint64_t start, uint64_t len)
 ssize_t netfs_hostfs_pread(int fd, void *buf, size_t size, uint64_t start)
 {
 	struct disk_node *node = node_of(fd);
+	int err = node ? disk_fails(node, false) : -EBADF;
 
-	if (!node)
-		return -EBADF;
+	if (err)
+		return err;
 	if (start >= node->now.size)
 		return 0;
 	if (size > node->now.size - start)
@@ -284,9 +288,10 @@ ssize_t netfs_hostfs_pread(int fd, void *buf, size_t size, uint64_t start)
 int netfs_hostfs_pwrite(int fd, const void *buf, size_t size, uint64_t start)
 {
 	struct disk_node *node = node_of(fd);
+	int err = node ? disk_fails(node, true) : -EBADF;
 
-	if (!node)
-		return -EBADF;
+	if (err)
+		return err;
 	disk_write(node, buf, size, start);
 	return 0;
 }
@@ -294,9 +299,10 @@ int netfs_hostfs_pwrite(int fd, const void *buf, size_t size, uint64_t start)
 int netfs_hostfs_fsync(int fd)
 {
 	struct disk_node *node = node_of(fd);
+	int err = node ? disk_fails(node, true) : -EBADF;
 
-	if (!node)
-		return -EBADF;
+	if (err)
+		return err;
 	disk_sync(node);
 	return 0;
 }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whether a seed has a disk is drawn apart from everything else, and so is what
+ * becomes of it: a run without one is what it would be if there were none.
+ */
+#include "cachedisk.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <env/sim/disk.h>
+#include <env/sim/sim.h>
+#include <env/sim/world.h>
+#include "world.h"
+
+#define ONE_IN 4
+
+bool cachedisk_wanted(const struct world_options *options)
+{
+	struct rng rng;
+
+	if (options->disk != DISK_DRAWN || options->fsx || options->hostile)
+		return options->disk == DISK_ON;
+	rng_init(&rng, options->seed ^ UINT64_C(0xd15c));
+	return rng_one_in(&rng, ONE_IN);
+}
+
+const char *cachedisk_word(const struct world_options *options)
+{
+	return options->disk == DISK_ON ? " --disk" : options->disk == DISK_OFF ? " --no-disk" : "";
+}
+
+static void luck(struct cachedisk *disk, bool active)
+{
+	static const unsigned per_million[] = {0, 0, 200, 5000, 100000};
+
+	netfs_sim_disk_fail(disk->disk, active ? per_million[rng_below(&disk->rng, 5)] : 0);
+}
+
+void cachedisk_start(struct world *world)
+{
+	struct cachedisk *disk = &world->cachedisk;
+
+	disk->on = cachedisk_wanted(world->options);
+	if (!disk->on)
+		return;
+	rng_init(&disk->rng, world->options->seed ^ UINT64_C(0xd15c0));
+	disk->disk = netfs_sim_disk_new(world->options->seed);
+	netfs_sim_disk_use(disk->disk);
+}
+
+void cachedisk_add_options(struct world *world, char *options, size_t size)
+{
+	static const unsigned kib[] = {64, 256, 1024, 4096};
+	struct cachedisk *disk = &world->cachedisk;
+	size_t len = strlen(options);
+
+	if (!disk->on)
+		return;
+	snprintf(options + len, size - len, ",cachedir=/cache");
+	if (rng_one_in(&disk->rng, 2))
+		snprintf(options + strlen(options), size - strlen(options), ",cachesize=%uk",
+			 kib[rng_below(&disk->rng, 4)]);
+	/* Making the folder is not what is tested. */
+	netfs_sim_disk_fail(disk->disk, 0);
+}
+
+void cachedisk_mounted(struct world *world)
+{
+	if (world->cachedisk.on)
+		luck(&world->cachedisk, !world->options->calm);
+}
+
+void cachedisk_unmount(struct world *world)
+{
+	struct netfs_stat stats[256];
+	size_t n = netfs_mount_stats(world->mount, stats, 256);
+
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(stats[i].name, "cache_read_bytes") && world->cachedisk.on)
+			world->cachedisk.given += stats[i].value;
+}
+
+static bool closed(void *user)
+{
+	return netfs_sim_files_left() == 0;
+}
+
+/* Somebody writes to the file while nobody has it mounted. */
+static void change(struct slot *slot, struct rng *rng)
+{
+	uint64_t start, len;
+	uint8_t byte = (uint8_t)rng_between(rng, 1, 255);
+
+	if (slot->state != SLOT_PRESENT || slot->lossy || !slot->model.size || rng_below(rng, 3))
+		return;
+	start = rng_below(rng, slot->model.size);
+	len = rng_between(rng, 1, slot->model.size - start);
+	memset(slot->model.bytes + start, byte, len);
+	if (node_write(slot->node, start, slot->model.bytes + start, len) || node_flush(slot->node))
+		slot_fail(slot, "no memory");
+	node_touch(slot->node);
+}
+
+void cachedisk_between(struct world *world)
+{
+	struct cachedisk *disk = &world->cachedisk;
+	struct netfs_sim_disk *after;
+
+	if (!disk->on)
+		return;
+	for (unsigned i = 0; i < world->slot_count && !world->cipher.on; i++)
+		change(&world->slots[i], &disk->rng);
+	if (!rng_one_in(&disk->rng, 3))
+		return;
+	world_wait(world, closed, world, "closing the cache");
+	netfs_sim_printf("the machine of the mount loses power");
+	after = netfs_sim_disk_crashed(disk->disk, rng_u64(&disk->rng));
+	netfs_sim_disk_use(after);
+	netfs_sim_disk_free(disk->disk);
+	disk->disk = after;
+}
+
+void cachedisk_heal(struct world *world)
+{
+	if (world->cachedisk.on)
+		luck(&world->cachedisk, false);
+}
+
+void cachedisk_done(struct world *world)
+{
+	struct cachedisk *disk = &world->cachedisk;
+
+	if (!disk->on)
+		return;
+	world_wait(world, closed, world, "closing the cache");
+	netfs_sim_disk_use(NULL);
+	netfs_sim_disk_free(disk->disk);
+}
