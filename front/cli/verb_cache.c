@@ -8,6 +8,8 @@
  *	check   reads everything, drops what does not fit its checksum
  *	evict   removes everything that no mount has in use
  *	warm    reads files through their mount, so that they are in its cache
+ *	pin     the same, and has the cache keep them when it makes room
+ *	unpin   it need not any more
  *
  * For people one line is one thing, and what takes long shows how far it is on
  * a terminal.  With --json the whole is one object.
@@ -22,9 +24,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 #include <unetfs/cache_folder.h>
+#include <fuse/fuse_front.h>
 #include "cli.h"
 #include "text.h"
 
@@ -42,6 +46,8 @@ struct work {
 	uint64_t all_bytes; /* to come, for the line of progress; 0: not known */
 	uint64_t shown_ms;
 	bool shown;
+	const char *pin; /* what warm sets on each file; NULL: nothing */
+	bool unread; /* it does not read them */
 };
 
 /* ------------------------------------------------------------- progress */
@@ -112,13 +118,15 @@ static void show_object(struct work *work, const struct netfs_cache_object *obje
 		number(work, "gen", object->gen);
 		number(work, "bytes", object->bytes);
 		number(work, "used_ms", object->used_ms);
+		netfs_cli_json_key(&work->text, "pinned");
+		netfs_cli_text_add(&work->text, "%s", object->pinned ? "true" : "false");
 		netfs_cli_json_close(&work->text, '}');
 		return;
 	}
 	if (localtime_r(&used, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%-19s %12s %20" PRIu64 "  %s\n", when, netfs_cli_size(size, object->bytes),
-	       object->ino, object->volume);
+	printf("%-19s %12s %20" PRIu64 "  %s%s\n", when, netfs_cli_size(size, object->bytes),
+	       object->ino, object->volume, object->pinned ? "  pinned" : "");
 }
 
 static void check_object(struct work *work, const struct netfs_cache_object *object)
@@ -252,7 +260,7 @@ static int run_evict(struct work *work)
 	return print(work, work->failed ? NETFS_CLI_FAILED : code);
 }
 
-/* ----------------------------------------------------------------- warm */
+/* ------------------------------------------------------ warm, pin, unpin */
 
 static void warm_failed(struct work *work, const char *path)
 {
@@ -260,22 +268,39 @@ static void warm_failed(struct work *work, const char *path)
 	netfs_cli_error("%s: %s", path, strerror(errno));
 }
 
+static bool read_all(struct work *work, int fd)
+{
+	char *buf = malloc(READ_SIZE);
+	ssize_t n = buf ? 0 : -1;
+
+	while (buf && ((n = read(fd, buf, READ_SIZE)) > 0 || (n < 0 && errno == EINTR))) {
+		work->bytes += n > 0 ? (uint64_t)n : 0;
+		progress(work, "read");
+	}
+	free(buf);
+	return n == 0;
+}
+
+static void pin_failed(struct work *work, const char *path)
+{
+	work->failed++;
+	netfs_cli_error("%s: %s", path,
+			errno == EOPNOTSUPP ? "its mount has no disk cache; mount with -o fsc"
+			: errno == ENOBUFS  ? "another mount has it in the cache"
+			: errno == EPERM    ? "only root and the owner of the mount can pin"
+					    : strerror(errno));
+}
+
+/* The file stays open for it, and what it says is heard before it is closed. */
 static void warm_file(struct work *work, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	char *buf = malloc(READ_SIZE);
-	ssize_t n = -1;
 
-	if (fd >= 0 && buf) {
-		while ((n = read(fd, buf, READ_SIZE)) > 0 || (n < 0 && errno == EINTR)) {
-			work->bytes += n > 0 ? (uint64_t)n : 0;
-			progress(work, "read");
-		}
-	}
-	if (n < 0)
+	if (fd < 0 || (!work->unread && !read_all(work, fd)))
 		warm_failed(work, path);
+	else if (work->pin && fsetxattr(fd, NETFS_FUSE_PIN, work->pin, 1, 0))
+		pin_failed(work, path);
 	work->objects++;
-	free(buf);
 	if (fd >= 0)
 		close(fd);
 }
@@ -330,7 +355,10 @@ static int run_warm(struct work *work, char **paths)
 		number(work, "bytes", work->bytes);
 		number(work, "failed", work->failed);
 	} else {
-		printf("%" PRIu64 " files read, %s\n", work->objects,
+		printf("%" PRIu64 " files %s, %s\n", work->objects - work->failed,
+		       work->unread ? "unpinned"
+		       : work->pin  ? "read and pinned"
+				    : "read",
 		       netfs_cli_size(size, work->bytes));
 	}
 	return print(work, work->failed ? NETFS_CLI_FAILED : NETFS_CLI_OK);
@@ -340,13 +368,15 @@ static int run_warm(struct work *work, char **paths)
 
 const struct netfs_cli_flag netfs_cli_cache_flags[] = {
 	{"ls", "every object, in the order in which they are culled: last use, bytes on the disk, "
-	       "the server's "
-	       "number of the file, the share"},
+	       "the server's number of the file, the share"},
 	{"stat", "how much there is, and the disk it is on"},
 	{"check", "compares everything with its checksums and drops what does not fit: the server "
 		  "is asked for it again"},
 	{"evict", "removes everything that no mount has in use"},
 	{"warm", "reads files and trees through their mount, so that its cache has them"},
+	{"pin", "the same, and its cache keeps them when it makes room, up to half of its space; "
+		"for root and the owner of the mount"},
+	{"unpin", "it need not keep them any more"},
 	{"--json", "for programs"},
 	{NULL, NULL},
 };
@@ -370,6 +400,14 @@ static int run_on_folder(struct work *work, int (*run)(struct work *work))
 	return code;
 }
 
+/* Does the verb take paths of mounts, and not a folder? */
+static bool is_of_paths(struct work *work, const char *verb)
+{
+	work->unread = strcmp(verb, "unpin") == 0;
+	work->pin = work->unread ? "0" : strcmp(verb, "pin") == 0 ? "1" : NULL;
+	return work->pin || strcmp(verb, "warm") == 0;
+}
+
 int netfs_cli_cache(int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
@@ -391,9 +429,10 @@ int netfs_cli_cache(int argc, char **argv)
 		return netfs_cli_usage("cache", "what is to be done?");
 	if (work.json)
 		netfs_cli_json_open(&work.text, '{');
-	if (strcmp(argv[optind], "warm") == 0) {
+	if (is_of_paths(&work, argv[optind])) {
 		if (optind + 1 == argc)
-			return netfs_cli_usage("cache", "warm wants files or folders of a mount");
+			return netfs_cli_usage("cache", "%s wants files or folders of a mount",
+					       argv[optind]);
 		return run_warm(&work, argv + optind + 1);
 	}
 	if (argc - optind > 2)

@@ -17,6 +17,10 @@
 
 struct netfs_fuse_session;
 
+/* The extended attribute that is no attribute of the file: set to "1" or "0" by root or
+ * the owner of the mount on an open file, it calls netfs_pin(). */
+#define NETFS_FUSE_PIN "system.unetfs.pin"
+
 /* How the kernel is to see the mount. */
 struct netfs_fuse_config {
 	const char *source; /* shown in the mount table */

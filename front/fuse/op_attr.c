@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/statvfs.h>
 #include "session.h"
 
@@ -189,6 +190,23 @@ static void reply_set_caps(struct netfs_fuse_request *r, int err)
 	netfs_fuse_reply_result(r, err);
 }
 
+/* How unetfs cache pins files: it goes to the disk cache, not to the server. */
+static bool is_pin(const char *name)
+{
+	return strcmp(name, NETFS_FUSE_PIN) == 0;
+}
+
+static int set_pin(fuse_req_t req, struct netfs_vnode *vnode, const char *value, size_t size)
+{
+	uid_t uid = fuse_req_ctx(req)->uid;
+
+	if (uid != 0 && uid != geteuid())
+		return -EPERM;
+	if (size != 1 || (value[0] != '0' && value[0] != '1'))
+		return -EINVAL;
+	return netfs_pin(vnode, value[0] == '1');
+}
+
 static void op_setxattr(fuse_req_t req, fuse_ino_t nodeid, const char *name, const char *value,
 			size_t size, int flags)
 {
@@ -198,6 +216,10 @@ static void op_setxattr(fuse_req_t req, fuse_ino_t nodeid, const char *name, con
 
 	if (!r || !netfs_fuse_request_name(r, 0, name))
 		return;
+	if (is_pin(name)) {
+		netfs_fuse_request_fail(r, set_pin(req, vnode, value, size));
+		return;
+	}
 	netfs_setxattr(vnode, r->name[0], value, size, (uint32_t)flags, &r->call);
 	netfs_fuse_request_started_with_message(r);
 }

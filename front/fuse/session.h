@@ -176,7 +176,7 @@ struct netfs_fuse_request *netfs_fuse_io_begin(fuse_req_t req, struct netfs_file
 							     int err));
 /* Copies a name; false: too long, answered, r is gone. */
 bool netfs_fuse_request_name(struct netfs_fuse_request *r, unsigned slot, const char *name);
-/* Answers with an error before the library was called. */
+/* Answers with an error, or 0, before a call of the library was made. */
 void netfs_fuse_request_fail(struct netfs_fuse_request *r, int err);
 /* To be called right after the function of the library that was given r:
  * replies if it has completed, and lets interrupts in if not.  r is gone. */

@@ -82,6 +82,12 @@ struct netfs_cache_ops {
 	 * invalidate.  Called with locks held: only looks at or changes memory.
 	 */
 	void (*version)(struct netfs_cookie *cookie, const struct netfs_cache_version *version);
+	/*
+	 * What is there of the file stays when room is made, or need not any more.
+	 * Takes effect in a while, and outlives the mount.  No lock held, does not
+	 * block.  -EBUSY: nobody uses it; -ENOBUFS: it cannot be cached now.
+	 */
+	int (*pin)(struct netfs_cookie *cookie, bool pinned);
 };
 
 /* First member of the cache's own. */

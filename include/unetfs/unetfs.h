@@ -231,6 +231,12 @@ void netfs_setattr(struct netfs_vnode *vnode, struct netfs_file *file,
 /* Results: buf, count. */
 void netfs_readlink(struct netfs_vnode *vnode, struct netfs_call *call);
 void netfs_statfs(struct netfs_vnode *vnode, struct netfs_call *call);
+/* The disk cache keeps what it has of a file when it makes room, or need not any more.
+ * Takes effect in a while, and outlives the mount; the file is open.  Does not block.
+ * 0, -EOPNOTSUPP: there is no disk cache, or vnode is no regular file; -EBUSY: it is not
+ * open; -ENOBUFS: another mount has it in the cache. */
+int netfs_pin(struct netfs_vnode *vnode, bool pinned);
+
 /* As getxattr(2) and its family; buf_size 0 asks for the size in count. */
 void netfs_getxattr(struct netfs_vnode *vnode, const char *name, struct netfs_call *call);
 void netfs_listxattr(struct netfs_vnode *vnode, struct netfs_call *call);

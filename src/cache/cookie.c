@@ -184,6 +184,24 @@ static void use(struct netfs_cookie *netfs_cookie, struct netfs_cache_wait *wait
 		wait->done(wait);
 }
 
+static int pin(struct netfs_cookie *netfs_cookie, bool pinned)
+{
+	struct cookie *cookie = cookie_of(netfs_cookie);
+	int err = 0;
+
+	netfs_mutex_lock(&cookie->mutex);
+	if (!cookie->users)
+		err = -EBUSY;
+	else if (cookie->state == COOKIE_FAILED)
+		err = -ENOBUFS;
+	else
+		cookie->wish = pinned ? WISH_PIN : WISH_UNPIN;
+	if (!err && cookie->state == COOKIE_ACTIVE)
+		cache_cookie_push(cookie);
+	netfs_mutex_unlock(&cookie->mutex);
+	return err;
+}
+
 void cache_cookie_idle(struct cookie *cookie)
 {
 	struct cache *cache = cookie->cache;
@@ -220,6 +238,7 @@ const struct netfs_cache_ops cache_cookie_ops = {
 	.use = use,
 	.unuse = unuse,
 	.version = version,
+	.pin = pin,
 };
 
 struct netfs_cookie *cache_cookie_acquire(struct netfs_cache *netfs_cache,

@@ -78,6 +78,11 @@ struct cookie {
 	bool relinquished; /* c */
 	uint32_t users; /* c */
 	struct netfs_cache_wait *waits; /* c: who waits for the end of a lookup */
+	enum {
+		WISH_NONE,
+		WISH_PIN,
+		WISH_UNPIN,
+	} wish; /* c: what the worker is to do with its object */
 	bool stale; /* c: what is recorded is not to be believed */
 	bool known; /* c: version is what the data is of */
 	uint8_t version[NETFS_STORE_VERSION]; /* c */

@@ -11,6 +11,9 @@
  * objects, which cost the server as many requests and give little room, stay
  * longer.
  *
+ * What is pinned goes last: of closed objects only while pinned ones are more than
+ * half of the cache, of open ones where all else is gone.
+ *
  * What a chunk holds and is not there (a write that failed or was overtaken)
  * goes before everything.
  *
@@ -29,6 +32,8 @@
 #define PATIENCE_NS NETFS_NS_PER_SEC
 /* Chunks that are found in one walk over all. */
 #define VICTIMS 64
+/* Of the cache, pinned files may keep so much. */
+#define PINS_PERCENT 50
 /* Objects that are smaller cost more to have again than their bytes. */
 #define SMALL (UINT64_C(256) << 10)
 
@@ -114,7 +119,9 @@ static void look_at(struct cookie *cookie, struct victims *victims)
 			continue;
 		/* What was loaded and not used since is as the object was. */
 		if (chunk->nheld == chunk->count)
-			victim.rank = chunk->rank ? chunk->rank : cookie->object.rank;
+			victim.rank = cookie->object.pinned ? NETFS_STORE_RANK
+				      : chunk->rank	    ? chunk->rank
+							    : cookie->object.rank;
 		if (worth(victims, victim.rank) &&
 		    !cache_flights_any(cookie, victim.start, victim.start + NETFS_MAP_CHUNK))
 			add(victims, &victim);
@@ -204,7 +211,7 @@ static uint64_t cull_chunk(const struct victim *victim, uint64_t wanted)
 /* Removes so many bytes and objects, as far as they can be had; false: nothing. */
 static bool cull(struct cache *cache, uint64_t bytes, uint64_t objects)
 {
-	struct netfs_store_cull whole = {0};
+	struct netfs_store_cull whole = {.pins_max = cache->turnover / 100 * PINS_PERCENT};
 	struct victims victims;
 	uint64_t freed = 0;
 	bool more = true;

@@ -116,14 +116,32 @@ static void look_up(struct cookie *cookie)
 		cache_space_settle_locked(cookie);
 	}
 	cache_cookie_set(cookie, err ? COOKIE_FAILED : COOKIE_ACTIVE);
-	if (!cookie->users) {
+	if (!cookie->users || cookie->wish != WISH_NONE) {
 		/* They went before it was found. */
-		if (err)
+		if (err && !cookie->users)
 			cache_cookie_set(cookie, COOKIE_QUIESCENT);
 		cache_cookie_push(cookie);
 	}
 	netfs_mutex_unlock(&cookie->mutex);
 	tell(waits);
+}
+
+/* ----------------------------------------------------------------- pins */
+
+/* Of an object that is open; one that is looked up comes here when it is. */
+static void pin(struct cookie *cookie)
+{
+	bool wished = false;
+
+	netfs_mutex_lock(&cookie->mutex);
+	if (cookie->state == COOKIE_ACTIVE && cookie->wish != WISH_NONE) {
+		cookie->object.pinned = cookie->wish == WISH_PIN;
+		cookie->wish = WISH_NONE;
+		wished = true;
+	}
+	netfs_mutex_unlock(&cookie->mutex);
+	if (wished)
+		netfs_store_pin(cookie->cache->store, &cookie->object);
 }
 
 /* ----------------------------------------------------------- recording */
@@ -233,6 +251,7 @@ static bool attend(struct cookie *cookie)
 	enum cookie_state state;
 	bool relinquished, save;
 
+	pin(cookie);
 	netfs_mutex_lock(&cookie->mutex);
 	state = cookie->state;
 	relinquished = cookie->relinquished;

@@ -371,3 +371,12 @@ void netfs_create(struct netfs_vnode *dir, const char *name, uint32_t flags, uin
 	v->mode = mode;
 	netfs_vcall_start(v, create_start);
 }
+
+/* ----------------------------------------------------------------- pins */
+
+int netfs_pin(struct netfs_vnode *vnode, bool pinned)
+{
+	struct netfs_cookie *cookie = netfs_vnode_regular(vnode) ? vnode->inode.cookie : NULL;
+
+	return cookie && cookie->ops->pin ? cookie->ops->pin(cookie, pinned) : -EOPNOTSUPP;
+}

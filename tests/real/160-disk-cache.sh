@@ -121,6 +121,18 @@ done
 check "and the cache is not empty for that" [ "$(data_bytes "$tmp/c4")" -ge $((1 << 20)) ]
 check "what was read last is in it" in_cache_file "$tmp/c4" "$tmp/e4/big2" 8000000
 exec 7<&-
+# What is pinned stays, whatever else is read, and over mounts.
+cp "$tmp/e3/d/f20" "$tmp/e4/pinned"
+check "a file is pinned" "$unetfs" cache pin "$tmp/small/pinned"
+read_rest() { cmp "$tmp/small/big" "$tmp/e4/big" && cmp "$tmp/small/big2" "$tmp/e4/big2"; }
+check "larger files are read than there is room" read_rest
+again "dir:$tmp/e4" "$tmp/small" "cache=strict,cachedir=$tmp/c4,cachesize=4m"
+check "what is pinned is read" cmp "$tmp/small/pinned" "$tmp/e4/pinned"
+check "without asking for data" asked_nothing "$tmp/small"
+check "it is listed as pinned" sh -c "'$unetfs' cache ls '$tmp/c4' | grep -q 'pinned\$'"
+check "and unpinned again" "$unetfs" cache unpin "$tmp/small/pinned"
+refuses_pin() { "$unetfs" cache pin "$1" 2>&1 | grep -q "no disk cache"; }
+check "a file without a disk cache is not pinned" refuses_pin "$tmp/e4/pinned"
 check_umount "$tmp/small" "$mount_pid"
 check "the cache is not larger than its limit" [ "$(data_bytes "$tmp/c4")" -le $((4 << 20)) ]
 

@@ -13,12 +13,15 @@
 	X(ROLLBACK, "ROLLBACK")                                                                    \
 	X(VOLUME_ADD, "INSERT OR IGNORE INTO volumes(id, key) VALUES(?1, ?2)")                     \
 	X(VOLUME_KEY, "SELECT key FROM volumes WHERE id = ?1")                                     \
-	X(OBJECT_GET, "SELECT id, version, tail, bytes, uses, rank FROM objects"                   \
+	X(OBJECT_GET, "SELECT id, version, tail, bytes, uses, rank, pinned FROM objects"           \
 		      " WHERE volume = ?1 AND ino = ?2 AND gen = ?3")                              \
 	X(OBJECT_PUT, "INSERT INTO objects(volume, ino, gen, version, tail, bytes, used, uses,"    \
-		      " rank, pinned) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0)"               \
+		      " rank, pinned) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"             \
 		      " ON CONFLICT(volume, ino, gen) DO UPDATE SET version = ?4, tail = ?5,"      \
 		      " bytes = ?6, used = ?7, uses = ?8, rank = ?9 RETURNING id")                 \
+	X(OBJECT_PIN, "UPDATE objects SET pinned = ?4"                                             \
+		      " WHERE volume = ?1 AND ino = ?2 AND gen = ?3")                              \
+	X(OBJECT_PINS, "SELECT coalesce(sum(bytes), 0) FROM objects WHERE pinned > 0")             \
 	X(OBJECT_DROP, "DELETE FROM objects WHERE volume = ?1 AND ino = ?2 AND gen = ?3")          \
 	X(OBJECT_NEXT, "SELECT objects.id, volume, ino, gen, bytes, used, pinned, rank, key"       \
 		       " FROM objects JOIN volumes ON volumes.id = volume"                         \

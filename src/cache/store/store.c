@@ -293,6 +293,7 @@ static int load_record(struct netfs_store *store, struct netfs_store_object *obj
 	object->counted = (uint64_t)sqlite3_column_int64(stmt, 3);
 	object->uses = bounded(sqlite3_column_int64(stmt, 4), NETFS_STORE_USES);
 	object->rank = bounded(sqlite3_column_int64(stmt, 5), NETFS_STORE_RANK);
+	object->pinned = sqlite3_column_int64(stmt, 6) > 0;
 	if (sqlite3_column_bytes(stmt, 1) != NETFS_STORE_VERSION)
 		result = -EUCLEAN;
 	else
@@ -424,6 +425,7 @@ static int put_object(struct netfs_store *store, const struct netfs_store_object
 	sqlite3_bind_int64(stmt, 7, (int64_t)(netfs_clock_real() / NETFS_NS_PER_MS));
 	sqlite3_bind_int64(stmt, 8, object->uses);
 	sqlite3_bind_int64(stmt, 9, (int64_t)object->rank);
+	sqlite3_bind_int64(stmt, 10, object->pinned);
 	result = netfs_sql_step(stmt);
 	if (result == 1)
 		*ret_id = sqlite3_column_int64(stmt, 0);
@@ -469,6 +471,14 @@ int netfs_store_punch(const struct netfs_store_object *object, uint64_t start, u
 {
 	return netfs_hostfs_fallocate(object->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
 				      end - start);
+}
+
+int netfs_store_pin(struct netfs_store *store, const struct netfs_store_object *object)
+{
+	sqlite3_stmt *stmt = with_key(store, NETFS_SQL_OBJECT_PIN, &object->key);
+
+	sqlite3_bind_int64(stmt, 4, object->pinned);
+	return noted(store, netfs_sql_run(stmt));
 }
 
 int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *object)
@@ -538,7 +548,7 @@ static int next_row(struct netfs_store *store, sqlite3_stmt *stmt, struct netfs_
 	};
 	entry->bytes = (uint64_t)sqlite3_column_int64(stmt, 4);
 	entry->used = sqlite3_column_int64(stmt, 5);
-	entry->pinned = sqlite3_column_int64(stmt, 6) != 0;
+	entry->pinned = sqlite3_column_int64(stmt, 6) > 0;
 	entry->rank = sqlite3_column_int64(stmt, 7);
 	volume = (const char *)sqlite3_column_text(stmt, 8);
 	snprintf(entry->volume, sizeof(entry->volume), "%s", volume ? volume : "");
@@ -588,10 +598,46 @@ static int mend_totals(struct netfs_store *store, uint64_t bytes, uint64_t objec
 		     netfs_sql_run(netfs_sql_get(&store->sql, NETFS_SQL_TOTAL_SET, 0, NULL)));
 }
 
+/* Is a pinned object one too many? */
+static bool over_pinned(struct netfs_store *store, struct netfs_store_cull *cull)
+{
+	sqlite3_stmt *stmt;
+
+	if (!cull->pins_known) {
+		stmt = netfs_sql_get(&store->sql, NETFS_SQL_OBJECT_PINS, 0, NULL);
+		if (netfs_sql_step(stmt) == 1) {
+			cull->pins = bounded(sqlite3_column_int64(stmt, 0), INT64_MAX);
+			sqlite3_reset(stmt);
+		}
+		cull->pins_known = true;
+	}
+	return cull->pins > cull->pins_max;
+}
+
+/* Removes the next one of the walk, if it may go. */
+static int cull_one(struct netfs_store *store, struct netfs_store_cull *cull)
+{
+	const struct netfs_store_entry *entry = &cull->at;
+	int err = entry->pinned && !over_pinned(store, cull) ? -EBUSY
+							     : netfs_store_evict(store, entry);
+
+	if (err && err != -EBUSY)
+		return err;
+	cull->freed += err ? 0 : entry->bytes;
+	cull->gone += !err;
+	cull->busy_bytes += err ? entry->bytes : 0;
+	cull->busy += err != 0;
+	if (!err && entry->pinned)
+		cull->pins -= entry->bytes < cull->pins ? entry->bytes : cull->pins;
+	return 0;
+}
+
 int netfs_store_cull(struct netfs_store *store, struct netfs_store_cull *cull, uint64_t rank,
 		     uint64_t bytes, uint64_t objects)
 {
-	while (!cull->over && (cull->freed < bytes || cull->gone < objects)) {
+	int err = 0;
+
+	while (!err && !cull->over && (cull->freed < bytes || cull->gone < objects)) {
 		struct netfs_store_entry next = cull->at;
 		int result = netfs_store_next(store, &next);
 
@@ -601,18 +647,13 @@ int netfs_store_cull(struct netfs_store *store, struct netfs_store_cull *cull, u
 			cull->over = true;
 			return mend_totals(store, cull->busy_bytes, cull->busy);
 		}
-		if (!next.pinned && bounded(next.rank, NETFS_STORE_RANK) >= rank)
+		if (next.pinned ? rank <= NETFS_STORE_RANK
+				: bounded(next.rank, NETFS_STORE_RANK) >= rank)
 			return 0;
 		cull->at = next;
-		result = next.pinned ? -EBUSY : netfs_store_evict(store, &next);
-		if (result && result != -EBUSY)
-			return result;
-		cull->freed += result ? 0 : next.bytes;
-		cull->gone += !result;
-		cull->busy_bytes += result ? next.bytes : 0;
-		cull->busy += result != 0;
+		err = cull_one(store, cull);
 	}
-	return 0;
+	return err;
 }
 
 int netfs_store_sweep(struct netfs_store *store)

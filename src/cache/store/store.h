@@ -40,6 +40,7 @@ struct netfs_store_object {
 	 * lower rank.  The owner's, and recorded. */
 	uint8_t uses;
 	uint64_t rank;
+	bool pinned; /* goes last; recorded */
 };
 
 /* Neither uses nor a rank is more. */
@@ -93,6 +94,8 @@ ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block
  * which nothing is in its map any more.  What was recorded of it does not fit its
  * checksums from then on. */
 int netfs_store_punch(const struct netfs_store_object *object, uint64_t start, uint64_t end);
+/* Records whether it is pinned, and nothing else; it has a record. */
+int netfs_store_pin(struct netfs_store *store, const struct netfs_store_object *object);
 /* Removes it from catalogue and folder. */
 int netfs_store_remove(struct netfs_store *store, struct netfs_store_object *object);
 /* Closes the object and frees what is in it.  Not before the end of the
@@ -132,10 +135,13 @@ struct netfs_store_cull {
 	uint64_t gone;
 	uint64_t busy_bytes; /* of objects that are in use or pinned */
 	uint64_t busy;
+	uint64_t pins_max; /* the caller's: pinned ones go while they are more bytes */
+	uint64_t pins; /* bytes of them, once the walk came there */
+	bool pins_known;
 };
 
 /* Goes on removing objects of a rank below that which nobody uses, the lowest
- * first, until the walk has freed that many bytes and objects.  Each in a
+ * first, and pinned ones last, until the walk has freed that many bytes and objects.  Each in a
  * transaction of its own. */
 int netfs_store_cull(struct netfs_store *store, struct netfs_store_cull *cull, uint64_t rank,
 		     uint64_t bytes, uint64_t objects);

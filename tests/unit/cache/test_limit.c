@@ -266,6 +266,15 @@ static void pass(unsigned ino, enum netfs_slice_kind kind)
 		assert_int_equal(move(cookies[ino], &piece, kind, i * PIECE), PIECE);
 }
 
+/* Twelve turnovers of another file. */
+static void flood(void)
+{
+	static struct move piece;
+
+	for (unsigned i = 0; i < 12 * LIMIT / PIECE; i++)
+		move(cookies[1], &piece, NETFS_SLICE_WRITE, i * PIECE);
+}
+
 /* What is used again and again outlives a scan, whether it is open or not. */
 static void scan_leaves_what_is_used_again(void **state)
 {
@@ -289,9 +298,31 @@ static void scan_leaves_what_is_used_again(void **state)
 	open_file(0);
 	assert_int_equal(present(0), 1 << 20);
 	/* Nor does it stay for ever. */
-	for (unsigned i = 0; i < 12 * LIMIT / PIECE; i++)
-		move(cookies[1], &piece, NETFS_SLICE_WRITE, i * PIECE);
+	flood();
 	assert_true(present(0) < 1 << 20);
+	close_cache();
+}
+
+static void pinned_file_stays(void **state)
+{
+	open_cache();
+	assert_int_equal(cookies[0]->ops->pin(cookies[0], true), 0);
+	pass(0, NETFS_SLICE_WRITE);
+	flood();
+	assert_int_equal(present(0), 1 << 20);
+	close_cache();
+	/* Closed, and a mount later. */
+	open_cache();
+	close_file(0);
+	flood();
+	open_file(0);
+	assert_int_equal(present(0), 1 << 20);
+	pass(0, NETFS_SLICE_READ);
+	assert_int_equal(cookies[0]->ops->pin(cookies[0], false), 0);
+	flood();
+	assert_true(present(0) < 1 << 20);
+	cookies[0]->ops->unuse(cookies[0]);
+	assert_int_equal(cookies[0]->ops->pin(cookies[0], true), -EBUSY);
 	close_cache();
 }
 
@@ -304,6 +335,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(limit_holds_whatever_becomes_of_writes, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(scan_leaves_what_is_used_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(pinned_file_stays, setup, teardown),
 	};
 
 	return t_run(tests, NULL, NULL);

@@ -209,6 +209,41 @@ static void objects_of_low_rank_are_culled_first(void **state)
 	netfs_store_close(store);
 }
 
+static void pin(struct netfs_store *store, uint64_t ino, bool pinned)
+{
+	struct netfs_store_key key = key_of(store, ino);
+	struct netfs_store_object object;
+
+	assert_int_equal(netfs_store_load(store, &key, &object), 0);
+	object.pinned = pinned;
+	assert_int_equal(netfs_store_pin(store, &object), 0);
+	netfs_store_release(&object);
+}
+
+static void pinned_objects_go_last_and_beyond_their_share(void **state)
+{
+	struct netfs_store *store = store_open();
+	struct netfs_store_cull share = {.pins_max = 8 * NETFS_MAP_BLOCK};
+	struct netfs_store_cull again = share;
+
+	for (uint64_t ino = 50; ino < 56; ino++)
+		keep_ranked(store, ino, 4, ino);
+	for (uint64_t ino = 50; ino < 53; ino++)
+		pin(store, ino, true);
+	/* Recorded again, it is pinned as before. */
+	keep_ranked(store, 51, 4, 51);
+	assert_int_equal(netfs_store_cull(store, &share, UINT64_MAX, UINT64_MAX, 0), 0);
+	assert_int_equal(share.gone, 4);
+	assert_int_equal(kept(store, 50), 0);
+	assert_int_equal(kept(store, 51), 4);
+	assert_int_equal(kept(store, 52), 4);
+	pin(store, 51, false);
+	assert_int_equal(netfs_store_cull(store, &again, UINT64_MAX, UINT64_MAX, 0), 0);
+	assert_int_equal(kept(store, 51), 0);
+	assert_int_equal(kept(store, 52), 4);
+	netfs_store_close(store);
+}
+
 /* A mount dies that had begun an object: nothing is left of it. */
 static void objects_that_were_only_begun_are_swept(void **state)
 {
@@ -385,6 +420,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(object_has_one_user_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(objects_of_low_rank_are_culled_first, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(pinned_objects_go_last_and_beyond_their_share,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(objects_that_were_only_begun_are_swept, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_was_not_recorded_takes_no_space, setup,
