@@ -18,6 +18,7 @@
 #include <base/list.h>
 #include <client/crypt_share.h>
 #include <crypt/crypt.h>
+#include <crypt/key.h>
 #include <env/alloc.h>
 #include <env/secret.h>
 #include <vfs/vfs.h>
@@ -42,29 +43,14 @@ static void say(struct netfs_crypt_share *share, const char *format, ...)
 
 int netfs_crypt_share_secret(struct netfs_crypt_share *share, const char *file, const char *command)
 {
-	const char *from = file ? "the key file" : "the key command";
 	ssize_t n;
 
 	share->secret = netfs_secret_alloc(NETFS_SECRET_MAX);
 	if (!share->secret)
 		return -ENOMEM;
-	n = file ? netfs_secret_from_file(file, share->secret)
-		 : netfs_secret_from_command(command, share->secret);
-	if (n == -EPERM && file)
-		say(share, "the key file '%.100s' is open to others; chmod 600 it", file);
-	else if (n < 0 && file)
-		say(share, "cannot read the key file '%.100s': %s", file, strerrordesc_np((int)-n));
-	else if (n == -EPIPE)
-		say(share, "the key command failed");
-	else if (n < 0)
-		say(share, "cannot run the key command: %s", strerrordesc_np((int)-n));
+	n = netfs_key_read(file, command, share->secret, share->message, share->message_size);
 	if (n < 0)
 		return (int)n;
-	if (n < NETFS_CRYPT_SECRET_MIN) {
-		say(share, "%s gives %zd bytes, which is too little for a key: at least %d", from,
-		    n, NETFS_CRYPT_SECRET_MIN);
-		return -EINVAL;
-	}
 	share->secret_len = (size_t)n;
 	return 0;
 }

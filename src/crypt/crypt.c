@@ -20,14 +20,11 @@
  */
 #include <crypt/crypt.h>
 
+#include <crypt/kdf.h>
 #include <crypt/unit.h>
 #include <env/secret.h>
 #include <errno.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 #include <string.h>
 
 struct netfs_crypt {
@@ -38,55 +35,22 @@ struct netfs_crypt {
 
 /* -------------------------------------------------------------- keys */
 
-/* A stretch of memory that is only read. */
-struct bytes {
-	const uint8_t *data;
-	size_t len;
-};
-
-static OSSL_PARAM octets(const char *name, struct bytes bytes)
+/* A key for that, into to. */
+static int derive(struct netfs_kdf_from from, const char *what, uint8_t *to, size_t len)
 {
-	return OSSL_PARAM_construct_octet_string(name, (void *)(uintptr_t)bytes.data, bytes.len);
+	from.info = what;
+	from.info_len = strlen(what);
+	return netfs_kdf(&from, to, len);
 }
 
-static int derive(EVP_KDF *kdf, const struct bytes *secret, const uint8_t *salt, const char *what,
-		  struct bytes to)
+static int derive_all(struct netfs_crypt *crypt, const struct netfs_kdf_from *from)
 {
-	EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-		octets(OSSL_KDF_PARAM_KEY, *secret),
-		octets(OSSL_KDF_PARAM_SALT, (struct bytes){salt, NETFS_CRYPT_SALT_SIZE}),
-		octets(OSSL_KDF_PARAM_INFO, (struct bytes){(const uint8_t *)what, strlen(what)}),
-		OSSL_PARAM_construct_end(),
-	};
-	int err = 0;
+	int err = derive(*from, "unetfs 1 content", crypt->unit_key, sizeof(crypt->unit_key));
 
-	if (!context)
-		return -ENOMEM;
-	if (EVP_KDF_derive(context, (uint8_t *)(uintptr_t)to.data, to.len, params) != 1)
-		err = -EIO;
-	EVP_KDF_CTX_free(context);
-	return err;
-}
-
-static int derive_all(struct netfs_crypt *crypt, const struct bytes *secret, const uint8_t *salt)
-{
-	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-	int err;
-
-	if (!kdf)
-		return -EIO;
-	err = derive(kdf, secret, salt, "unetfs 1 content",
-		     (struct bytes){crypt->unit_key, sizeof(crypt->unit_key)});
 	if (!err)
-		err = derive(kdf, secret, salt, "unetfs 1 tail",
-			     (struct bytes){crypt->tail_key, sizeof(crypt->tail_key)});
+		err = derive(*from, "unetfs 1 tail", crypt->tail_key, sizeof(crypt->tail_key));
 	if (!err)
-		err = derive(kdf, secret, salt, "unetfs 1 check",
-			     (struct bytes){crypt->check, sizeof(crypt->check)});
-	EVP_KDF_free(kdf);
+		err = derive(*from, "unetfs 1 check", crypt->check, sizeof(crypt->check));
 	return err;
 }
 
@@ -101,7 +65,10 @@ int netfs_crypt_new(const uint8_t *secret, size_t len, const uint8_t *salt,
 	crypt = netfs_secret_alloc(sizeof(*crypt));
 	if (!crypt)
 		return -ENOMEM;
-	err = derive_all(crypt, &(struct bytes){secret, len}, salt);
+	err = derive_all(crypt, &(struct netfs_kdf_from){.secret = secret,
+							 .secret_len = len,
+							 .salt = salt,
+							 .salt_len = NETFS_CRYPT_SALT_SIZE});
 	if (err) {
 		netfs_crypt_free(crypt);
 		return err;

@@ -24,11 +24,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <crypt/key.h>
 
 #define NETFS_CRYPT_BLOCK      UINT64_C(4096)
 #define NETFS_CRYPT_SALT_SIZE  32
 #define NETFS_CRYPT_CHECK_SIZE 32
-#define NETFS_CRYPT_SECRET_MIN 32
 
 /* Keys made from one secret and the salt of one share.  Immutable, so any
  * thread may use it. */
