@@ -5,7 +5,7 @@
  *
  *	ls      every object: volume, number of the file, bytes, last use
  *	stat    sums, and the disk it is on
- *	check   reads everything, drops what does not fit its checksum
+ *	check   reads everything, drops what does not fit its checksum or seal
  *	evict   removes everything that no mount has in use
  *	warm    reads files through their mount, so that they are in its cache
  *	pin     the same, and has the cache keep them when it makes room
@@ -40,9 +40,10 @@
 struct work {
 	struct netfs_cache_folder *folder;
 	const char *path;
+	const char *key_file; /* NULL: none was given */
 	bool json;
 	struct netfs_cli_text text; /* json */
-	uint64_t objects, bytes, blocks, bad, busy, failed;
+	uint64_t objects, bytes, blocks, bad, busy, sealed, failed;
 	uint64_t all_bytes; /* to come, for the line of progress; 0: not known */
 	uint64_t shown_ms;
 	bool shown;
@@ -136,6 +137,8 @@ static void check_object(struct work *work, const struct netfs_cache_object *obj
 
 	if (err == -EBUSY) {
 		work->busy++;
+	} else if (err == -ENOKEY) {
+		work->sealed++;
 	} else if (err) {
 		work->failed++;
 		netfs_cli_error("%s: file %" PRIu64 " of %s: %s", work->path, object->ino,
@@ -235,10 +238,15 @@ static int run_check(struct work *work)
 		number(work, "blocks", work->blocks);
 		number(work, "bad", work->bad);
 		number(work, "in_use", work->busy);
+		number(work, "sealed", work->sealed);
 	} else {
 		printf("%" PRIu64 " blocks of %" PRIu64 " files checked, %" PRIu64
 		       " dropped; %" PRIu64 " files in use were left out\n",
 		       work->blocks, work->objects, work->bad, work->busy);
+		if (work->sealed)
+			printf("%" PRIu64 " of the files are sealed, and were not checked: "
+			       "that needs --cachekey with their key\n",
+			       work->sealed);
 	}
 	return print(work, work->failed ? NETFS_CLI_FAILED : code);
 }
@@ -377,6 +385,8 @@ const struct netfs_cli_flag netfs_cli_cache_flags[] = {
 	{"pin", "the same, and its cache keeps them when it makes room, up to half of its space; "
 		"for root and the owner of the mount"},
 	{"unpin", "it need not keep them any more"},
+	{"--cachekey FILE", "with check: the key of sealed objects, which cannot be checked "
+			    "without"},
 	{"--json", "for programs"},
 	{NULL, NULL},
 };
@@ -395,7 +405,12 @@ static int run_on_folder(struct work *work, int (*run)(struct work *work))
 		netfs_cli_error("%s", why[0] ? why : strerror(-err));
 		return err == -ENOMEM ? NETFS_CLI_SYSTEM : NETFS_CLI_USAGE;
 	}
-	code = run(work);
+	err = work->key_file
+		      ? netfs_cache_folder_key(work->folder, work->key_file, why, sizeof(why))
+		      : 0;
+	if (err)
+		netfs_cli_error("%s", why[0] ? why : strerror(-err));
+	code = err ? NETFS_CLI_USAGE : run(work);
 	netfs_cache_folder_close(work->folder);
 	return code;
 }
@@ -410,7 +425,8 @@ static bool is_of_paths(struct work *work, const char *verb)
 
 int netfs_cli_cache(int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'}, {"cachekey", required_argument, NULL, 'k'}, {0}};
 	static const struct {
 		const char *name;
 		int (*run)(struct work *work);
@@ -421,9 +437,12 @@ int netfs_cli_cache(int argc, char **argv)
 
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (opt != 'j')
+		if (opt == 'j')
+			work.json = true;
+		else if (opt == 'k')
+			work.key_file = optarg;
+		else
 			return netfs_cli_usage("cache", "%s", argv[optind - 1]);
-		work.json = true;
 	}
 	if (optind == argc)
 		return netfs_cli_usage("cache", "what is to be done?");

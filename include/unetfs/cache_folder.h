@@ -21,6 +21,10 @@ struct netfs_cache_folder;
  * damaged.  message then says what is wrong, in one line. */
 int netfs_cache_folder_open(const char *path, struct netfs_cache_folder **ret_folder, char *message,
 			    size_t message_size);
+/* Objects that were sealed with the key in that file can be checked from now on.
+ * Once.  A negative errno, and then message says what is wrong, in one line. */
+int netfs_cache_folder_key(struct netfs_cache_folder *folder, const char *key_file, char *message,
+			   size_t message_size);
 /* NULL is allowed. */
 void netfs_cache_folder_close(struct netfs_cache_folder *folder);
 
@@ -37,6 +41,7 @@ int netfs_cache_folder_total(struct netfs_cache_folder *folder,
 
 /* What is kept of one file. */
 struct netfs_cache_object {
+	bool sealed; /* volume says with which key, and the numbers mean nothing */
 	char volume[512]; /* the share, as which user; cut short where it is longer */
 	uint64_t ino; /* the server's numbers of the file */
 	uint64_t gen;
@@ -56,7 +61,8 @@ struct netfs_cache_checked {
 };
 
 /* Reads all of an object and compares with its checksums; blocks that do not fit
- * are dropped, so that they come from the server again.  -EBUSY: it is in use. */
+ * are dropped, so that they come from the server again.  -EBUSY: it is in use;
+ * -ENOKEY: it is sealed with a key that was not given, and stays as it is. */
 int netfs_cache_folder_check(struct netfs_cache_folder *folder,
 			     const struct netfs_cache_object *object,
 			     struct netfs_cache_checked *ret_checked);

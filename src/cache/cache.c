@@ -70,6 +70,8 @@ int netfs_cache_open(const struct netfs_cache_config *config, struct netfs_cache
 	if (!cache)
 		return -ENOMEM;
 	err = netfs_store_open(config->folder, false, &cache->store, message, message_size);
+	if (!err && config->secret)
+		err = netfs_store_seal(cache->store, config->secret, config->secret_len);
 	if (!err)
 		err = netfs_store_volume(cache->store, config->volume, &cache->volume);
 	if (!err)

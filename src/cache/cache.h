@@ -22,6 +22,8 @@ struct netfs_cache_limits {
 struct netfs_cache_config {
 	const char *folder; /* an absolute path */
 	const char *volume; /* what names the share, and whose eyes see it */
+	const uint8_t *secret; /* what it is sealed with; NULL: it is not */
+	size_t secret_len; /* at least NETFS_CRYPT_SECRET_MIN */
 	uint64_t size; /* bytes the folder may take; 0: what the disk has */
 	struct netfs_cache_limits blocks;
 	struct netfs_cache_limits files;

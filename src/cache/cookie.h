@@ -43,6 +43,7 @@ struct cache {
 	uint64_t wanted; /* m: bytes that were not stored for want of space */
 	uint64_t patient_ns; /* m: there was nothing to remove; not before then again */
 	bool stopped; /* m: the disk is too full to store anything */
+	_Atomic uint64_t bounced; /* bytes of sealed writes under way */
 	struct netfs_job job;
 	struct netfs_task idle_task;
 	struct netfs_timer idle_timer;

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <cache/store/files.h>
 #include <cache/store/store.h>
+#include <crypt/key.h>
 #include <env/alloc.h>
+#include <env/secret.h>
 #include <unetfs/cache_folder.h>
 
 struct netfs_cache_folder {
@@ -42,6 +44,21 @@ void netfs_cache_folder_close(struct netfs_cache_folder *folder)
 	netfs_free(folder);
 }
 
+int netfs_cache_folder_key(struct netfs_cache_folder *folder, const char *key_file, char *message,
+			   size_t message_size)
+{
+	uint8_t *secret = netfs_secret_alloc(NETFS_SECRET_MAX);
+	ssize_t n;
+	int err;
+
+	if (!secret)
+		return -ENOMEM;
+	n = netfs_key_read(key_file, NULL, secret, message, message_size);
+	err = n < 0 ? (int)n : netfs_store_seal(folder->store, secret, (size_t)n);
+	netfs_secret_free(secret, NETFS_SECRET_MAX);
+	return err;
+}
+
 int netfs_cache_folder_total(struct netfs_cache_folder *folder, struct netfs_cache_total *ret_total)
 {
 	struct netfs_store_space space;
@@ -67,6 +84,10 @@ int netfs_cache_folder_next(struct netfs_cache_folder *folder, struct netfs_cach
 	if (result != 1)
 		return result;
 	memcpy(object->volume, entry.volume, sizeof(object->volume));
+	object->sealed = netfs_seal_is_sealed(entry.volume);
+	/* With which key; what follows says nothing to anybody. */
+	if (object->sealed)
+		object->volume[NETFS_SEAL_HEADING] = 0;
 	object->ino = entry.key.ino;
 	object->gen = entry.key.gen;
 	object->bytes = entry.bytes;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Slices of an active object: whole blocks to and from its file, with their
- * checksums.
+ * checksums, or sealed (seal_io.c).
  *
  *	slice	      |-----------------|
  *	blocks	|-------|-------|-------|----|
@@ -23,9 +23,16 @@
 #include <xxhash.h>
 #include <base/assert.h>
 #include <base/limits.h>
+#include <base/round.h>
 #include <cache/cookie.h>
+#include <cache/seal_io.h>
 #include <env/alloc.h>
 #include <env/file.h>
+
+/* Bytes of sealed writes under way in one cache that ask for no patience, and
+ * what a file that has none may write beyond. */
+#define BOUNCE_MAX   (UINT64_C(32) << 20)
+#define BOUNCE_LEAST (UINT64_C(64) << 10)
 
 /*
  * One slice on its way.  Made when the slice is taken, freed before it is
@@ -43,6 +50,8 @@ struct flight {
 	bool spoilt; /* c: what it moves is not wanted any more */
 	unsigned nsums; /* I */
 	uint64_t *sums; /* I: one for each block, in the same allocation */
+	struct netfs_map_seal *seals; /* I: in their place, of a sealed object; else NULL */
+	uint8_t *bounce; /* I: what a write of one sends: a block of bounce_size() bytes */
 	struct iovec *iov; /* I: likewise */
 	uint8_t *head; /* I: bytes before the slice, likewise */
 	uint8_t *tail; /* I: bytes behind it, likewise */
@@ -58,13 +67,34 @@ static uint64_t block_up(uint64_t pos)
 	return block_down(pos + NETFS_MAP_BLOCK - 1);
 }
 
+static size_t bounce_size(const struct flight *flight)
+{
+	uint64_t len = flight->end - flight->start;
+
+	return netfs_power_of_two_up(len < NETFS_BLOCK_MIN ? NETFS_BLOCK_MIN : len);
+}
+
+static void flight_free(struct flight *flight)
+{
+	if (flight->bounce)
+		netfs_block_free(flight->bounce, bounce_size(flight));
+	netfs_free(flight);
+}
+
+/* Bytes of its checksums or seals. */
+static size_t sums_size(const struct cookie *cookie, unsigned nsums)
+{
+	return nsums *
+	       (cookie->object.map.sealed ? sizeof(struct netfs_map_seal) : sizeof(uint64_t));
+}
+
 static struct flight *flight_new(struct cookie *cookie, struct netfs_slice *slice, uint64_t end)
 {
 	unsigned nsums = (unsigned)((block_up(end) - block_down(slice->start)) / NETFS_MAP_BLOCK);
 	size_t iov_size = (slice->niov + 2) * sizeof(struct iovec);
 	size_t spare = slice->kind == NETFS_SLICE_READ ? 2 * NETFS_MAP_BLOCK : 0;
 	struct flight *flight =
-		netfs_alloc(sizeof(*flight) + nsums * sizeof(uint64_t) + iov_size + spare);
+		netfs_alloc(sizeof(*flight) + iov_size + sums_size(cookie, nsums) + spare);
 
 	if (!flight)
 		return NULL;
@@ -74,11 +104,20 @@ static struct flight *flight_new(struct cookie *cookie, struct netfs_slice *slic
 	flight->start = block_down(slice->start);
 	flight->end = end;
 	flight->nsums = nsums;
-	flight->sums = (uint64_t *)(flight + 1);
-	flight->iov = (struct iovec *)(flight->sums + nsums);
-	flight->head = (uint8_t *)flight->iov + iov_size;
+	flight->iov = (struct iovec *)(flight + 1);
+	flight->sums = (uint64_t *)((uint8_t *)flight->iov + iov_size);
+	flight->head = (uint8_t *)flight->sums + sums_size(cookie, nsums);
 	flight->tail = flight->head + (spare ? NETFS_MAP_BLOCK : 0);
-	return flight;
+	if (!cookie->object.map.sealed)
+		return flight;
+	flight->seals = (struct netfs_map_seal *)flight->sums;
+	if (slice->kind == NETFS_SLICE_READ)
+		return flight;
+	flight->bounce = netfs_block_alloc(bounce_size(flight));
+	if (flight->bounce)
+		return flight;
+	netfs_free(flight);
+	return NULL;
 }
 
 void cache_flights_spoil(struct cookie *cookie, uint64_t start, uint64_t end)
@@ -130,8 +169,12 @@ static void submit(struct flight *flight, enum netfs_fio_kind kind,
 
 	if (before)
 		flight->iov[n++] = (struct iovec){flight->head, before};
-	memcpy(flight->iov + n, slice->iov, slice->niov * sizeof(*slice->iov));
-	n += slice->niov;
+	if (flight->bounce) {
+		flight->iov[n++] = (struct iovec){flight->bounce, slice->len};
+	} else {
+		memcpy(flight->iov + n, slice->iov, slice->niov * sizeof(*slice->iov));
+		n += slice->niov;
+	}
 	if (behind)
 		flight->iov[n++] = (struct iovec){flight->tail, behind};
 	flight->fio = (struct netfs_fio){
@@ -145,6 +188,18 @@ static void submit(struct flight *flight, enum netfs_fio_kind kind,
 	netfs_fio_submit(&flight->fio);
 }
 
+static void bounce_take(const struct flight *flight)
+{
+	atomic_fetch_add_explicit(&flight->cookie->cache->bounced, flight->end - flight->start,
+				  memory_order_relaxed);
+}
+
+static void bounce_give(const struct flight *flight)
+{
+	atomic_fetch_sub_explicit(&flight->cookie->cache->bounced, flight->end - flight->start,
+				  memory_order_relaxed);
+}
+
 /* Takes the flight off its cookie, frees it, and tells those who wait.  The
  * mutex is held, and is not when this returns; nor may the cookie be touched. */
 static void land_locked(struct flight *flight, size_t moved, int err)
@@ -156,11 +211,13 @@ static void land_locked(struct flight *flight, size_t moved, int err)
 	bool tell = cookie->wants_ready;
 
 	cookie->wants_ready = false;
+	if (flight->bounce)
+		bounce_give(flight);
 	netfs_list_remove(&flight->link);
 	if (--cookie->nflights == 0 && !cookie->users)
 		cache_cookie_idle(cookie);
 	netfs_mutex_unlock(&cookie->mutex);
-	netfs_free(flight);
+	flight_free(flight);
 	if (tell)
 		ready(user);
 	slice->done(slice, moved, err, 0);
@@ -168,38 +225,12 @@ static void land_locked(struct flight *flight, size_t moved, int err)
 
 /* ---------------------------------------------------------- checksums */
 
-/* Walks the pieces of a transfer. */
-struct walk {
-	const struct iovec *iov;
-	size_t at; /* in the first */
-};
-
 /* The sum of the next len bytes, at most a block. */
-static uint64_t sum_next(struct walk *walk, size_t len)
+static uint64_t sum_next(struct cache_walk *walk, size_t len)
 {
 	uint8_t whole[NETFS_MAP_BLOCK];
-	size_t done = 0;
 
-	if (walk->iov->iov_len - walk->at >= len) {
-		const uint8_t *from = (const uint8_t *)walk->iov->iov_base + walk->at;
-
-		walk->at += len;
-		if (walk->at == walk->iov->iov_len)
-			*walk = (struct walk){walk->iov + 1, 0};
-		return XXH3_64bits(from, len);
-	}
-	while (done < len) {
-		size_t n = walk->iov->iov_len - walk->at;
-
-		if (n > len - done)
-			n = len - done;
-		memcpy(whole + done, (const uint8_t *)walk->iov->iov_base + walk->at, n);
-		done += n;
-		walk->at += n;
-		if (walk->at == walk->iov->iov_len)
-			*walk = (struct walk){walk->iov + 1, 0};
-	}
-	return XXH3_64bits(whole, len);
+	return XXH3_64bits(cache_walk_get(walk, len, whole), len);
 }
 
 static size_t block_len(const struct flight *flight, unsigned i)
@@ -209,13 +240,30 @@ static size_t block_len(const struct flight *flight, unsigned i)
 	return left < NETFS_MAP_BLOCK ? left : NETFS_MAP_BLOCK;
 }
 
+/* What is sealed of a transfer, with pieces that have its bytes. */
+static struct cache_sealing sealing_of(const struct flight *flight, const struct iovec *iov)
+{
+	return (struct cache_sealing){
+		.key = flight->cookie->object.seal.bytes,
+		.block = flight->start / NETFS_MAP_BLOCK,
+		.len = flight->end - flight->start,
+		.iov = iov,
+		.seals = flight->seals,
+	};
+}
+
 /* ---------------------------------------------------------------- read */
 
-/* The first block that is not what it should be; nsums where all are. */
+/* The first block that is not what it should be; nsums where all are.  Those before
+ * are in clear then. */
 static unsigned first_bad(const struct flight *flight)
 {
-	struct walk walk = {flight->iov, 0};
+	struct cache_sealing sealing = sealing_of(flight, flight->iov);
+	struct cache_walk walk = {flight->iov, 0};
 	unsigned i;
+
+	if (flight->seals)
+		return cache_unseal_blocks(&sealing);
 
 	for (i = 0; i < flight->nsums; i++)
 		if (sum_next(&walk, block_len(flight, i)) != flight->sums[i])
@@ -263,6 +311,16 @@ static uint64_t read_end(const struct cookie *cookie, uint64_t end)
 	return start + netfs_map_block_len(&cookie->object.map, start / NETFS_MAP_BLOCK);
 }
 
+static void copy_sum(struct flight *flight, const struct netfs_map *map, unsigned i)
+{
+	uint64_t block = flight->start / NETFS_MAP_BLOCK + i;
+
+	if (flight->seals)
+		flight->seals[i] = *netfs_map_seal(map, block);
+	else
+		flight->sums[i] = netfs_map_sum(map, block);
+}
+
 static int read_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 			     struct flight **ret_flight)
 {
@@ -277,7 +335,7 @@ static int read_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 	if (!flight)
 		return -ENOMEM;
 	for (unsigned i = 0; i < flight->nsums; i++)
-		flight->sums[i] = netfs_map_sum(map, flight->start / NETFS_MAP_BLOCK + i);
+		copy_sum(flight, map, i);
 	cache_chunks_touch(cookie, slice->kind, slice->start, end);
 	netfs_list_push_back(&cookie->flights, &flight->link);
 	cookie->nflights++;
@@ -304,6 +362,18 @@ ssize_t cache_cookie_read(struct netfs_cookie *netfs_cookie, struct netfs_slice 
 
 /* --------------------------------------------------------------- write */
 
+/* A block of a write is there. */
+static void add_locked(struct flight *flight, unsigned i, size_t len)
+{
+	struct netfs_map *map = &flight->cookie->object.map;
+	uint64_t start = flight->start + i * NETFS_MAP_BLOCK;
+
+	if (flight->seals)
+		netfs_map_add_sealed(map, start, len, &flight->seals[i]);
+	else
+		netfs_map_add(map, start, len, flight->sums[i]);
+}
+
 static void write_done(struct netfs_fio *fio, ssize_t result)
 {
 	struct flight *flight = netfs_container_of(fio, struct flight, fio);
@@ -322,21 +392,40 @@ static void write_done(struct netfs_fio *fio, ssize_t result)
 
 		if (i * NETFS_MAP_BLOCK + len > moved)
 			break;
-		netfs_map_add(&cookie->object.map, flight->start + i * NETFS_MAP_BLOCK, len,
-			      flight->sums[i]);
+		add_locked(flight, i, len);
 	}
 	land_locked(flight, moved, err);
+}
+
+/* How much of a slice may be bounced now; 0: none, and it is told when. */
+static size_t bounce_room_locked(struct cookie *cookie, const struct netfs_slice *slice)
+{
+	uint64_t bounced = atomic_load_explicit(&cookie->cache->bounced, memory_order_relaxed);
+
+	if (!cookie->object.map.sealed)
+		return slice->len;
+	if (bounced + slice->len <= BOUNCE_MAX)
+		return slice->len < NETFS_BLOCK_MAX ? slice->len : NETFS_BLOCK_MAX;
+	/* A flight of its own that lands makes it ask again; without one it would
+	 * wait for those of others. */
+	cookie->wants_ready = cookie->nflights > 0;
+	if (cookie->wants_ready)
+		return 0;
+	return slice->len < BOUNCE_LEAST ? slice->len : BOUNCE_LEAST;
 }
 
 static int write_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 			      struct flight **ret_flight)
 {
 	struct netfs_map *map = &cookie->object.map;
-	uint64_t end = slice->start + slice->len, bytes;
+	size_t len = bounce_room_locked(cookie, slice);
+	uint64_t end = slice->start + len, bytes;
 	int err;
 
 	if (cookie->state != COOKIE_ACTIVE)
 		return -ENOBUFS;
+	if (!len)
+		return -EAGAIN;
 	if (writing_locked(cookie, slice->start, end) ||
 	    (slice->start < cookie->cull_end && cookie->cull_start < end)) {
 		cookie->wants_ready = true;
@@ -350,7 +439,7 @@ static int write_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 		return -ENOMEM;
 	bytes = netfs_map_unheld(map, slice->start, end) * NETFS_MAP_BLOCK;
 	if (bytes && !cache_space_take_locked(cookie, bytes)) {
-		netfs_free(netfs_take(*ret_flight));
+		flight_free(netfs_take(*ret_flight));
 		return -ENOSPC;
 	}
 	netfs_map_remove(map, slice->start, end);
@@ -359,6 +448,23 @@ static int write_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 	cache_flights_spoil(cookie, slice->start, end);
 	netfs_list_push_back(&cookie->flights, &(*ret_flight)->link);
 	cookie->nflights++;
+	if ((*ret_flight)->bounce)
+		bounce_take(*ret_flight);
+	if (len < slice->len)
+		netfs_slice_trim(slice, len);
+	return 0;
+}
+
+/* Checksums, or seals and the bounce buffer. */
+static int prepare(struct flight *flight)
+{
+	struct cache_sealing sealing = sealing_of(flight, flight->slice->iov);
+	struct cache_walk walk = {flight->slice->iov, 0};
+
+	if (flight->seals)
+		return cache_seal_blocks(&sealing, flight->bounce);
+	for (unsigned i = 0; i < flight->nsums; i++)
+		flight->sums[i] = sum_next(&walk, block_len(flight, i));
 	return 0;
 }
 
@@ -366,7 +472,6 @@ ssize_t cache_cookie_write(struct netfs_cookie *netfs_cookie, struct netfs_slice
 {
 	struct cookie *cookie = cookie_of(netfs_cookie);
 	struct flight *flight = NULL;
-	struct walk walk;
 	ssize_t taken;
 	int err;
 
@@ -376,10 +481,13 @@ ssize_t cache_cookie_write(struct netfs_cookie *netfs_cookie, struct netfs_slice
 	netfs_mutex_unlock(&cookie->mutex);
 	if (err)
 		return err;
-	walk = (struct walk){slice->iov, 0};
-	for (unsigned i = 0; i < flight->nsums; i++)
-		flight->sums[i] = sum_next(&walk, block_len(flight, i));
 	taken = (ssize_t)slice->len;
-	submit(flight, NETFS_FIO_WRITE, write_done);
+	err = prepare(flight);
+	if (!err) {
+		submit(flight, NETFS_FIO_WRITE, write_done);
+	} else {
+		netfs_mutex_lock(&cookie->mutex);
+		land_locked(flight, 0, err);
+	}
 	return taken;
 }

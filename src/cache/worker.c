@@ -48,13 +48,11 @@ static void tell(struct netfs_cache_wait *waits)
 static int find_locked(struct cookie *cookie, struct netfs_store_object *ret_object)
 {
 	struct cache *cache = cookie->cache;
-	struct netfs_store_key key = {
-		.volume = cache->volume,
-		.ino = cookie->file.ino,
-		.gen = cookie->file.gen,
-	};
-	int err = netfs_store_load(cache->store, &key, ret_object);
+	struct netfs_store_key key;
+	int err = netfs_store_key(cache->store, cookie->file.ino, cookie->file.gen, &key);
 
+	if (!err)
+		err = netfs_store_load(cache->store, &key, ret_object);
 	if (err)
 		return err;
 	if (!ret_object->map.blocks && !ret_object->counted)
@@ -215,13 +213,10 @@ static void forget_record(struct cookie *cookie)
 {
 	struct cache *cache = cookie->cache;
 	struct netfs_store_object object;
-	struct netfs_store_key key = {
-		.volume = cache->volume,
-		.ino = cookie->file.ino,
-		.gen = cookie->file.gen,
-	};
+	struct netfs_store_key key;
 
-	if (netfs_store_load(cache->store, &key, &object))
+	if (netfs_store_key(cache->store, cookie->file.ino, cookie->file.gen, &key) ||
+	    netfs_store_load(cache->store, &key, &object))
 		return;
 	netfs_store_remove(cache->store, &object);
 	netfs_store_release(&object);

@@ -21,8 +21,10 @@
 #include <client/crypt_share.h>
 #include <client/options.h>
 #include <client/source.h>
+#include <crypt/key.h>
 #include <env/alloc.h>
 #include <env/executor.h>
+#include <env/secret.h>
 #include <vfs/vfs.h>
 
 #define READ_AHEAD_DEFAULT (4 << 20)
@@ -302,9 +304,9 @@ static char *volume_name(const struct opening *opening)
 	return name;
 }
 
-static void cache_job(struct netfs_job *job)
+/* With the secret in memory of its own, which is the caller's. */
+static int open_cache(struct opening *opening, uint8_t *secret)
 {
-	struct opening *opening = netfs_container_of(job, struct opening, job);
 	const struct netfs_mount_options *options = &opening->options;
 	struct netfs_call *call = opening->call;
 	netfs_cleanup_free char *volume = volume_name(opening);
@@ -315,10 +317,29 @@ static void cache_job(struct netfs_job *job)
 		.blocks = {options->brun, options->bcull, options->bstop},
 		.files = {options->frun, options->fcull, options->fstop},
 	};
-	int err = volume ? netfs_cache_open(&config, &opening->cache, call->message,
-					    sizeof(call->message))
-			 : -ENOMEM;
+	ssize_t n;
 
+	if (!volume)
+		return -ENOMEM;
+	if (secret) {
+		n = netfs_key_read(options->cachekey, NULL, secret, call->message,
+				   sizeof(call->message));
+		if (n < 0)
+			return (int)n;
+		config.secret = secret;
+		config.secret_len = (size_t)n;
+	}
+	return netfs_cache_open(&config, &opening->cache, call->message, sizeof(call->message));
+}
+
+static void cache_job(struct netfs_job *job)
+{
+	struct opening *opening = netfs_container_of(job, struct opening, job);
+	bool sealed = opening->options.cachekey;
+	uint8_t *secret = sealed ? netfs_secret_alloc(NETFS_SECRET_MAX) : NULL;
+	int err = sealed && !secret ? -ENOMEM : open_cache(opening, secret);
+
+	netfs_secret_free(secret, NETFS_SECRET_MAX);
 	if (err)
 		opening_fail(opening, err);
 	else

@@ -111,6 +111,8 @@ static const struct word words[] = {
 	 KIND_BYTES, FIELD(cachesize)},
 	{"cachetag", "name of the share in the disk cache (default: its source)", KIND_TEXT,
 	 FIELD(cachetag)},
+	{"cachekey", "file with the key that the disk cache is sealed with", KIND_TEXT,
+	 FIELD(cachekey)},
 	{"brun", "percent of the disk, and of cachesize, free when culling ends (default 7)",
 	 KIND_PERCENT, FIELD(brun)},
 	{"bcull", "the same when culling begins (default 5)", KIND_PERCENT, FIELD(bcull)},
@@ -439,6 +441,21 @@ static int check_encryption(const struct netfs_mount_options *options, char *mes
 	return 0;
 }
 
+static int check_cache(struct netfs_mount_options *options, char *message, size_t size)
+{
+	if (options->fsc && !options->cachedir)
+		options->cachedir = NETFS_OPTION_CACHEDIR;
+	/* Where nothing is kept in memory nothing passes by the disk cache. */
+	if (options->cachedir && options->mode->unbuffered)
+		return refuse(message, size,
+			      "the disk cache needs cache=strict, loose or immutable");
+	if (options->cachekey && !options->cachedir)
+		return refuse(message, size, "cachekey needs fsc or cachedir=FOLDER");
+	if (options->cachekey && options->cachekey[0] != '/')
+		return refuse(message, size, "cachekey wants the whole path of the key file");
+	return 0;
+}
+
 int netfs_options_parse(const char *text, const struct netfs_be_ops *ops,
 			struct netfs_mount_options *ret_options, char *message, size_t message_size)
 {
@@ -465,17 +482,11 @@ int netfs_options_parse(const char *text, const struct netfs_be_ops *ops,
 	if (options.mode->read_only)
 		options.read_only = true;
 	err = check_encryption(&options, message, message_size);
+	if (!err)
+		err = check_cache(&options, message, message_size);
 	if (err) {
 		netfs_options_done(&options);
 		return err;
-	}
-	if (options.fsc && !options.cachedir)
-		options.cachedir = NETFS_OPTION_CACHEDIR;
-	/* Where nothing is kept in memory nothing passes by the disk cache. */
-	if (options.cachedir && options.mode->unbuffered) {
-		netfs_options_done(&options);
-		return refuse(message, message_size,
-			      "the disk cache needs cache=strict, loose or immutable");
 	}
 	*ret_options = options;
 	return 0;

@@ -56,6 +56,7 @@ struct netfs_mount_options {
 	bool fsc;
 	const char *cachedir; /* in text; NULL where not given, likewise: */
 	const char *cachetag;
+	const char *cachekey; /* a file */
 	uint64_t cachesize; /* bytes; 0: no limit */
 	uint32_t brun, bcull, bstop, frun, fcull, fstop; /* percent */
 

@@ -60,6 +60,8 @@ void cachedisk_add_options(struct world *world, char *options, size_t size)
 	if (rng_one_in(&disk->rng, 2))
 		snprintf(options + strlen(options), size - strlen(options), ",cachesize=%uk",
 			 kib[rng_below(&disk->rng, 4)]);
+	if (rng_one_in(&disk->rng, 3))
+		strncat(options, ",cachekey=/key", size - strlen(options) - 1);
 	/* Making the folder is not what is tested. */
 	netfs_sim_disk_fail(disk->disk, 0);
 }

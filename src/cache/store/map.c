@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Presence and checksums of one object.
+ * Presence and checksums, or seals, of one object.
  *
  *	chunks[0]       chunks[1] = NULL    chunks[2]
  *	1 MiB           nothing there       1 MiB, the last block short
@@ -12,6 +12,9 @@
  *
  * A block is held from when it is about to be written until the disk was told
  * to make a hole of it.  What is there is held.
+ *
+ * The chunks of a sealed map have room for seals behind them, whose checksums
+ * nobody looks at.
  *
  * Locks: the owner's.
  */
@@ -47,7 +50,7 @@ void netfs_map_done(struct netfs_map *map)
 	for (uint32_t i = 0; i < map->nchunks; i++)
 		netfs_free(map->chunks[i]);
 	netfs_free(map->chunks);
-	*map = (struct netfs_map){0};
+	*map = (struct netfs_map){.sealed = map->sealed};
 }
 
 static bool bit(const uint8_t *bits, unsigned i)
@@ -87,6 +90,12 @@ uint64_t netfs_map_sum(const struct netfs_map *map, uint64_t block)
 {
 	netfs_assert(netfs_map_has(map, block));
 	return chunk_of(map, block)->sums[block % NETFS_MAP_CHUNK_BLOCKS];
+}
+
+const struct netfs_map_seal *netfs_map_seal(const struct netfs_map *map, uint64_t block)
+{
+	netfs_assert(map->sealed && netfs_map_has(map, block));
+	return &chunk_of(map, block)->seals[block % NETFS_MAP_CHUNK_BLOCKS];
 }
 
 /* The first block at or after block, before last, that is there or is not. */
@@ -235,6 +244,13 @@ static int grow(struct netfs_map *map, uint64_t count)
 	return 0;
 }
 
+static struct netfs_map_chunk *chunk_new(const struct netfs_map *map)
+{
+	size_t seals = map->sealed ? NETFS_MAP_CHUNK_BLOCKS * sizeof(struct netfs_map_seal) : 0;
+
+	return netfs_zalloc(sizeof(struct netfs_map_chunk) + seals);
+}
+
 int netfs_map_reserve(struct netfs_map *map, uint64_t start, uint64_t end)
 {
 	uint64_t last = (end - 1) / NETFS_MAP_CHUNK;
@@ -242,7 +258,7 @@ int netfs_map_reserve(struct netfs_map *map, uint64_t start, uint64_t end)
 
 	for (uint64_t i = start / NETFS_MAP_CHUNK; start < end && !err && i <= last; i++) {
 		if (!map->chunks[i])
-			map->chunks[i] = netfs_zalloc(sizeof(*map->chunks[i]));
+			map->chunks[i] = chunk_new(map);
 		err = map->chunks[i] ? 0 : -ENOMEM;
 	}
 	return err;
@@ -270,13 +286,39 @@ void netfs_map_add(struct netfs_map *map, uint64_t start, size_t len, uint64_t s
 	map->blocks++;
 }
 
+void netfs_map_add_sealed(struct netfs_map *map, uint64_t start, size_t len,
+			  const struct netfs_map_seal *seal)
+{
+	uint64_t block = start / NETFS_MAP_BLOCK;
+
+	netfs_assert(map->sealed);
+	netfs_map_add(map, start, len, 0);
+	chunk_of(map, block)->seals[block % NETFS_MAP_CHUNK_BLOCKS] = *seal;
+}
+
+/* Bytes of a row, without the seal of a row itself. */
+static size_t row_size(const struct netfs_map *map)
+{
+	return map->sealed ? NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL : NETFS_MAP_ROW;
+}
+
+static void load_sums(struct netfs_map_chunk *into, const uint8_t *bytes)
+{
+	for (unsigned i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i++) {
+		uint64_t sum;
+
+		memcpy(&sum, bytes + i * sizeof(sum), sizeof(sum));
+		into->sums[i] = le64toh(sum);
+	}
+}
+
 int netfs_map_load(struct netfs_map *map, uint64_t chunk, const void *row, size_t len)
 {
 	const uint8_t *bytes = row;
 	struct netfs_map_chunk *into;
 	int err;
 
-	if (len != NETFS_MAP_ROW || chunk >= NETFS_MAP_CHUNKS_MAX)
+	if (len != row_size(map) || chunk >= NETFS_MAP_CHUNKS_MAX)
 		return -EUCLEAN;
 	err = netfs_map_reserve(map, chunk * NETFS_MAP_CHUNK, (chunk + 1) * NETFS_MAP_CHUNK);
 	if (err)
@@ -287,14 +329,13 @@ int netfs_map_load(struct netfs_map *map, uint64_t chunk, const void *row, size_
 	memcpy(into->there, bytes, sizeof(into->there));
 	memcpy(into->held, bytes, sizeof(into->held));
 	into->count = 0;
-	for (unsigned i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i++) {
-		uint64_t sum;
-
-		memcpy(&sum, bytes + sizeof(into->there) + i * sizeof(sum), sizeof(sum));
-		into->sums[i] = le64toh(sum);
+	for (unsigned i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i++)
 		into->count += bit(into->there, i);
-	}
 	into->nheld = into->count;
+	if (map->sealed)
+		memcpy(into->seals, bytes + sizeof(into->there), len - sizeof(into->there));
+	else
+		load_sums(into, bytes + sizeof(into->there));
 	map->blocks += into->count;
 	map->held += into->nheld;
 	return 0;
@@ -308,4 +349,11 @@ void netfs_map_store(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_
 
 		memcpy(row + sizeof(chunk->there) + i * sizeof(sum), &sum, sizeof(sum));
 	}
+}
+
+void netfs_map_store_sealed(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_SEALED_ROW])
+{
+	memcpy(row, chunk->there, sizeof(chunk->there));
+	memcpy(row + sizeof(chunk->there), chunk->seals,
+	       NETFS_MAP_CHUNK_BLOCKS * sizeof(chunk->seals[0]));
 }

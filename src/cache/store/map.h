@@ -21,6 +21,17 @@
 #define NETFS_MAP_END	     (NETFS_MAP_CHUNK * NETFS_MAP_CHUNKS_MAX)
 /* A chunk as it is stored: bits and checksums, little-endian. */
 #define NETFS_MAP_ROW (NETFS_MAP_CHUNK_BLOCKS / 8 + NETFS_MAP_CHUNK_BLOCKS * 8)
+/* Of a sealed object a nonce and a tag take the place of each checksum, and two
+ * more prove the row. */
+#define NETFS_MAP_SEAL 28
+#define NETFS_MAP_SEALED_ROW                                                                       \
+	(NETFS_MAP_CHUNK_BLOCKS / 8 + (NETFS_MAP_CHUNK_BLOCKS + 1) * NETFS_MAP_SEAL)
+
+/* What proves some bytes, as store/seal.h has it. */
+struct netfs_map_seal {
+	uint8_t nonce[12];
+	uint8_t tag[16];
+};
 
 struct netfs_map_chunk {
 	uint8_t there[NETFS_MAP_CHUNK_BLOCKS / 8];
@@ -31,6 +42,8 @@ struct netfs_map_chunk {
 	bool changed; /* since it was loaded or stored */
 	uint8_t uses; /* bounded; not stored, as rank */
 	uint64_t rank; /* the owner's: those of low rank go first */
+	struct netfs_map_seal row; /* of its row, in a sealed map */
+	struct netfs_map_seal seals[]; /* one for each block, in a sealed map; else none */
 };
 
 /* Zero is an empty one. */
@@ -40,8 +53,10 @@ struct netfs_map {
 	uint64_t blocks; /* that are there */
 	uint64_t held; /* blocks that may take space on the disk; all that are there do */
 	uint64_t tail; /* where the one block ends that is not whole; 0: all are */
+	bool sealed; /* there are seals instead of checksums; set while it is empty */
 };
 
+/* Frees what is in it: it is empty, and sealed or not as before. */
 void netfs_map_done(struct netfs_map *map);
 /* The first stretch of [start, end) that is there; false: nothing. */
 bool netfs_map_next(const struct netfs_map *map, uint64_t start, uint64_t end, uint64_t *ret_start,
@@ -55,6 +70,8 @@ bool netfs_map_rubbish(const struct netfs_map *map, uint64_t start, uint64_t end
 /* Bytes of a block that is there, and its checksum. */
 size_t netfs_map_block_len(const struct netfs_map *map, uint64_t block);
 uint64_t netfs_map_sum(const struct netfs_map *map, uint64_t block);
+/* Likewise, in a sealed map. */
+const struct netfs_map_seal *netfs_map_seal(const struct netfs_map *map, uint64_t block);
 /* Blocks that touch [start, end) go; they are held all the same. */
 void netfs_map_remove(struct netfs_map *map, uint64_t start, uint64_t end);
 /* Memory for the blocks of [start, end), so that adding them cannot fail.
@@ -62,12 +79,18 @@ void netfs_map_remove(struct netfs_map *map, uint64_t start, uint64_t end);
 int netfs_map_reserve(struct netfs_map *map, uint64_t start, uint64_t end);
 /* The block of start is there, with that many bytes (1 to a block).  Reserved. */
 void netfs_map_add(struct netfs_map *map, uint64_t start, size_t len, uint64_t sum);
+/* Likewise, in a sealed map. */
+void netfs_map_add_sealed(struct netfs_map *map, uint64_t start, size_t len,
+			  const struct netfs_map_seal *seal);
 /* Blocks that touch [start, end) are held.  Reserved. */
 void netfs_map_hold(struct netfs_map *map, uint64_t start, uint64_t end);
 /* Those of them that are not there are held no more: the disk has their space. */
 void netfs_map_yield(struct netfs_map *map, uint64_t start, uint64_t end);
-/* A row of the catalogue.  Bytes from the disk: -EUCLEAN, -ENOMEM, -EFBIG. */
+/* A row of the catalogue; of a sealed map without the seal of the row itself.  Bytes
+ * from the disk: -EUCLEAN, -ENOMEM, -EFBIG. */
 int netfs_map_load(struct netfs_map *map, uint64_t chunk, const void *row, size_t len);
 void netfs_map_store(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_ROW]);
+/* Likewise, of a sealed map; the seal of the row itself is left out. */
+void netfs_map_store_sealed(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_SEALED_ROW]);
 
 #endif

@@ -13,6 +13,7 @@
  *
  * Locks: none; the owner uses it from one thread at a time.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <base/assert.h>
 #include <cache/store/files.h>
 #include <cache/store/sql.h>
+#include <crypt/aead.h>
 #include <env/alloc.h>
 #include <env/clock.h>
 #include <env/hostfs.h>
@@ -36,6 +38,7 @@ struct netfs_store {
 	bool damaged; /* the catalogue is to be made anew */
 	int64_t volume; /* the one that was asked for, and its key; NULL: none */
 	char *volume_key;
+	struct netfs_seal *seal; /* NULL: nothing we store is sealed */
 };
 
 static const char *const catalogue_files[] = {CATALOGUE, CATALOGUE "-wal", CATALOGUE "-shm"};
@@ -126,6 +129,7 @@ void netfs_store_close(struct netfs_store *store)
 		return;
 	netfs_sql_close(&store->sql);
 	netfs_hostfs_close(store->folder);
+	netfs_seal_free(store->seal);
 	netfs_free(store->volume_key);
 	netfs_free(store);
 }
@@ -200,11 +204,22 @@ static int check_volume(struct netfs_store *store)
 	return result;
 }
 
+int netfs_store_seal(struct netfs_store *store, const uint8_t *secret, size_t len)
+{
+	netfs_assert(!store->seal && !store->volume_key);
+	return netfs_seal_new(secret, len, &store->seal);
+}
+
 int netfs_store_volume(struct netfs_store *store, const char *key, int64_t *ret_volume)
 {
-	char *copy = netfs_strdup(key);
-	int err;
+	char text[NETFS_SEAL_VOLUME], *copy;
+	int err = store->seal ? netfs_seal_volume(store->seal, key, text) : 0;
 
+	if (err)
+		return err;
+	if (store->seal)
+		key = text;
+	copy = netfs_strdup(key);
 	if (!copy)
 		return -ENOMEM;
 	netfs_free(store->volume_key);
@@ -223,25 +238,57 @@ int netfs_store_volume(struct netfs_store *store, const char *key, int64_t *ret_
 
 /* ----------------------------------------------------------- objects */
 
-int netfs_store_name(struct netfs_store *store, const struct netfs_store_key *key,
-		     char name[NETFS_STORE_NAME])
+int netfs_store_key(const struct netfs_store *store, uint64_t ino, uint64_t gen,
+		    struct netfs_store_key *ret_key)
+{
+	struct netfs_seal_name name = {ino, gen};
+	int err = 0;
+
+	if (store->seal)
+		err = netfs_seal_name(store->seal, store->volume_key, ino, gen, &name);
+	if (!err)
+		*ret_key = (struct netfs_store_key){
+			.volume = store->volume, .ino = name.ino, .gen = name.gen};
+	return err;
+}
+
+/* What the text of its volume says of an object: its name, and (unless NULL)
+ * whether it is sealed. */
+static int judge(const struct netfs_store *store, const char *text,
+		 const struct netfs_store_key *key, char name[NETFS_STORE_NAME], bool *ret_sealed)
+{
+	bool sealed = netfs_seal_is_sealed(text);
+
+	netfs_files_name(text, key->ino, key->gen, name);
+	if (!ret_sealed)
+		return 0;
+	*ret_sealed = sealed;
+	return sealed && !(store->seal && netfs_seal_is_ours(store->seal, text)) ? -ENOKEY : 0;
+}
+
+static int find(struct netfs_store *store, const struct netfs_store_key *key,
+		char name[NETFS_STORE_NAME], bool *ret_sealed)
 {
 	sqlite3_stmt *stmt;
 	const char *text;
 	int result;
 
-	if (store->volume_key && store->volume == key->volume) {
-		netfs_files_name(store->volume_key, key->ino, key->gen, name);
-		return 0;
-	}
+	if (store->volume_key && store->volume == key->volume)
+		return judge(store, store->volume_key, key, name, ret_sealed);
 	stmt = netfs_sql_get(&store->sql, NETFS_SQL_VOLUME_KEY, 1, &key->volume);
 	result = netfs_sql_step(stmt);
 	if (result != 1)
 		return result ? noted(store, result) : -EUCLEAN;
 	text = (const char *)sqlite3_column_text(stmt, 0);
-	netfs_files_name(text ? text : "", key->ino, key->gen, name);
+	result = judge(store, text ? text : "", key, name, ret_sealed);
 	sqlite3_reset(stmt);
-	return 0;
+	return result;
+}
+
+int netfs_store_name(struct netfs_store *store, const struct netfs_store_key *key,
+		     char name[NETFS_STORE_NAME])
+{
+	return find(store, key, name, NULL);
 }
 
 static sqlite3_stmt *with_key(struct netfs_store *store, enum netfs_sql_id id,
@@ -252,15 +299,23 @@ static sqlite3_stmt *with_key(struct netfs_store *store, enum netfs_sql_id id,
 	return netfs_sql_get(&store->sql, id, 3, numbers);
 }
 
-static int load_chunks(struct netfs_store *store, int64_t id, struct netfs_map *map)
+static int load_chunk(struct netfs_store_object *object, uint64_t chunk, const void *row,
+		      size_t len)
+{
+	return object->map.sealed
+		       ? netfs_seal_row_open(&object->seal, chunk, row, len, &object->map)
+		       : netfs_map_load(&object->map, chunk, row, len);
+}
+
+static int load_chunks(struct netfs_store *store, int64_t id, struct netfs_store_object *object)
 {
 	sqlite3_stmt *stmt = netfs_sql_get(&store->sql, NETFS_SQL_CHUNKS_GET, 1, &id);
 	int result;
 
 	while ((result = netfs_sql_step(stmt)) == 1) {
-		int err = netfs_map_load(map, (uint64_t)sqlite3_column_int64(stmt, 0),
-					 sqlite3_column_blob(stmt, 1),
-					 (size_t)sqlite3_column_bytes(stmt, 1));
+		int err = load_chunk(object, (uint64_t)sqlite3_column_int64(stmt, 0),
+				     sqlite3_column_blob(stmt, 1),
+				     (size_t)sqlite3_column_bytes(stmt, 1));
 
 		if (err) {
 			sqlite3_reset(stmt);
@@ -278,32 +333,90 @@ static uint64_t bounded(int64_t number, uint64_t most)
 	return (uint64_t)number < most ? (uint64_t)number : most;
 }
 
-/* What the catalogue has of it: 1, or 0 where it has nothing. */
-static int load_record(struct netfs_store *store, struct netfs_store_object *object)
+/* A key for what the object has from now on, or by the salt of what it has. */
+static int make_key(struct netfs_store *store, struct netfs_store_object *object,
+		    const uint8_t *salt)
+{
+	struct netfs_seal_name name = {object->key.ino, object->key.gen};
+
+	return netfs_seal_key_make(store->seal, &name, salt, &object->seal);
+}
+
+/* Version and tail of an object as they are sealed. */
+static void put_text(const struct netfs_store_object *object, uint8_t text[NETFS_SEAL_TEXT])
+{
+	uint64_t tail = htole64(object->map.tail);
+
+	_Static_assert(NETFS_SEAL_TEXT == NETFS_STORE_VERSION + sizeof(tail), "room for both");
+	memcpy(text, object->version, NETFS_STORE_VERSION);
+	memcpy(text + NETFS_STORE_VERSION, &tail, sizeof(tail));
+}
+
+/* What one row of objects says. */
+struct record {
+	int64_t id;
+	uint64_t tail;
+	uint8_t bytes[NETFS_SEAL_RECORD]; /* the version, or what seals it */
+};
+
+/* 1, or 0 where there is none. */
+static int read_record(struct netfs_store *store, struct netfs_store_object *object,
+		       struct record *record)
 {
 	sqlite3_stmt *stmt = with_key(store, NETFS_SQL_OBJECT_GET, &object->key);
 	int result = netfs_sql_step(stmt);
-	uint64_t tail;
-	int64_t id;
+	int size = object->map.sealed ? NETFS_SEAL_RECORD : NETFS_STORE_VERSION;
 
 	if (result != 1)
 		return result;
-	id = sqlite3_column_int64(stmt, 0);
-	tail = (uint64_t)sqlite3_column_int64(stmt, 2);
+	record->id = sqlite3_column_int64(stmt, 0);
+	record->tail = (uint64_t)sqlite3_column_int64(stmt, 2);
 	object->counted = (uint64_t)sqlite3_column_int64(stmt, 3);
 	object->uses = bounded(sqlite3_column_int64(stmt, 4), NETFS_STORE_USES);
 	object->rank = bounded(sqlite3_column_int64(stmt, 5), NETFS_STORE_RANK);
 	object->pinned = sqlite3_column_int64(stmt, 6) > 0;
-	if (sqlite3_column_bytes(stmt, 1) != NETFS_STORE_VERSION)
+	if (sqlite3_column_bytes(stmt, 1) != size)
 		result = -EUCLEAN;
 	else
-		memcpy(object->version, sqlite3_column_blob(stmt, 1), NETFS_STORE_VERSION);
+		memcpy(record->bytes, sqlite3_column_blob(stmt, 1), (size_t)size);
 	sqlite3_reset(stmt);
-	if (result == 1 && (result = load_chunks(store, id, &object->map)) == 0)
-		result = 1;
-	if (tail % NETFS_MAP_BLOCK && netfs_map_has(&object->map, tail / NETFS_MAP_BLOCK))
-		object->map.tail = tail;
 	return result;
+}
+
+/* A sealed one becomes what a plain one is. */
+static int open_record(struct netfs_store_object *object, struct record *record)
+{
+	uint8_t text[NETFS_SEAL_TEXT];
+	int err = netfs_seal_record_open(&object->seal, &object->map, record->bytes, text);
+
+	if (err)
+		return err;
+	memcpy(record->bytes, text, NETFS_STORE_VERSION);
+	memcpy(&record->tail, text + NETFS_STORE_VERSION, sizeof(record->tail));
+	record->tail = le64toh(record->tail);
+	return 0;
+}
+
+/* What the catalogue has of it: 1, or 0 where it has nothing. */
+static int load_record(struct netfs_store *store, struct netfs_store_object *object)
+{
+	struct record record;
+	int err, result = read_record(store, object, &record);
+
+	if (result != 1)
+		return result;
+	err = object->map.sealed ? make_key(store, object, record.bytes) : 0;
+	if (!err)
+		err = load_chunks(store, record.id, object);
+	if (!err && object->map.sealed)
+		err = open_record(object, &record);
+	if (err)
+		return err;
+	memcpy(object->version, record.bytes, NETFS_STORE_VERSION);
+	if (record.tail % NETFS_MAP_BLOCK &&
+	    netfs_map_has(&object->map, record.tail / NETFS_MAP_BLOCK))
+		object->map.tail = record.tail;
+	return 1;
 }
 
 /* Gives the disk back what the record does not say is there. */
@@ -339,7 +452,7 @@ int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *ke
 {
 	struct netfs_store_object object = {.key = *key};
 	char name[NETFS_STORE_NAME];
-	int result = netfs_store_name(store, key, name);
+	int result = find(store, key, name, &object.map.sealed);
 
 	if (result)
 		return result;
@@ -372,12 +485,44 @@ int netfs_store_clear(struct netfs_store *store, struct netfs_store_object *obje
 	netfs_map_done(&object->map);
 	object->counted = 0;
 	object->uses = 0;
-	return netfs_hostfs_truncate(object->fd, 0);
+	err = netfs_hostfs_truncate(object->fd, 0);
+	if (!err && object->map.sealed)
+		err = make_key(store, object, NULL);
+	return err;
+}
+
+/* Seals what changed, and then all of it: record is what the catalogue gets. */
+static int seal_object(struct netfs_store_object *object, uint8_t record[NETFS_SEAL_RECORD])
+{
+	uint8_t text[NETFS_SEAL_TEXT];
+	const struct netfs_map *map = &object->map;
+	int err = 0;
+
+	for (uint32_t i = 0; i < map->nchunks && !err; i++) {
+		struct netfs_map_chunk *chunk = map->chunks[i];
+
+		if (chunk && chunk->changed && chunk->count)
+			err = netfs_seal_row_close(&object->seal, i, chunk);
+	}
+	put_text(object, text);
+	return err ? err : netfs_seal_record_close(&object->seal, map, text, record);
+}
+
+/* A row of the catalogue: its bytes. */
+static int put_row(const struct netfs_map *map, const struct netfs_map_chunk *chunk,
+		   uint8_t row[NETFS_MAP_SEALED_ROW])
+{
+	if (!map->sealed) {
+		netfs_map_store(chunk, row);
+		return NETFS_MAP_ROW;
+	}
+	netfs_seal_row_put(chunk, row);
+	return NETFS_MAP_SEALED_ROW;
 }
 
 static int save_chunks(struct netfs_store *store, int64_t id, struct netfs_map *map)
 {
-	uint8_t row[NETFS_MAP_ROW];
+	uint8_t row[NETFS_MAP_SEALED_ROW];
 	int err = 0;
 
 	for (uint32_t i = 0; i < map->nchunks && !err; i++) {
@@ -391,8 +536,7 @@ static int save_chunks(struct netfs_store *store, int64_t id, struct netfs_map *
 				     chunk->count ? NETFS_SQL_CHUNK_PUT : NETFS_SQL_CHUNK_DROP, 2,
 				     numbers);
 		if (chunk->count) {
-			netfs_map_store(chunk, row);
-			sqlite3_bind_blob(stmt, 3, row, sizeof(row), SQLITE_STATIC);
+			sqlite3_bind_blob(stmt, 3, row, put_row(map, chunk, row), SQLITE_STATIC);
 		}
 		err = netfs_sql_run(stmt);
 		chunk->changed = err != 0;
@@ -413,14 +557,21 @@ static int punch_rubbish(struct netfs_store_object *object)
 	return err;
 }
 
-static int put_object(struct netfs_store *store, const struct netfs_store_object *object,
-		      int64_t *ret_id)
+static int put_object(struct netfs_store *store, struct netfs_store_object *object, int64_t *ret_id)
 {
-	sqlite3_stmt *stmt = with_key(store, NETFS_SQL_OBJECT_PUT, &object->key);
-	int result;
+	sqlite3_stmt *stmt;
+	uint8_t record[NETFS_SEAL_RECORD];
+	bool sealed = object->map.sealed;
+	int result = sealed ? seal_object(object, record) : 0;
 
-	sqlite3_bind_blob(stmt, 4, object->version, NETFS_STORE_VERSION, SQLITE_STATIC);
-	sqlite3_bind_int64(stmt, 5, (int64_t)object->map.tail);
+	if (result)
+		return result;
+	stmt = with_key(store, NETFS_SQL_OBJECT_PUT, &object->key);
+	if (sealed)
+		sqlite3_bind_blob(stmt, 4, record, sizeof(record), SQLITE_STATIC);
+	else
+		sqlite3_bind_blob(stmt, 4, object->version, NETFS_STORE_VERSION, SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 5, sealed ? 0 : (int64_t)object->map.tail);
 	sqlite3_bind_int64(stmt, 6, (int64_t)(object->map.blocks * NETFS_MAP_BLOCK));
 	sqlite3_bind_int64(stmt, 7, (int64_t)(netfs_clock_real() / NETFS_NS_PER_MS));
 	sqlite3_bind_int64(stmt, 8, object->uses);
@@ -432,7 +583,7 @@ static int put_object(struct netfs_store *store, const struct netfs_store_object
 	return result == 1 ? netfs_sql_run(stmt) : result;
 }
 
-int netfs_store_announce(struct netfs_store *store, const struct netfs_store_object *object)
+int netfs_store_announce(struct netfs_store *store, struct netfs_store_object *object)
 {
 	int64_t id;
 
@@ -454,6 +605,19 @@ int netfs_store_save(struct netfs_store *store, struct netfs_store_object *objec
 	return noted(store, err);
 }
 
+/* A block as the disk has it, in place. */
+static int unlock(const struct netfs_store_object *object, uint64_t block, uint8_t *buf, size_t len)
+{
+	struct netfs_aead *aead;
+	int err = netfs_aead_new(object->seal.bytes, NETFS_AEAD_OPEN, &aead);
+
+	if (err)
+		return err;
+	err = netfs_seal_unlock(aead, block, buf, buf, len, netfs_map_seal(&object->map, block));
+	netfs_aead_free(aead);
+	return err;
+}
+
 ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block,
 			 uint8_t buf[NETFS_MAP_BLOCK])
 {
@@ -462,9 +626,14 @@ ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block
 
 	if (n < 0)
 		return n;
-	if (n != (ssize_t)len || XXH3_64bits(buf, len) != netfs_map_sum(&object->map, block))
+	if (n != (ssize_t)len)
 		return -EILSEQ;
-	return n;
+	if (object->map.sealed) {
+		int err = unlock(object, block, buf, len);
+
+		return err == -EBADMSG ? -EILSEQ : err ? err : n;
+	}
+	return XXH3_64bits(buf, len) == netfs_map_sum(&object->map, block) ? n : -EILSEQ;
 }
 
 int netfs_store_punch(const struct netfs_store_object *object, uint64_t start, uint64_t end)
@@ -497,6 +666,7 @@ void netfs_store_release(struct netfs_store_object *object)
 	if (object->open)
 		netfs_hostfs_close(object->fd);
 	netfs_map_done(&object->map);
+	netfs_seal_key_drop(&object->seal);
 	object->open = false;
 }
 

@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 #include <cache/store/map.h>
+#include <cache/store/seal.h>
 
 #define NETFS_STORE_FORMAT 3
 /* Two levels of folders and the name: "01/23/456789..." */
@@ -20,7 +21,8 @@
 
 struct netfs_store;
 
-/* Which object: of which volume, and the server's numbers of the file. */
+/* Which object: of which volume, and the catalogue's numbers of the file; see
+ * netfs_store_key(). */
 struct netfs_store_key {
 	int64_t volume;
 	uint64_t ino;
@@ -41,6 +43,7 @@ struct netfs_store_object {
 	uint8_t uses;
 	uint64_t rank;
 	bool pinned; /* goes last; recorded */
+	struct netfs_seal_key seal; /* of a sealed one; else zero */
 };
 
 /* Neither uses nor a rank is more. */
@@ -64,9 +67,17 @@ struct netfs_store_space {
 int netfs_store_open(const char *path, bool only, struct netfs_store **ret_store, char *message,
 		     size_t message_size);
 void netfs_store_close(struct netfs_store *store);
+/* Volumes asked for from now on are sealed with keys made of that secret, which is
+ * not needed any longer; and what others sealed with it can be loaded.  Once, and
+ * before anything else.  -ENOMEM, -EIO. */
+int netfs_store_seal(struct netfs_store *store, const uint8_t *secret, size_t len);
 /* The number of the volume with that key, which is made where it is missing.
  * The last one asked for is made again in a catalogue that had to be made anew. */
 int netfs_store_volume(struct netfs_store *store, const char *key, int64_t *ret_volume);
+/* The object of a file of the volume that was asked for last: the server's numbers
+ * in a plain one, which do not appear in a sealed one.  -ENOMEM, -EIO. */
+int netfs_store_key(const struct netfs_store *store, uint64_t ino, uint64_t gen,
+		    struct netfs_store_key *ret_key);
 
 /* What follows is one transaction until end: all of it stays, or nothing.  Where
  * the catalogue was found damaged since (-EUCLEAN from any function here), it is
@@ -75,19 +86,20 @@ int netfs_store_begin(struct netfs_store *store);
 int netfs_store_end(struct netfs_store *store);
 /* Opens the object, with what the catalogue has of it; the file is made where
  * it is missing.  -EBUSY: another user of the folder has it; -EUCLEAN: there is
- * something that is not ours in its place. */
+ * something that is not ours in its place; -ENOKEY: it is sealed with a key that
+ * we do not have. */
 int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *key,
 		     struct netfs_store_object *ret_object);
 /* Forgets all data of an open object, in the catalogue and on the disk. */
 int netfs_store_clear(struct netfs_store *store, struct netfs_store_object *object);
 /* An object without a record gets one that says nothing, so that its file is
  * found again if it is never saved. */
-int netfs_store_announce(struct netfs_store *store, const struct netfs_store_object *object);
+int netfs_store_announce(struct netfs_store *store, struct netfs_store_object *object);
 /* Records version, map and rank.  Its data was written before.  What it holds and
  * is not there becomes a hole first. */
 int netfs_store_save(struct netfs_store *store, struct netfs_store_object *object);
 /* The bytes of a block of an open object, which is there: how many.  -EILSEQ:
- * they are not those that were stored. */
+ * they are not those that were stored, and buf is to be forgotten. */
 ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block,
 			 uint8_t buf[NETFS_MAP_BLOCK]);
 /* Gives the disk back what an open object has in [start, end), whole blocks, of

@@ -21,6 +21,7 @@
 #define PATIENT 20000 /* ms */
 
 static char *top;
+static bool sealed;
 
 static int setup(void **state)
 {
@@ -41,6 +42,9 @@ static struct netfs_cache *cache_open(uint64_t size)
 	struct netfs_cache_config config = {
 		.folder = folder,
 		.volume = "9p://server/a",
+		.secret = sealed ? (const uint8_t *)"a secret that is as long as it needs to be"
+				 : NULL,
+		.secret_len = 40,
 		.size = size,
 		.blocks = {.run = 7, .cull = 5, .stop = 1},
 		.files = {.run = 7, .cull = 5, .stop = 1},
@@ -515,6 +519,12 @@ static void the_last_block_is_as_long_as_it_was(void **state)
 	cache_end(cache);
 }
 
+static int seal(void **state)
+{
+	sealed = true;
+	return 0;
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -534,5 +544,6 @@ int main(void)
 		CASE(the_last_block_is_as_long_as_it_was),
 	};
 
-	return t_run(tests, NULL, NULL);
+	/* Then all of it with a sealed folder. */
+	return t_run(tests, NULL, NULL) || t_run(tests, seal, NULL);
 }
