@@ -52,6 +52,7 @@ bench:
 	@build-release/bench/unetfs-core-bench -j build-release/core-bench.json
 	@BUILD=build-release bench/run
 	@BUILD=build-release bench/run --smb
+	@BUILD=build-release bench/run --cache
 
 install: release
 	@meson configure build-release --prefix=$(PREFIX)

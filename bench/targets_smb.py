@@ -192,6 +192,7 @@ class Rclone(Shared, Mounted):
     """rclone mount, with the cache it needs for writing at random places."""
 
     name = "rclone"
+    keep = False
 
     def command(self):
         obscured = subprocess.run(["rclone", "obscure", "-"], input=self.server.password,
@@ -201,7 +202,8 @@ class Rclone(Shared, Mounted):
                   encoding="utf-8") as f:
             f.write(f"[s]\ntype = smb\nhost = {ADDRESS}\nuser = {USER}\npass = {obscured}\n"
                     "domain = LAB\n")
-        shutil.rmtree(self.cache(), ignore_errors=True)
+        if not self.keep:
+            shutil.rmtree(self.cache(), ignore_errors=True)
         return ["rclone", "--config", conf, "mount", f"s:{self.name}", self.path,
                 "--vfs-cache-mode", "full", "--cache-dir", self.cache(), "--vfs-write-back", "0"]
 

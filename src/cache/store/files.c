@@ -63,9 +63,8 @@ void netfs_files_name(const char *volume, uint64_t ino, uint64_t gen, char name[
 	XXH128_hash_t outer = XXH3_128bits(volume, strlen(volume));
 	XXH128_hash_t hash = XXH3_128bits_withSeed(seed, sizeof(seed), outer.low64 ^ outer.high64);
 
-	snprintf(name, NETFS_STORE_NAME, "%02x/%02x/%012llx%016llx", (unsigned)(hash.high64 >> 56),
-		 (unsigned)(hash.high64 >> 48 & 0xff),
-		 (unsigned long long)(hash.high64 & 0xffffffffffff),
+	snprintf(name, NETFS_STORE_NAME, "%02x/%014llx%016llx", (unsigned)(hash.high64 >> 56),
+		 (unsigned long long)(hash.high64 & 0xffffffffffffff),
 		 (unsigned long long)hash.low64);
 }
 
@@ -97,29 +96,27 @@ static int open_ours(int up, const char *name)
 	return -EUCLEAN;
 }
 
-static int open_folder(int folder, int up, const char *name, bool make)
+static int open_folder(int up, const char *name, bool make)
 {
 	int fd = open_ours(up, name);
 
 	if (!make || (fd != -ENOENT && fd != -EUCLEAN))
 		return fd;
 	if (fd == -EUCLEAN)
-		take_away(folder, up, name);
+		take_away(up, up, name);
 	netfs_hostfs_mkdir(up, name, 0700);
 	return open_ours(up, name);
 }
 
-/* The folder that name, "01/23/...", is in, made where that is wanted. */
+/* Where in a name, "01/234...", the name in its folder is. */
+#define LAST 3
+
+/* The folder that name is in, made where that is wanted. */
 static int open_place(int folder, const char *name, bool make)
 {
-	const char outer[3] = {name[0], name[1], 0}, inner[3] = {name[3], name[4], 0};
-	int up = open_folder(folder, folder, outer, make), fd;
+	const char place[LAST] = {name[0], name[1], 0};
 
-	if (up < 0)
-		return up;
-	fd = open_folder(folder, up, inner, make);
-	netfs_hostfs_close(up);
-	return fd;
+	return open_folder(folder, place, make);
 }
 
 /* Opens the file in its place; -EUCLEAN: what is there is no file of ours. */
@@ -152,9 +149,9 @@ int netfs_files_object(int folder, const char *name, bool make)
 
 	if (place < 0)
 		return place;
-	fd = open_locked(place, name + 6, make);
-	if (fd == -EUCLEAN && make && take_away(folder, place, name + 6) == 0)
-		fd = open_locked(place, name + 6, true);
+	fd = open_locked(place, name + LAST, make);
+	if (fd == -EUCLEAN && make && take_away(folder, place, name + LAST) == 0)
+		fd = open_locked(place, name + LAST, true);
 	netfs_hostfs_close(place);
 	return fd;
 }
@@ -165,7 +162,7 @@ int netfs_files_unlink(int folder, const char *name)
 
 	if (place < 0)
 		return place;
-	err = take_away(folder, place, name + 6);
+	err = take_away(folder, place, name + LAST);
 	netfs_hostfs_close(place);
 	return err;
 }

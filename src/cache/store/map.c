@@ -208,6 +208,8 @@ static void drop(struct netfs_map *map, uint64_t block)
 		map->tail = 0;
 	chunk->there[i / 8] &= ~(1U << i % 8);
 	chunk->sums[i] = 0;
+	if (map->sealed)
+		memset(&chunk->seals[i], 0, sizeof(chunk->seals[i]));
 	chunk->count--;
 	chunk->changed = true;
 	map->blocks--;

@@ -299,12 +299,27 @@ static sqlite3_stmt *with_key(struct netfs_store *store, enum netfs_sql_id id,
 	return netfs_sql_get(&store->sql, id, 3, numbers);
 }
 
-static int load_chunk(struct netfs_store_object *object, uint64_t chunk, const void *row,
+/*
+ * A row is stored without the zeroes it ends in: most files are small, and most of their
+ * one row is.  So the seal of a row, which it ends in, is stored before it.
+ */
+static int load_chunk(struct netfs_store_object *object, uint64_t chunk, const void *bytes,
 		      size_t len)
 {
-	return object->map.sealed
-		       ? netfs_seal_row_open(&object->seal, chunk, row, len, &object->map)
-		       : netfs_map_load(&object->map, chunk, row, len);
+	uint8_t row[NETFS_MAP_SEALED_ROW] = {0};
+	size_t body = NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL;
+
+	if (len > (object->map.sealed ? sizeof(row) : NETFS_MAP_ROW))
+		return -EUCLEAN;
+	if (!object->map.sealed) {
+		memcpy(row, bytes, len);
+		return netfs_map_load(&object->map, chunk, row, NETFS_MAP_ROW);
+	}
+	if (len < NETFS_MAP_SEAL)
+		return -EUCLEAN;
+	memcpy(row + body, bytes, NETFS_MAP_SEAL);
+	memcpy(row, (const uint8_t *)bytes + NETFS_MAP_SEAL, len - NETFS_MAP_SEAL);
+	return netfs_seal_row_open(&object->seal, chunk, row, sizeof(row), &object->map);
 }
 
 static int load_chunks(struct netfs_store *store, int64_t id, struct netfs_store_object *object)
@@ -512,12 +527,20 @@ static int seal_object(struct netfs_store_object *object, uint8_t record[NETFS_S
 static int put_row(const struct netfs_map *map, const struct netfs_map_chunk *chunk,
 		   uint8_t row[NETFS_MAP_SEALED_ROW])
 {
-	if (!map->sealed) {
+	uint8_t whole[NETFS_MAP_SEALED_ROW];
+	size_t body = NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL;
+	int len = map->sealed ? NETFS_MAP_SEALED_ROW : NETFS_MAP_ROW;
+
+	if (map->sealed) {
+		netfs_seal_row_put(chunk, whole);
+		memcpy(row, whole + body, NETFS_MAP_SEAL);
+		memcpy(row + NETFS_MAP_SEAL, whole, body);
+	} else {
 		netfs_map_store(chunk, row);
-		return NETFS_MAP_ROW;
 	}
-	netfs_seal_row_put(chunk, row);
-	return NETFS_MAP_SEALED_ROW;
+	while (len > NETFS_MAP_SEAL && !row[len - 1])
+		len--;
+	return len;
 }
 
 static int save_chunks(struct netfs_store *store, int64_t id, struct netfs_map *map)

@@ -14,7 +14,7 @@
 #include <cache/store/seal.h>
 
 #define NETFS_STORE_FORMAT 3
-/* Two levels of folders and the name: "01/23/456789..." */
+/* A folder and the name: "01/234567..." */
 #define NETFS_STORE_NAME 40
 /* What tells two versions of a file apart, as bytes that are only compared. */
 #define NETFS_STORE_VERSION 48

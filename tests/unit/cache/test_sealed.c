@@ -449,7 +449,9 @@ static const struct {
 	{"a row too many", NULL,
 	 "INSERT INTO chunks SELECT 1, 7, blocks FROM chunks WHERE object = 1 AND chunk = 1", 0},
 	{"a row is too short", NULL,
-	 "UPDATE chunks SET blocks = substr(blocks, 1, 7000) WHERE object = 1 AND chunk = 0", 0},
+	 "UPDATE chunks SET blocks = substr(blocks, 1, length(blocks) - 20) WHERE object = 1 AND "
+	 "chunk = 0",
+	 0},
 	{"the record is too short", NULL,
 	 "UPDATE objects SET version = substr(version, 1, 48) WHERE id = 1", 0},
 	{"a plain version", NULL, "UPDATE objects SET version = zeroblob(48) WHERE id = 1", 0},
