@@ -231,9 +231,12 @@ mount_diod() {
 # umount_unetfs DIR PID [FLAG]: and the program must end well.
 umount_unetfs() {
 	local status
-	timeout $((patience * 3)) "$unetfs" umount ${3:+"$3"} "$1" || return 1
-	is_mounted "$1" && return 1
-	wait_for "$patience" gone "$2" || return 1
+	timeout $((patience * 3)) "$unetfs" umount ${3:+"$3"} "$1" ||
+		{ echo "umount of $1 ended with $?"; return 1; }
+	is_mounted "$1" && { echo "$1 is still mounted"; return 1; }
+	wait_for "$patience" gone "$2" ||
+		{ echo "the mount of $1 lives on: $(cat "/proc/$2/wchan" "/proc/$2/status" 2>&1 |
+			tr '\n' ' ' | cut -c 1-200)"; return 1; }
 	wait "$2"
 	status=$?
 	[ $status = 0 ] || echo "the mount of $1 ended with $status"
