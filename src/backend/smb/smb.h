@@ -4,7 +4,8 @@
  *
  *	smb.c          the operations table
  *	smb_config.c   source and options to a connection
- *	smb_conn.c     life of the connection: connect, lose, back off, time out, end
+ *	smb_conn.c     life of the mount's session: connect, disconnect, time of calls, end
+ *	smb_channel.c  life of a connection: connect, lose, back off, time out
  *	smb_hello.c    NEGOTIATE, SESSION_SETUP, TREE_CONNECT
  *	smb_req.c      message ids, credits, signing and sealing, send queue, CANCEL
  *	smb_recv.c     frames, verification, replies
@@ -18,16 +19,20 @@
  *	smb_name.c smb_make.c smb_attr.c smb_xattr.c smb_dir.c smb_io.c smb_range.c
  *	               the operations
  *
- * Locks: conn->lock (NETFS_RANK_BACKEND) guards ids, credits, nodes' places,
- * handles, calls; conn->send_lock (NETFS_RANK_BACKEND_IO), taken inside it or
- * alone, guards the socket pointer and the send queue and is held while the
- * socket takes bytes (which never blocks).  One task per connection (conn->task)
- * owns the socket's life and everything that is received.  Nothing is called
- * upwards with a lock held.
+ * struct smb_conn is the mount: its session at the server, and what belongs to that.
+ * struct smb_channel is a TCP connection that carries it, with credits and message ids.
  *
- * Letters: I set before publication, c conn->lock, s conn->send_lock, o only the
- * connection's task, a atomic, p whoever runs the call at that moment (one at a
- * time).
+ * Locks: conn->lock (NETFS_RANK_BACKEND) guards ids, credits, nodes' places,
+ * handles, calls; chan->send_lock (NETFS_RANK_BACKEND_IO), taken inside it or
+ * alone, guards the socket pointer and the send queue and is held while the
+ * socket takes bytes (which never blocks).  One task per channel (chan->task)
+ * owns the socket's life and everything that is received; conn->task has the time of
+ * calls, leases and idle files, and the end.  Nothing is called upwards with a lock
+ * held.
+ *
+ * Letters: I set before publication, c conn->lock, s chan->send_lock, o only the
+ * channel's task, t only conn->task, a atomic, p whoever runs the call at that moment
+ * (one at a time).
  */
 #ifndef SMB_H
 #define SMB_H
@@ -79,6 +84,7 @@
 #define SMB_ECHO_DEFAULT   60u /* seconds; a silent server is dead after two */
 
 struct smb_conn;
+struct smb_channel;
 struct smb_call;
 struct smb_recall;
 
@@ -91,7 +97,7 @@ enum smb_end {
 
 /* One message of a request, and its reply. */
 struct smb_part {
-	struct netfs_list link; /* c conn->ids, by message id */
+	struct netfs_list link; /* c chan->ids, by message id */
 	struct smb_req *req; /* I */
 	uint64_t mid; /* c */
 	uint64_t async_id; /* c 0: no interim reply yet */
@@ -99,7 +105,7 @@ struct smb_part {
 	uint16_t charge; /* I credits */
 	uint32_t at; /* I where it begins in req->head */
 	uint32_t len; /* I without data and padding */
-	bool waiting; /* c in conn->ids */
+	bool waiting; /* c in chan->ids */
 	uint32_t status; /* p of the reply */
 	uint8_t *bytes; /* p the reply, heap, until the request is done with */
 	size_t bytes_len; /* p */
@@ -108,12 +114,13 @@ struct smb_part {
 
 /*
  * Up to SMB_PARTS_MAX related messages in one frame.  Lives inside a call or the
- * connection, which must outlive it; it is the connection's from smb_req_send()
+ * channel, which must outlive it; it is the channel's from smb_req_send()
  * to done().
  */
 struct smb_req {
 	struct netfs_list
-		link; /* c conn->small or large while there are no credits; s conn->queue */
+		link; /* c chan->small or large while there are no credits; s chan->queue */
+	struct smb_channel *chan; /* c that it goes, or went, by */
 	uint8_t *head; /* p prefix and messages, heap */
 	uint32_t head_len, head_room; /* p */
 	struct smb_part part[SMB_PARTS_MAX];
@@ -135,7 +142,7 @@ struct smb_req {
 	uint8_t *sealed; /* s ciphertext, heap, or NULL */
 	size_t frame_len; /* s bytes on the wire */
 	size_t frame_done; /* s bytes the socket took */
-	/* Last use of the request by the connection.  No lock held. */
+	/* Last use of the request by the channel, on its task.  No lock held. */
 	void (*done)(struct smb_req *req, enum smb_end end);
 };
 
@@ -303,7 +310,7 @@ enum smb_seal_mode {
 /* Who is asking, for one attempt to authenticate; on a job. */
 struct smb_login {
 	struct netfs_job job;
-	struct smb_conn *conn;
+	struct smb_channel *chan;
 	struct netfs_auth *auth;
 	uint8_t *token; /* the server's, heap */
 	size_t token_len;
@@ -314,6 +321,57 @@ struct smb_login {
 	size_t key_len;
 	int err;
 	char message[256];
+};
+
+/* A connection to the server. */
+struct smb_channel {
+	struct smb_conn *conn; /* I */
+	struct netfs_task task; /* everything that happens by itself */
+	struct netfs_timer timer; /* posts task */
+
+	enum smb_state state; /* c written by o */
+	bool joined; /* c carries the session, or did so until it was cut */
+	bool sealing; /* c all frames from here on */
+	uint64_t next_mid; /* c */
+	uint32_t credits; /* c that may be spent */
+	uint32_t charged; /* c spent on what has no reply yet */
+	uint32_t credits_most; /* c that there were at once, since it was connected */
+	struct netfs_list ids[SMB_BUCKETS]; /* c parts in flight by message id */
+	struct netfs_list small, large; /* c requests without credits */
+	uint32_t outstanding; /* c parts in flight */
+	uint64_t heard_ns; /* c last sign of life, or first request after idling */
+	bool timer_on; /* c */
+	uint32_t cancelling; /* c requests with a CANCEL out */
+	uint64_t cancel_ns; /* c when the first of them went, or the last ended */
+
+	struct netfs_mutex send_lock;
+	struct netfs_socket *socket; /* s changed by o */
+	struct netfs_list queue; /* s requests to be sent, and cancels */
+	bool send_failed; /* s */
+
+	bool keyed; /* o keys are good: everything is signed or sealed */
+	struct smb_preauth preauth; /* o */
+	struct smb_login login; /* o, or the job's while login_busy */
+	bool login_busy; /* o */
+	_Atomic bool login_back; /* a the job is done */
+	struct smb_req hello; /* o */
+	struct smb_req echo; /* o */
+	bool echoing; /* o */
+	uint64_t deadline_ns; /* o of connecting and hello */
+	uint64_t retry_ns; /* o */
+	uint32_t attempts; /* o */
+	bool ending; /* o the task runs once more, for the last time */
+	int fault; /* o why the connection must go */
+	char fault_text[256]; /* o */
+
+	uint8_t stage[SMB_STAGE]; /* o bytes received and not used */
+	size_t have; /* o */
+	uint8_t *frame; /* o heap: a frame that does not fit, or is not only data */
+	size_t frame_len, frame_have; /* o */
+	struct smb_part *data_part; /* o whose data is being received */
+	size_t data_left; /* o */
+	uint8_t data_head[SMB_PREFIX + 256]; /* o what came before the data */
+	size_t data_head_len; /* o */
 };
 
 struct smb_conn {
@@ -336,12 +394,12 @@ struct smb_conn {
 	uint64_t echo_ns; /* I a silent server is asked after this, dead after twice */
 	struct smb_guid client_guid; /* I */
 
-	struct netfs_task task; /* everything that happens by itself */
+	struct netfs_task task; /* time, and the end */
 	struct netfs_timer timer; /* posts task */
 	_Atomic uint32_t busy; /* a threads that may still touch conn */
 
 	struct netfs_mutex lock;
-	enum smb_state state; /* c written by o */
+	enum smb_state state; /* c of the session: READY while a channel is */
 	uint64_t session; /* c one more with every login */
 	uint64_t session_id, previous_id; /* c */
 	uint32_t tree_id; /* c */
@@ -351,18 +409,6 @@ struct smb_conn {
 	struct netfs_list recalls; /* c struct smb_recall */
 	struct netfs_list idle; /* c handles that nobody uses, oldest first */
 	uint32_t nidle; /* c how many */
-	bool sealing; /* c all frames from here on */
-	uint64_t next_mid; /* c */
-	uint32_t credits; /* c that may be spent */
-	uint32_t charged; /* c spent on what has no reply yet */
-	uint32_t credits_most; /* c that there were at once, in this session */
-	struct netfs_list ids[SMB_BUCKETS]; /* c parts in flight by message id */
-	struct netfs_list small, large; /* c requests without credits */
-	uint32_t outstanding; /* c parts in flight */
-	uint64_t heard_ns; /* c last sign of life, or first request after idling */
-	bool timer_on; /* c */
-	uint32_t cancelling; /* c requests with a CANCEL out */
-	uint64_t cancel_ns; /* c when the first of them went, or the last ended */
 	struct netfs_list calls; /* c all of them */
 	struct netfs_list parked; /* c calls waiting for the connection */
 	struct netfs_list handles; /* c */
@@ -377,39 +423,20 @@ struct smb_conn {
 	bool closing; /* c disconnect was asked for */
 	uint64_t close_ns; /* c and waits for closes no longer than this */
 
-	struct netfs_mutex send_lock;
-	struct netfs_socket *socket; /* s changed by o */
-	struct netfs_list queue; /* s requests to be sent, and cancels */
-	bool send_failed; /* s */
+	struct smb_channel *channels; /* I nchannels of them; the first one logs in */
+	unsigned nchannels; /* I */
+	unsigned joined; /* c channels that carry the session */
+	unsigned gone; /* c channels whose tasks never run again */
+	bool quit; /* c channels are to end */
 
-	struct smb_keys *keys; /* o set while nothing is in flight; secret memory */
-	bool keyed; /* o keys are good: everything is signed or sealed */
-	struct smb_preauth preauth; /* o */
-	struct smb_login login; /* o, or the job's while login_busy */
-	bool login_busy; /* o */
-	_Atomic bool login_back; /* a the job is done */
-	struct smb_req hello; /* o */
-	struct smb_req echo; /* o */
-	bool echoing; /* o */
-	uint64_t deadline_ns; /* o of connecting and hello */
-	uint64_t retry_ns; /* o */
-	uint32_t attempts; /* o */
-	bool was_ready; /* o */
-	bool ending; /* o only finish() is left */
-	int end_err; /* o */
-	const struct netfs_be_config *config; /* o until it is read, on a job */
-	struct netfs_op *connect_op; /* o */
-	int fault; /* o why the connection must go */
-	char fault_text[256]; /* o */
-
-	uint8_t stage[SMB_STAGE]; /* o bytes received and not used */
-	size_t have; /* o */
-	uint8_t *frame; /* o heap: a frame that does not fit, or is not only data */
-	size_t frame_len, frame_have; /* o */
-	struct smb_part *data_part; /* o whose data is being received */
-	size_t data_left; /* o */
-	uint8_t data_head[SMB_PREFIX + 256]; /* o what came before the data */
-	size_t data_head_len; /* o */
+	struct smb_keys *keys; /* set by the channel that logs in, while nothing is in
+				* flight; secret memory */
+	struct netfs_job config_job; /* reads the configuration */
+	const struct netfs_be_config *config; /* I until it is read, on a job */
+	struct netfs_op *connect_op; /* the first channel's task's */
+	bool was_ready; /* c */
+	bool ending; /* t only finish() is left */
+	int end_err; /* c */
 };
 
 static inline struct smb_conn *smb_conn_of(struct netfs_be *be)
@@ -440,15 +467,31 @@ void smb_disconnect(struct netfs_be *be, struct netfs_op *op);
 /* Around a use of conn by a thread that is not a call's. */
 void smb_conn_enter(struct smb_conn *conn);
 void smb_conn_leave(struct smb_conn *conn);
-/* Notes why the connection must go; the first reason stays.  On the task. */
-int smb_conn_fault(struct smb_conn *conn, int err, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-/* The share is there; takes over root, which is NULL but for the first time. */
-void smb_conn_ready(struct smb_conn *conn, struct netfs_node *root, const struct netfs_attr *attr);
+/* The channel has logged in and the share is there; takes over root, which is NULL but
+ * for the first time.  On the channel's task, as the next. */
+void smb_conn_ready(struct smb_channel *chan, struct netfs_node *root,
+		    const struct netfs_attr *attr);
+/* A channel was lost, and with it perhaps the session. */
+void smb_conn_lost(struct smb_conn *conn, bool session, const char *text);
+/* Its task never runs again. */
+void smb_conn_channel_gone(struct smb_conn *conn);
+/* The first connect failed: that is the end. */
+void smb_conn_failed(struct smb_conn *conn, int err, const char *text);
+/* Is the mount going? */
+bool smb_conn_is_closing(struct smb_conn *conn);
+/* The sooner of two times of which 0 is none. */
+uint64_t smb_sooner(uint64_t a, uint64_t b);
 
-/* smb_hello.c: on the task. */
-void smb_hello_start(struct smb_conn *conn);
-void smb_hello_login(struct smb_conn *conn);
+/* smb_channel.c */
+void smb_channel_init(struct smb_channel *chan, struct smb_conn *conn);
+void smb_channel_done(struct smb_channel *chan);
+/* Notes why the channel must go; the first reason stays.  On its task. */
+int smb_channel_fault(struct smb_channel *chan, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* smb_hello.c: on the channel's task. */
+void smb_hello_start(struct smb_channel *chan);
+void smb_hello_login(struct smb_channel *chan);
 
 /* smb_req.c */
 
@@ -460,20 +503,20 @@ int smb_req_add(struct smb_req *req, const struct smb_msg *msg, uint32_t charge)
 uint32_t smb_charge(size_t bytes);
 /* Sends it, or has it wait for credits.  False: the state is not that in which
  * such a request may go; it is still the caller's. */
-bool smb_req_send(struct smb_conn *conn, struct smb_req *req, enum smb_state state);
+bool smb_req_send(struct smb_channel *chan, struct smb_req *req, enum smb_state state);
 /* Asks the server to give it up.  True: nothing of it went, it is the caller's.
  * Holds conn->lock. */
 bool smb_req_cancel_locked(struct smb_conn *conn, struct smb_req *req);
 /* Moves what the socket takes. */
-void smb_send(struct smb_conn *conn);
+void smb_send(struct smb_channel *chan);
 /* Everything in flight goes to list; holds conn->lock. */
-void smb_req_steal_locked(struct smb_conn *conn, struct netfs_list *list);
+void smb_req_steal_locked(struct smb_channel *chan, struct netfs_list *list);
 /* The part that waits for this message id, or NULL. */
-struct smb_part *smb_part_find_locked(struct smb_conn *conn, uint64_t mid);
+struct smb_part *smb_part_find_locked(struct smb_channel *chan, uint64_t mid);
 /* Takes credits the server granted; those who waited go.  No lock. */
-void smb_credits_add(struct smb_conn *conn, uint32_t credits);
+void smb_credits_add(struct smb_channel *chan, uint32_t credits);
 /* The part has its reply.  True: it was the last.  No lock. */
-bool smb_part_answered(struct smb_conn *conn, struct smb_part *part);
+bool smb_part_answered(struct smb_channel *chan, struct smb_part *part);
 /* Bytes a slice may have now, 0: none.  Holds conn->lock. */
 size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want);
 /* Of so many bytes those that one request may have at all, as long as the server
@@ -481,13 +524,13 @@ size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want);
 size_t smb_credits_reach(struct smb_conn *conn, size_t want);
 /* Tries again with requests that had no memory, where no reply is to come that would
  * do it.  True: there are some left.  Where what they lack is credits, none will ever
- * come, and the connection is at fault.  On the task, no lock. */
-bool smb_req_again(struct smb_conn *conn);
+ * come, and the channel is at fault.  On its task, no lock. */
+bool smb_req_again(struct smb_channel *chan);
 
-/* smb_recv.c: on the task. */
-void smb_recv_reset(struct smb_conn *conn);
+/* smb_recv.c: on the channel's task. */
+void smb_recv_reset(struct smb_channel *chan);
 /* 1: there may be more; 0: not now; or the fault. */
-int smb_recv(struct smb_conn *conn);
+int smb_recv(struct smb_channel *chan);
 
 /* smb_call.c */
 struct smb_call *smb_call_new(struct smb_conn *conn, struct netfs_op *op, smb_step_fn *body);
@@ -619,9 +662,9 @@ uint32_t smb_lease_opened_locked(struct smb_handle *handle, const struct smb_gui
 				 const struct smb_create_contexts *contexts);
 /* handle is about to be closed. */
 void smb_lease_closed_locked(struct smb_handle *handle);
-/* SMB_LEASE_NOTIFY came; on the task. */
+/* SMB_LEASE_NOTIFY came; on a channel's task. */
 void smb_lease_notified(struct smb_conn *conn, const struct smb_msg *msg);
-/* Answers breaks that are due; when to look again, or 0.  On the task. */
+/* Answers breaks that are due; when to look again, or 0.  On conn->task. */
 uint64_t smb_lease_expire(struct smb_conn *conn, uint64_t now);
 /* The session is over, and its leases. */
 void smb_lease_lost_all(struct smb_conn *conn);

@@ -398,6 +398,8 @@ void smb_lease_notified(struct smb_conn *conn, const struct smb_msg *msg)
 		recall = break_locked(conn, node, msg, fresh);
 	}
 	netfs_mutex_unlock(&conn->lock);
+	/* Somebody has to look at its deadline. */
+	netfs_task_post(&conn->task);
 	if (fresh && recall == fresh)
 		conn->host->recall(conn->host, node->file_id, node->born, &fresh->base);
 	else

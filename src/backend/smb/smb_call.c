@@ -263,13 +263,13 @@ static void replied(struct smb_req *req, enum smb_end how)
 		int err = smb_status_errno(req->part[i].status);
 
 		if (session_is_over(req->part[i].status)) {
-			smb_conn_fault(call->conn, -ECONNRESET, "the session with %s is over: %s",
-				       call->conn->be.address,
-				       smb_status_name(req->part[i].status));
+			smb_channel_fault(req->chan, -ECONNRESET, "the session with %s is over: %s",
+					  call->conn->be.address,
+					  smb_status_name(req->part[i].status));
 			call->changing = false;
 			netfs_mutex_lock(&call->conn->lock);
 			if (call->conn->state == SMB_READY)
-				call->conn->state = SMB_DOWN;
+				call->conn->state = req->chan->state = SMB_DOWN;
 			netfs_mutex_unlock(&call->conn->lock);
 			lost(call);
 			return;
@@ -295,7 +295,7 @@ void smb_call_send(struct smb_call *call, smb_step_fn *next)
 {
 	call->next = next;
 	call->req.done = replied;
-	if (!smb_req_send(call->conn, &call->req, SMB_READY))
+	if (!smb_req_send(&call->conn->channels[0], &call->req, SMB_READY))
 		lost(call);
 }
 
@@ -432,6 +432,7 @@ static void end_all(struct netfs_list *list, int err)
 static void cancel(struct smb_conn *conn, const struct netfs_op *op,
 		   const struct netfs_slice *slice)
 {
+	struct smb_channel *chan = NULL;
 	struct netfs_list list, *link;
 
 	netfs_list_init(&list);
@@ -441,13 +442,15 @@ static void cancel(struct smb_conn *conn, const struct netfs_op *op,
 		struct smb_call *call = netfs_container_of(link, struct smb_call, all);
 
 		if ((op && call->op == op) || (slice && call->slice == slice)) {
+			chan = call->req.chan;
 			cancel_locked(call, &list);
 			break;
 		}
 	}
 	netfs_mutex_unlock(&conn->lock);
 	end_all(&list, -EINTR);
-	smb_send(conn);
+	if (chan)
+		smb_send(chan);
 	smb_conn_leave(conn);
 }
 

@@ -11,7 +11,7 @@
  * keys: whoever changes one of them on the way, to weaken what is agreed, makes
  * the signature of the last reply wrong.  That one is always verified.
  *
- * GSSAPI may block, so tokens are made on a job, which owns conn->login until it
+ * GSSAPI may block, so tokens are made on a job, which owns chan->login until it
  * sets login_back and posts the task.  Everything else is on the task.
  */
 #include <stdio.h>
@@ -23,10 +23,10 @@
 
 /* ------------------------------------------------------------- share */
 
-static void hello_send(struct smb_conn *conn, const struct smb_msg *msg,
+static void hello_send(struct smb_channel *chan, const struct smb_msg *msg,
 		       void (*done)(struct smb_req *req, enum smb_end end))
 {
-	struct smb_req *req = &conn->hello;
+	struct smb_req *req = &chan->hello;
 	int err;
 
 	smb_req_reset(req);
@@ -34,19 +34,20 @@ static void hello_send(struct smb_conn *conn, const struct smb_msg *msg,
 	req->urgent = true;
 	err = smb_req_add(req, msg, 1);
 	if (err)
-		smb_conn_fault(conn, err, "no memory to log in");
-	else if (!smb_req_send(conn, req, SMB_HELLO))
-		smb_conn_fault(conn, -ENOTCONN, "the connection was lost while logging in");
+		smb_channel_fault(chan, err, "no memory to log in");
+	else if (!smb_req_send(chan, req, SMB_HELLO))
+		smb_channel_fault(chan, -ENOTCONN, "the connection was lost while logging in");
 }
 
-static struct smb_conn *of_hello(struct smb_req *req)
+static struct smb_channel *of_hello(struct smb_req *req)
 {
-	return netfs_container_of(req, struct smb_conn, hello);
+	return netfs_container_of(req, struct smb_channel, hello);
 }
 
 static void root_seen(struct smb_req *req, enum smb_end end)
 {
-	struct smb_conn *conn = of_hello(req);
+	struct smb_channel *chan = of_hello(req);
+	struct smb_conn *conn = chan->conn;
 	const struct smb_buf *out = &req->part[1].reply.query_info_rep.output;
 	struct smb_node *root;
 	union smb_info info;
@@ -58,26 +59,27 @@ static void root_seen(struct smb_req *req, enum smb_end end)
 		int err = smb_status_errno(req->part[i].status);
 
 		if (err) {
-			smb_conn_fault(conn, err, "cannot look into share %s: %s", conn->share,
-				       smb_status_name(req->part[i].status));
+			smb_channel_fault(chan, err, "cannot look into share %s: %s", conn->share,
+					  smb_status_name(req->part[i].status));
 			return;
 		}
 	}
 	if (smb_info_decode(SMB_INFO_FILE, SMB_FILE_ALL, out->p, out->len, &info)) {
-		smb_conn_fault(conn, -EPROTO, "malformed information about the share's root");
+		smb_channel_fault(chan, -EPROTO, "malformed information about the share's root");
 		return;
 	}
 	root = smb_node_root(conn);
 	if (!root) {
-		smb_conn_fault(conn, -ENOMEM, "no memory");
+		smb_channel_fault(chan, -ENOMEM, "no memory");
 		return;
 	}
 	smb_attr_of_all(root, &info.all, &attr);
-	smb_conn_ready(conn, &root->base, &attr);
+	smb_conn_ready(chan, &root->base, &attr);
 }
 
-static void look_at_root(struct smb_conn *conn)
+static void look_at_root(struct smb_channel *chan)
 {
+	struct smb_conn *conn = chan->conn;
 	struct smb_msg create = {.kind = SMB_REQUEST(SMB_CREATE),
 				 .create_req = {.impersonation = SMB_IMPERSONATION,
 						.access = SMB_ACCESS_READ_ATTRIBUTES,
@@ -91,14 +93,14 @@ static void look_at_root(struct smb_conn *conn)
 						   .fid = SMB_FID_RELATED}};
 	struct smb_msg close = {.kind = SMB_REQUEST(SMB_CLOSE),
 				.close_req = {.fid = SMB_FID_RELATED}};
-	struct smb_req *req = &conn->hello;
+	struct smb_req *req = &chan->hello;
 	struct smb_node *root = smb_node_root(conn);
 	int err = root ? smb_node_path(conn, root, NULL, &create.create_req.name) : -ENOMEM;
 
 	if (root)
 		netfs_node_put(&root->base);
 	if (err) {
-		smb_conn_fault(conn, err, "bad path in the share");
+		smb_channel_fault(chan, err, "bad path in the share");
 		return;
 	}
 	smb_req_reset(req);
@@ -107,8 +109,8 @@ static void look_at_root(struct smb_conn *conn)
 	err = smb_req_add(req, &create, 1);
 	netfs_free((void *)(uintptr_t)create.create_req.name.p);
 	if (err || smb_req_add(req, &query, 1) || smb_req_add(req, &close, 1) ||
-	    !smb_req_send(conn, req, SMB_HELLO))
-		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+	    !smb_req_send(chan, req, SMB_HELLO))
+		smb_channel_fault(chan, -ENOMEM, "no memory to log in");
 }
 
 static const char *tree_error(uint32_t status)
@@ -125,7 +127,8 @@ static const char *tree_error(uint32_t status)
 
 static void tree_connected(struct smb_req *req, enum smb_end end)
 {
-	struct smb_conn *conn = of_hello(req);
+	struct smb_channel *chan = of_hello(req);
+	struct smb_conn *conn = chan->conn;
 	const struct smb_msg *reply = &req->part[0].reply;
 
 	if (end != SMB_ANSWERED)
@@ -133,35 +136,36 @@ static void tree_connected(struct smb_req *req, enum smb_end end)
 	if (reply->kind != SMB_REPLY(SMB_TREE_CONNECT)) {
 		int err = smb_status_errno(req->part[0].status);
 
-		smb_conn_fault(conn, err ? err : -EPROTO, "share %s at %s: %s", conn->share,
-			       conn->be.address, tree_error(req->part[0].status));
+		smb_channel_fault(chan, err ? err : -EPROTO, "share %s at %s: %s", conn->share,
+				  conn->be.address, tree_error(req->part[0].status));
 		return;
 	}
 	if (reply->tree_connect_rep.type != SMB_SHARE_DISK) {
-		smb_conn_fault(conn, -ENOTDIR, "share %s is no directory", conn->share);
+		smb_channel_fault(chan, -ENOTDIR, "share %s is no directory", conn->share);
 		return;
 	}
-	if (reply->tree_connect_rep.flags & SMB_SHAREFLAG_ENCRYPT_DATA && !conn->sealing) {
+	if (reply->tree_connect_rep.flags & SMB_SHAREFLAG_ENCRYPT_DATA && !chan->sealing) {
 		if (conn->keys->cipher == SMB_CIPHER_NONE) {
-			smb_conn_fault(conn, -EPROTO,
-				       "share %s wants encryption, but no cipher is "
-				       "in common",
-				       conn->share);
+			smb_channel_fault(chan, -EPROTO,
+					  "share %s wants encryption, but no cipher is "
+					  "in common",
+					  conn->share);
 			return;
 		}
-		conn->sealing = true;
+		chan->sealing = true;
 	}
 	netfs_mutex_lock(&conn->lock);
 	conn->tree_id = reply->hdr.tree_id;
 	netfs_mutex_unlock(&conn->lock);
 	if (conn->connect_op)
-		look_at_root(conn);
+		look_at_root(chan);
 	else
-		smb_conn_ready(conn, NULL, NULL);
+		smb_conn_ready(chan, NULL, NULL);
 }
 
-static void connect_tree(struct smb_conn *conn)
+static void connect_tree(struct smb_channel *chan)
 {
+	struct smb_conn *conn = chan->conn;
 	char text[600];
 	uint8_t path[1200];
 	ssize_t len;
@@ -169,10 +173,10 @@ static void connect_tree(struct smb_conn *conn)
 	snprintf(text, sizeof(text), "\\\\%s\\%s", conn->address.host, conn->share);
 	len = smb_utf16_put(text, strlen(text), SMB_MAP_NONE, path, sizeof(path));
 	if (len < 0) {
-		smb_conn_fault(conn, -EINVAL, "bad share name '%s'", conn->share);
+		smb_channel_fault(chan, -EINVAL, "bad share name '%s'", conn->share);
 		return;
 	}
-	hello_send(conn,
+	hello_send(chan,
 		   &(const struct smb_msg){.kind = SMB_REQUEST(SMB_TREE_CONNECT),
 					   .tree_connect_req = {.path = {path, (uint32_t)len, 0}}},
 		   tree_connected);
@@ -182,18 +186,19 @@ static void connect_tree(struct smb_conn *conn)
 
 /* The mechanism is content on both sides: keys, and the proof that nobody changed
  * what was agreed. */
-static void session_made(struct smb_conn *conn)
+static void session_made(struct smb_channel *chan)
 {
-	struct smb_part *part = &conn->hello.part[0];
-	struct smb_login *login = &conn->login;
+	struct smb_conn *conn = chan->conn;
+	struct smb_part *part = &chan->hello.part[0];
+	struct smb_login *login = &chan->login;
 	struct iovec iov;
 	uint8_t want[SMB_TAG];
 	int err;
 
-	err = smb_keys_derive(conn->keys, login->key, login->key_len, &conn->preauth);
+	err = smb_keys_derive(conn->keys, login->key, login->key_len, &chan->preauth);
 	explicit_bzero(login->key, sizeof(login->key));
 	if (err) {
-		smb_conn_fault(conn, err, "no session key");
+		smb_channel_fault(chan, err, "no session key");
 		return;
 	}
 	/* Its signature field is zero since it was received. */
@@ -201,41 +206,42 @@ static void session_made(struct smb_conn *conn)
 	err = smb_sign(conn->keys, &iov, 1, part->reply.hdr.message_id, true, false, want);
 	if (err || !(part->reply.hdr.flags & SMB_FLAG_SIGNED) ||
 	    !smb_signature_equal(want, part->reply.hdr.signature)) {
-		smb_conn_fault(
-			conn, -EBADMSG,
+		smb_channel_fault(
+			chan, -EBADMSG,
 			"%s did not prove who it is, or somebody changed messages on the way",
 			conn->be.address);
 		return;
 	}
-	conn->keyed = true;
+	chan->keyed = true;
 	if (conn->seal == SMB_SEAL_ALWAYS ||
 	    part->reply.session_setup_rep.flags & SMB_SESSION_ENCRYPT_DATA) {
 		if (conn->keys->cipher == SMB_CIPHER_NONE) {
-			smb_conn_fault(conn, -EPROTO, "seal: no cipher is in common with %s",
-				       conn->be.address);
+			smb_channel_fault(chan, -EPROTO, "seal: no cipher is in common with %s",
+					  conn->be.address);
 			return;
 		}
-		conn->sealing = true;
+		chan->sealing = true;
 	}
-	connect_tree(conn);
+	connect_tree(chan);
 }
 
 static void login_job(struct netfs_job *job);
 
-static void start_login(struct smb_conn *conn)
+static void start_login(struct smb_channel *chan)
 {
-	conn->login.conn = conn;
-	conn->login.job.fn = login_job;
-	conn->login_busy = true;
-	atomic_store(&conn->login_back, false);
-	netfs_job_post(&conn->login.job);
+	chan->login.chan = chan;
+	chan->login.job.fn = login_job;
+	chan->login_busy = true;
+	atomic_store(&chan->login_back, false);
+	netfs_job_post(&chan->login.job);
 }
 
 /* On a job: the next token. */
 static void login_job(struct netfs_job *job)
 {
 	struct smb_login *login = netfs_container_of(job, struct smb_login, job);
-	struct smb_conn *conn = login->conn;
+	struct smb_channel *chan = login->chan;
+	struct smb_conn *conn = chan->conn;
 	struct netfs_auth_who who = {.mech = conn->mech,
 				     .host = conn->address.host,
 				     .service = "cifs",
@@ -255,14 +261,15 @@ static void login_job(struct netfs_job *job)
 	login->token_len = 0;
 	if (!login->err && login->done)
 		login->err = netfs_auth_key(login->auth, login->key, &login->key_len);
-	atomic_store(&conn->login_back, true);
-	netfs_task_post(&conn->task);
+	atomic_store(&chan->login_back, true);
+	netfs_task_post(&chan->task);
 }
 
 /* A reply to SESSION_SETUP: more to say, or the end. */
 static void session_answered(struct smb_req *req, enum smb_end end)
 {
-	struct smb_conn *conn = of_hello(req);
+	struct smb_channel *chan = of_hello(req);
+	struct smb_conn *conn = chan->conn;
 	struct smb_part *part = &req->part[0];
 	const struct smb_buf *token = &part->reply.session_setup_rep.token;
 	bool more = part->status == SMB_STATUS_MORE_PROCESSING;
@@ -273,76 +280,79 @@ static void session_answered(struct smb_req *req, enum smb_end end)
 	if (part->reply.kind != SMB_REPLY(SMB_SESSION_SETUP) ||
 	    (!more && part->status != SMB_STATUS_OK)) {
 		err = smb_status_errno(part->status);
-		smb_conn_fault(
-			conn, err ? err : -EACCES, "login to %s failed: %s", conn->be.address,
+		smb_channel_fault(
+			chan, err ? err : -EACCES, "login to %s failed: %s", conn->be.address,
 			part->status == SMB_STATUS_LOGON_FAILURE ? "wrong user name or password"
 								 : smb_status_name(part->status));
 		return;
 	}
 	if (!more &&
 	    part->reply.session_setup_rep.flags & (SMB_SESSION_IS_GUEST | SMB_SESSION_IS_NULL)) {
-		smb_conn_fault(conn, -EACCES, "%s let us in as a guest only; that is refused",
-			       conn->be.address);
+		smb_channel_fault(chan, -EACCES, "%s let us in as a guest only; that is refused",
+				  conn->be.address);
 		return;
 	}
 	netfs_mutex_lock(&conn->lock);
 	conn->session_id = part->reply.hdr.session_id;
 	netfs_mutex_unlock(&conn->lock);
-	if (more && smb_preauth_add(&conn->preauth, part->bytes, part->bytes_len)) {
-		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+	if (more && smb_preauth_add(&chan->preauth, part->bytes, part->bytes_len)) {
+		smb_channel_fault(chan, -ENOMEM, "no memory to log in");
 		return;
 	}
-	if (!more && conn->login.done) {
-		session_made(conn);
+	if (!more && chan->login.done) {
+		session_made(chan);
 		return;
 	}
-	conn->login.token = netfs_alloc(token->len + 1);
-	if (!conn->login.token) {
-		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+	chan->login.token = netfs_alloc(token->len + 1);
+	if (!chan->login.token) {
+		smb_channel_fault(chan, -ENOMEM, "no memory to log in");
 		return;
 	}
-	memcpy(conn->login.token, token->p, token->len);
-	conn->login.token_len = token->len;
-	start_login(conn);
+	memcpy(chan->login.token, token->p, token->len);
+	chan->login.token_len = token->len;
+	start_login(chan);
 }
 
-static void send_token(struct smb_conn *conn)
+static void send_token(struct smb_channel *chan)
 {
+	struct smb_conn *conn = chan->conn;
 	struct smb_msg msg = {
 		.kind = SMB_REQUEST(SMB_SESSION_SETUP),
 		.session_setup_req = {.security_mode = SMB_SIGNING_ENABLED | SMB_SIGNING_REQUIRED,
-				      .token = {conn->login.out, (uint32_t)conn->login.out_len, 0},
+				      .token = {chan->login.out, (uint32_t)chan->login.out_len, 0},
 				      .previous_session_id = conn->previous_id}};
 
-	hello_send(conn, &msg, session_answered);
+	hello_send(chan, &msg, session_answered);
 	/* What the server answers last is not hashed, what we say is. */
-	if (!conn->fault && smb_preauth_add(&conn->preauth, conn->hello.head + SMB_PREFIX,
-					    conn->hello.head_len - SMB_PREFIX))
-		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+	if (!chan->fault && smb_preauth_add(&chan->preauth, chan->hello.head + SMB_PREFIX,
+					    chan->hello.head_len - SMB_PREFIX))
+		smb_channel_fault(chan, -ENOMEM, "no memory to log in");
 }
 
-void smb_hello_login(struct smb_conn *conn)
+void smb_hello_login(struct smb_channel *chan)
 {
-	struct smb_login *login = &conn->login;
+	struct smb_conn *conn = chan->conn;
+	struct smb_login *login = &chan->login;
 
-	conn->login_busy = false;
-	atomic_store(&conn->login_back, false);
-	if (conn->state != SMB_HELLO)
+	chan->login_busy = false;
+	atomic_store(&chan->login_back, false);
+	if (chan->state != SMB_HELLO)
 		return;
 	if (login->err)
-		smb_conn_fault(conn, login->err, "login to %s as '%s': %s", conn->be.address,
-			       conn->user, login->message[0] ? login->message : "no key");
-	else if (conn->hello.part[0].command == SMB_SESSION_SETUP &&
-		 conn->hello.part[0].status == SMB_STATUS_OK)
-		session_made(conn);
+		smb_channel_fault(chan, login->err, "login to %s as '%s': %s", conn->be.address,
+				  conn->user, login->message[0] ? login->message : "no key");
+	else if (chan->hello.part[0].command == SMB_SESSION_SETUP &&
+		 chan->hello.part[0].status == SMB_STATUS_OK)
+		session_made(chan);
 	else
-		send_token(conn);
+		send_token(chan);
 }
 
 /* --------------------------------------------------------- negotiate */
 
-static int take_contexts(struct smb_conn *conn, const struct smb_msg *reply)
+static int take_contexts(struct smb_channel *chan, const struct smb_msg *reply)
 {
+	struct smb_conn *conn = chan->conn;
 	struct smb_negotiate_contexts contexts;
 
 	if (smb_negotiate_contexts_decode(&reply->negotiate_rep.contexts,
@@ -365,7 +375,8 @@ static uint32_t least(uint32_t a, uint32_t b)
 
 static void negotiated(struct smb_req *req, enum smb_end end)
 {
-	struct smb_conn *conn = of_hello(req);
+	struct smb_channel *chan = of_hello(req);
+	struct smb_conn *conn = chan->conn;
 	struct smb_part *part = &req->part[0];
 	const struct smb_msg *reply = &part->reply;
 
@@ -373,18 +384,18 @@ static void negotiated(struct smb_req *req, enum smb_end end)
 		return;
 	if (reply->kind != SMB_REPLY(SMB_NEGOTIATE) ||
 	    reply->negotiate_rep.dialect != SMB_DIALECT_311) {
-		smb_conn_fault(conn, -EPROTONOSUPPORT, "%s does not speak SMB 3.1.1",
-			       conn->be.address);
+		smb_channel_fault(chan, -EPROTONOSUPPORT, "%s does not speak SMB 3.1.1",
+				  conn->be.address);
 		return;
 	}
-	if (take_contexts(conn, reply) || reply->negotiate_rep.max_read < SMB_CREDIT_BYTES ||
+	if (take_contexts(chan, reply) || reply->negotiate_rep.max_read < SMB_CREDIT_BYTES ||
 	    reply->negotiate_rep.max_write < SMB_CREDIT_BYTES ||
 	    reply->negotiate_rep.max_transact < SMB_CREDIT_BYTES) {
-		smb_conn_fault(conn, -EPROTO, "bad offer from %s", conn->be.address);
+		smb_channel_fault(chan, -EPROTO, "bad offer from %s", conn->be.address);
 		return;
 	}
-	if (smb_preauth_add(&conn->preauth, part->bytes, part->bytes_len)) {
-		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+	if (smb_preauth_add(&chan->preauth, part->bytes, part->bytes_len)) {
+		smb_channel_fault(chan, -ENOMEM, "no memory to log in");
 		return;
 	}
 	netfs_mutex_lock(&conn->lock);
@@ -393,30 +404,32 @@ static void negotiated(struct smb_req *req, enum smb_end end)
 	conn->leases_on = !conn->no_leases && reply->negotiate_rep.capabilities & SMB_CAP_LEASING;
 	conn->max_transact = least(reply->negotiate_rep.max_transact, SMB_LISTING);
 	netfs_mutex_unlock(&conn->lock);
-	start_login(conn);
+	start_login(chan);
 }
 
 /* Nothing of an earlier session is left. */
-static int forget(struct smb_conn *conn)
+static int forget(struct smb_channel *chan)
 {
-	netfs_auth_free(netfs_take(conn->login.auth));
-	netfs_free(netfs_take(conn->login.token));
-	conn->login.token_len = 0;
-	conn->login.done = false;
-	conn->login.message[0] = 0;
-	memset(&conn->preauth, 0, sizeof(conn->preauth));
-	conn->keyed = conn->sealing = false;
+	struct smb_conn *conn = chan->conn;
+	netfs_auth_free(netfs_take(chan->login.auth));
+	netfs_free(netfs_take(chan->login.token));
+	chan->login.token_len = 0;
+	chan->login.done = false;
+	chan->login.message[0] = 0;
+	memset(&chan->preauth, 0, sizeof(chan->preauth));
+	chan->keyed = chan->sealing = false;
 	netfs_mutex_lock(&conn->lock);
 	conn->session_id = 0;
 	conn->tree_id = 0;
-	conn->next_mid = 0;
-	conn->credits = conn->credits_most = 1;
+	chan->next_mid = 0;
+	chan->credits = chan->credits_most = 1;
 	netfs_mutex_unlock(&conn->lock);
 	return 0;
 }
 
-void smb_hello_start(struct smb_conn *conn)
+void smb_hello_start(struct smb_channel *chan)
 {
+	struct smb_conn *conn = chan->conn;
 	static const struct smb_negotiate_contexts offer = {
 		.hashes = {1, {SMB_HASH_SHA512}},
 		.ciphers = {4,
@@ -434,9 +447,9 @@ void smb_hello_start(struct smb_conn *conn)
 				  .client_guid = conn->client_guid,
 				  .dialects = {1, {SMB_DIALECT_311}}}};
 
-	forget(conn);
+	forget(chan);
 	if (netfs_secret_random(salt, sizeof(salt))) {
-		smb_conn_fault(conn, -EIO, "no randomness");
+		smb_channel_fault(chan, -EIO, "no randomness");
 		return;
 	}
 	contexts.salt = (struct smb_buf){salt, sizeof(salt), 0};
@@ -444,8 +457,8 @@ void smb_hello_start(struct smb_conn *conn)
 					    &msg.negotiate_req.context_count);
 	netfs_assert(len > 0);
 	msg.negotiate_req.contexts = (struct smb_buf){bytes, (uint32_t)len, 0};
-	hello_send(conn, &msg, negotiated);
-	if (!conn->fault && smb_preauth_add(&conn->preauth, conn->hello.head + SMB_PREFIX,
-					    conn->hello.head_len - SMB_PREFIX))
-		smb_conn_fault(conn, -ENOMEM, "no memory to log in");
+	hello_send(chan, &msg, negotiated);
+	if (!chan->fault && smb_preauth_add(&chan->preauth, chan->hello.head + SMB_PREFIX,
+					    chan->hello.head_len - SMB_PREFIX))
+		smb_channel_fault(chan, -ENOMEM, "no memory to log in");
 }

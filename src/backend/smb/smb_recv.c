@@ -15,7 +15,7 @@
  * Interim replies are not signed by servers, so of them only the id is taken that
  * a CANCEL needs, and credits.
  *
- * All of this runs on the connection's task; a new connection starts from
+ * All of this runs on the channel's task; a new connection starts from
  * smb_recv_reset(), never from half a frame.
  */
 #include <string.h>
@@ -24,101 +24,102 @@
 #define STAGE_LITTLE 512u /* staged at once while data is expected */
 #define TURNS_MAX    16u /* receives before others get the thread */
 
-void smb_recv_reset(struct smb_conn *conn)
+void smb_recv_reset(struct smb_channel *chan)
 {
-	conn->have = 0;
-	netfs_free(netfs_take(conn->frame));
-	conn->frame_len = conn->frame_have = 0;
-	conn->data_part = NULL;
-	conn->data_left = 0;
+	chan->have = 0;
+	netfs_free(netfs_take(chan->frame));
+	chan->frame_len = chan->frame_have = 0;
+	chan->data_part = NULL;
+	chan->data_left = 0;
 }
 
 /* ------------------------------------------------------------ verify */
 
 /* Is the signature of the message in pieces the server's?  signed_by is what stood
  * in its header; the pieces have zeroes there. */
-static int verify(struct smb_conn *conn, const struct smb_header *hdr, const struct iovec *iov,
+static int verify(struct smb_channel *chan, const struct smb_header *hdr, const struct iovec *iov,
 		  unsigned niov)
 {
 	uint8_t want[SMB_TAG];
 
 	if (!(hdr->flags & SMB_FLAG_SIGNED))
-		return smb_conn_fault(conn, -EBADMSG, "a reply from %s is not signed",
-				      conn->be.address);
-	if (smb_sign(conn->keys, iov, niov, hdr->message_id, true, false, want))
-		return smb_conn_fault(conn, -ENOMEM, "no memory to verify a reply");
+		return smb_channel_fault(chan, -EBADMSG, "a reply from %s is not signed",
+					 chan->conn->be.address);
+	if (smb_sign(chan->conn->keys, iov, niov, hdr->message_id, true, false, want))
+		return smb_channel_fault(chan, -ENOMEM, "no memory to verify a reply");
 	if (!smb_signature_equal(want, hdr->signature))
-		return smb_conn_fault(conn, -EBADMSG, "the signature of a reply from %s is wrong",
-				      conn->be.address);
+		return smb_channel_fault(chan, -EBADMSG,
+					 "the signature of a reply from %s is wrong",
+					 chan->conn->be.address);
 	return 0;
 }
 
-static struct smb_part *find(struct smb_conn *conn, uint64_t mid)
+static struct smb_part *find(struct smb_channel *chan, uint64_t mid)
 {
 	struct smb_part *part;
 	bool sent = true;
 
-	netfs_mutex_lock(&conn->lock);
-	part = smb_part_find_locked(conn, mid);
+	netfs_mutex_lock(&chan->conn->lock);
+	part = smb_part_find_locked(chan, mid);
 	if (part) {
-		netfs_mutex_lock(&conn->send_lock);
+		netfs_mutex_lock(&chan->send_lock);
 		sent = part->req->sent;
-		netfs_mutex_unlock(&conn->send_lock);
+		netfs_mutex_unlock(&chan->send_lock);
 	}
-	netfs_mutex_unlock(&conn->lock);
+	netfs_mutex_unlock(&chan->conn->lock);
 	if (part && !sent) {
-		smb_conn_fault(conn, -EPROTO, "reply to what was not yet sent");
+		smb_channel_fault(chan, -EPROTO, "reply to what was not yet sent");
 		return NULL;
 	}
 	return part;
 }
 
-static void interim(struct smb_conn *conn, const struct smb_header *hdr)
+static void interim(struct smb_channel *chan, const struct smb_header *hdr)
 {
 	struct smb_part *part;
 
-	netfs_mutex_lock(&conn->lock);
-	part = smb_part_find_locked(conn, hdr->message_id);
+	netfs_mutex_lock(&chan->conn->lock);
+	part = smb_part_find_locked(chan, hdr->message_id);
 	if (part && !part->async_id)
 		part->async_id = hdr->async_id;
 	else
 		part = NULL;
-	netfs_mutex_unlock(&conn->lock);
+	netfs_mutex_unlock(&chan->conn->lock);
 	if (part && hdr->credits <= SMB_CREDITS_WANT)
-		smb_credits_add(conn, hdr->credits);
+		smb_credits_add(chan, hdr->credits);
 }
 
 /* ------------------------------------------------------------ answer */
 
-static int broken(struct smb_conn *conn, const struct smb_part *part, const char *what)
+static int broken(struct smb_channel *chan, const struct smb_part *part, const char *what)
 {
-	return smb_conn_fault(conn, -EPROTO, "%s from the server (to %s)", what,
-			      part ? smb_command_name(part->command) : "nothing");
+	return smb_channel_fault(chan, -EPROTO, "%s from the server (to %s)", what,
+				 part ? smb_command_name(part->command) : "nothing");
 }
 
 /* The reply is good; the part's request may be complete. */
-static void answered(struct smb_conn *conn, struct smb_part *part, uint32_t credits)
+static void answered(struct smb_channel *chan, struct smb_part *part, uint32_t credits)
 {
 	struct smb_req *req = part->req;
 
 	part->status = part->reply.hdr.status;
-	if (smb_part_answered(conn, part)) {
-		smb_credits_add(conn, credits);
+	if (smb_part_answered(chan, part)) {
+		smb_credits_add(chan, credits);
 		req->done(req, SMB_ANSWERED);
 	} else {
-		smb_credits_add(conn, credits);
+		smb_credits_add(chan, credits);
 	}
 }
 
 /* Data of a READ reply that came in a whole frame goes to its place. */
-static int scatter(struct smb_conn *conn, struct smb_part *part)
+static int scatter(struct smb_channel *chan, struct smb_part *part)
 {
 	const struct smb_buf *data = &part->reply.read_rep.data;
 	struct smb_req *req = part->req;
 	size_t done = 0;
 
 	if (data->len > req->into_len)
-		return broken(conn, part, "more data than was asked for");
+		return broken(chan, part, "more data than was asked for");
 	for (unsigned i = 0; i < req->ninto && done < data->len; i++) {
 		size_t n = req->into[i].iov_len;
 
@@ -131,79 +132,80 @@ static int scatter(struct smb_conn *conn, struct smb_part *part)
 }
 
 /* A break.  Servers do not sign it (3.3.4.7); false ones only cost us our caches. */
-static int notified(struct smb_conn *conn, const uint8_t *bytes, size_t len)
+static int notified(struct smb_channel *chan, const uint8_t *bytes, size_t len)
 {
 	struct smb_msg msg;
 
 	if (smb_decode(bytes, len, len, &msg))
-		return broken(conn, NULL, "malformed break");
-	if (msg.kind == SMB_LEASE_NOTIFY && conn->state == SMB_READY)
-		smb_lease_notified(conn, &msg);
-	return conn->fault;
+		return broken(chan, NULL, "malformed break");
+	if (msg.kind == SMB_LEASE_NOTIFY && chan->state == SMB_READY)
+		smb_lease_notified(chan->conn, &msg);
+	return chan->fault;
 }
 
 /* One message with everything in it; opened: it was sealed. */
-static int message(struct smb_conn *conn, uint8_t *bytes, size_t len, bool opened)
+static int message(struct smb_channel *chan, uint8_t *bytes, size_t len, bool opened)
 {
 	struct smb_header hdr;
 	struct smb_part *part;
 	struct iovec iov = {bytes, len};
 
 	if (smb_header_decode(bytes, len, &hdr) || !(hdr.flags & SMB_FLAG_REPLY))
-		return broken(conn, NULL, "no reply");
+		return broken(chan, NULL, "no reply");
 	if (hdr.status == SMB_STATUS_PENDING && (hdr.flags & SMB_FLAG_ASYNC)) {
-		interim(conn, &hdr);
+		interim(chan, &hdr);
 		return 0;
 	}
 	if (hdr.message_id == SMB_NO_MESSAGE)
-		return notified(conn, bytes, len);
-	part = find(conn, hdr.message_id);
+		return notified(chan, bytes, len);
+	part = find(chan, hdr.message_id);
 	/* An answer that was given before, or that nobody asked for. */
 	if (!part)
-		return broken(conn, NULL, "a reply to nothing that was sent");
+		return broken(chan, NULL, "a reply to nothing that was sent");
 	memset(bytes + SMB_SIGNATURE_AT, 0, SMB_TAG);
-	if (conn->keyed && !opened && verify(conn, &hdr, &iov, 1))
-		return conn->fault;
+	if (chan->keyed && !opened && verify(chan, &hdr, &iov, 1))
+		return chan->fault;
 	part->bytes = netfs_alloc(len);
 	if (!part->bytes)
-		return smb_conn_fault(conn, -ENOMEM, "no memory for a reply");
+		return smb_channel_fault(chan, -ENOMEM, "no memory for a reply");
 	memcpy(part->bytes, bytes, len);
 	part->bytes_len = len;
 	if (smb_decode(part->bytes, len, len, &part->reply) ||
 	    (part->reply.kind != SMB_ERROR && part->reply.kind != SMB_REPLY(part->command) &&
 	     !(part->command == SMB_OPLOCK_BREAK && part->reply.kind == SMB_LEASE_ACKED)))
-		return broken(conn, part, "malformed reply");
+		return broken(chan, part, "malformed reply");
 	part->reply.hdr = hdr;
-	if (part->reply.kind == SMB_REPLY(SMB_READ) && part->req->into && scatter(conn, part))
-		return conn->fault;
-	answered(conn, part, hdr.credits);
-	return conn->fault;
+	if (part->reply.kind == SMB_REPLY(SMB_READ) && part->req->into && scatter(chan, part))
+		return chan->fault;
+	answered(chan, part, hdr.credits);
+	return chan->fault;
 }
 
 /* A whole frame, without its prefix. */
-static int frame(struct smb_conn *conn, uint8_t *bytes, size_t size)
+static int frame(struct smb_channel *chan, uint8_t *bytes, size_t size)
 {
 	bool opened = false;
 
 	if (size >= 4 && !memcmp(bytes, "\xfdSMB", 4)) {
-		if (!conn->keyed || smb_unseal(conn->keys, conn->session_id, bytes, size))
-			return smb_conn_fault(conn, -EBADMSG,
-					      "a sealed frame from %s is not genuine",
-					      conn->be.address);
+		if (!chan->keyed ||
+		    smb_unseal(chan->conn->keys, chan->conn->session_id, bytes, size))
+			return smb_channel_fault(chan, -EBADMSG,
+						 "a sealed frame from %s is not genuine",
+						 chan->conn->be.address);
 		bytes += SMB_TRANSFORM;
 		size -= SMB_TRANSFORM;
 		opened = true;
-	} else if (conn->sealing) {
-		return smb_conn_fault(conn, -EBADMSG, "a frame from %s is not sealed",
-				      conn->be.address);
+	} else if (chan->sealing) {
+		return smb_channel_fault(chan, -EBADMSG, "a frame from %s is not sealed",
+					 chan->conn->be.address);
 	}
 	while (size > 0) {
 		ssize_t step = smb_compound_step(bytes, size);
 
 		if (step < 0)
-			return broken(conn, NULL, "malformed compound");
-		if (message(conn, bytes, (size_t)step, opened))
-			return conn->fault;
+			return broken(chan, NULL, "malformed compound");
+		if (message(chan, bytes, (size_t)step, opened))
+			return chan->fault;
 		bytes += step;
 		size -= (size_t)step;
 	}
@@ -213,10 +215,10 @@ static int frame(struct smb_conn *conn, uint8_t *bytes, size_t size)
 /* -------------------------------------------------------------- data */
 
 /* The part of the request's memory that is still to be filled. */
-static unsigned data_iov(struct smb_conn *conn, struct iovec *iov, unsigned room)
+static unsigned data_iov(struct smb_channel *chan, struct iovec *iov, unsigned room)
 {
-	const struct smb_req *req = conn->data_part->req;
-	size_t skip = req->got, left = conn->data_left;
+	const struct smb_req *req = chan->data_part->req;
+	size_t skip = req->got, left = chan->data_left;
 	unsigned n = 0;
 
 	for (unsigned i = 0; left > 0 && n < room && i < req->ninto; i++) {
@@ -236,58 +238,58 @@ static unsigned data_iov(struct smb_conn *conn, struct iovec *iov, unsigned room
 }
 
 /* All data is there: is it genuine? */
-static int data_ends(struct smb_conn *conn)
+static int data_ends(struct smb_channel *chan)
 {
-	struct smb_part *part = netfs_take(conn->data_part);
+	struct smb_part *part = netfs_take(chan->data_part);
 	struct smb_req *req = part->req;
 	netfs_cleanup_free struct iovec *iov = netfs_alloc((req->ninto + 1) * sizeof(*iov));
 	size_t left = req->got;
 	unsigned n = 1;
 
 	if (!iov)
-		return smb_conn_fault(conn, -ENOMEM, "no memory to verify a reply");
-	iov[0] = (struct iovec){conn->data_head, conn->data_head_len};
+		return smb_channel_fault(chan, -ENOMEM, "no memory to verify a reply");
+	iov[0] = (struct iovec){chan->data_head, chan->data_head_len};
 	for (unsigned i = 0; i < req->ninto && left > 0; i++) {
 		iov[n] = req->into[i];
 		if (iov[n].iov_len > left)
 			iov[n].iov_len = left;
 		left -= iov[n++].iov_len;
 	}
-	if (conn->keyed && verify(conn, &part->reply.hdr, iov, n))
-		return conn->fault;
-	answered(conn, part, part->reply.hdr.credits);
-	return conn->fault;
+	if (chan->keyed && verify(chan, &part->reply.hdr, iov, n))
+		return chan->fault;
+	answered(chan, part, part->reply.hdr.credits);
+	return chan->fault;
 }
 
 /* Does a plain READ reply with data begin here?  Then it is received into its
  * place: bytes of the stage used; 0: no; or the fault. */
-static ssize_t data_begins(struct smb_conn *conn, uint8_t *bytes, size_t have, size_t total)
+static ssize_t data_begins(struct smb_channel *chan, uint8_t *bytes, size_t have, size_t total)
 {
 	struct smb_msg msg;
 	struct smb_part *part;
 	struct iovec iov[SMB_IOV_MAX];
 	size_t used;
 
-	if (conn->sealing || have < SMB_READ_HEAD || memcmp(bytes, "\xfeSMB", 4) ||
+	if (chan->sealing || have < SMB_READ_HEAD || memcmp(bytes, "\xfeSMB", 4) ||
 	    smb_decode(bytes, have, total, &msg) || msg.kind != SMB_REPLY(SMB_READ) ||
 	    msg.hdr.next || msg.hdr.status != SMB_STATUS_OK || msg.read_rep.data.len == 0 ||
-	    msg.read_rep.data.off > sizeof(conn->data_head) || msg.read_rep.data.off > have ||
+	    msg.read_rep.data.off > sizeof(chan->data_head) || msg.read_rep.data.off > have ||
 	    (size_t)msg.read_rep.data.off + msg.read_rep.data.len != total)
 		return 0;
-	part = find(conn, msg.hdr.message_id);
+	part = find(chan, msg.hdr.message_id);
 	if (!part || part->command != SMB_READ || !part->req->into || part->req->nparts != 1)
-		return conn->fault;
+		return chan->fault;
 	if (msg.read_rep.data.len > part->req->into_len)
-		return broken(conn, part, "more data than was asked for");
+		return broken(chan, part, "more data than was asked for");
 	part->reply = msg;
-	conn->data_part = part;
-	conn->data_left = msg.read_rep.data.len;
-	conn->data_head_len = msg.read_rep.data.off;
-	memcpy(conn->data_head, bytes, conn->data_head_len);
-	memset(conn->data_head + SMB_SIGNATURE_AT, 0, SMB_TAG);
+	chan->data_part = part;
+	chan->data_left = msg.read_rep.data.len;
+	chan->data_head_len = msg.read_rep.data.off;
+	memcpy(chan->data_head, bytes, chan->data_head_len);
+	memset(chan->data_head + SMB_SIGNATURE_AT, 0, SMB_TAG);
 	used = msg.read_rep.data.off;
-	while (conn->data_left > 0 && used < have) {
-		unsigned n = data_iov(conn, iov, SMB_IOV_MAX);
+	while (chan->data_left > 0 && used < have) {
+		unsigned n = data_iov(chan, iov, SMB_IOV_MAX);
 
 		for (unsigned i = 0; i < n && used < have; i++) {
 			size_t piece = iov[i].iov_len < have - used ? iov[i].iov_len : have - used;
@@ -295,43 +297,43 @@ static ssize_t data_begins(struct smb_conn *conn, uint8_t *bytes, size_t have, s
 			memcpy(iov[i].iov_base, bytes + used, piece);
 			used += piece;
 			part->req->got += piece;
-			conn->data_left -= piece;
+			chan->data_left -= piece;
 		}
 	}
-	if (conn->data_left == 0 && data_ends(conn))
-		return conn->fault;
+	if (chan->data_left == 0 && data_ends(chan))
+		return chan->fault;
 	return (ssize_t)used;
 }
 
 /* ------------------------------------------------------------- stage */
 
-static size_t frame_max(const struct smb_conn *conn)
+static size_t frame_max(const struct smb_channel *chan)
 {
-	return (size_t)SMB_IO_MAX + SMB_REPLY_MAX + (conn->keyed ? SMB_TRANSFORM : 0);
+	return (size_t)SMB_IO_MAX + SMB_REPLY_MAX + (chan->keyed ? SMB_TRANSFORM : 0);
 }
 
 /* A frame that does not fit into the stage goes on in memory of its own. */
-static int frame_begins(struct smb_conn *conn, const uint8_t *bytes, size_t have, size_t total)
+static int frame_begins(struct smb_channel *chan, const uint8_t *bytes, size_t have, size_t total)
 {
-	conn->frame = netfs_alloc(total);
-	if (!conn->frame)
-		return smb_conn_fault(conn, -ENOMEM, "no memory for a reply");
-	memcpy(conn->frame, bytes, have);
-	conn->frame_len = total;
-	conn->frame_have = have;
+	chan->frame = netfs_alloc(total);
+	if (!chan->frame)
+		return smb_channel_fault(chan, -ENOMEM, "no memory for a reply");
+	memcpy(chan->frame, bytes, have);
+	chan->frame_len = total;
+	chan->frame_have = have;
 	return 0;
 }
 
-static int frame_ends(struct smb_conn *conn)
+static int frame_ends(struct smb_channel *chan)
 {
-	netfs_cleanup_free uint8_t *bytes = netfs_take(conn->frame);
+	netfs_cleanup_free uint8_t *bytes = netfs_take(chan->frame);
 
-	return frame(conn, bytes, conn->frame_len);
+	return frame(chan, bytes, chan->frame_len);
 }
 
 /* Takes what it can from the stage's front: bytes used, 0 where more are needed,
  * or the fault. */
-static ssize_t parse(struct smb_conn *conn, uint8_t *bytes, size_t have)
+static ssize_t parse(struct smb_channel *chan, uint8_t *bytes, size_t have)
 {
 	size_t total;
 	ssize_t used;
@@ -339,100 +341,100 @@ static ssize_t parse(struct smb_conn *conn, uint8_t *bytes, size_t have)
 	if (have < SMB_PREFIX)
 		return 0;
 	total = (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
-	if (bytes[0] || total < SMB_TRANSFORM || total > frame_max(conn))
-		return broken(conn, NULL, "frame of impossible length");
-	used = data_begins(conn, bytes + SMB_PREFIX,
+	if (bytes[0] || total < SMB_TRANSFORM || total > frame_max(chan))
+		return broken(chan, NULL, "frame of impossible length");
+	used = data_begins(chan, bytes + SMB_PREFIX,
 			   have - SMB_PREFIX < total ? have - SMB_PREFIX : total, total);
 	if (used)
 		return used < 0 ? used : used + (ssize_t)SMB_PREFIX;
 	if (have - SMB_PREFIX >= total) {
-		if (frame(conn, bytes + SMB_PREFIX, total))
-			return conn->fault;
+		if (frame(chan, bytes + SMB_PREFIX, total))
+			return chan->fault;
 		return (ssize_t)(SMB_PREFIX + total);
 	}
 	/* Its head may still show a READ's data. */
-	if (have - SMB_PREFIX < SMB_READ_HEAD || total + SMB_PREFIX <= sizeof(conn->stage) / 2)
+	if (have - SMB_PREFIX < SMB_READ_HEAD || total + SMB_PREFIX <= sizeof(chan->stage) / 2)
 		return 0;
-	if (frame_begins(conn, bytes + SMB_PREFIX, have - SMB_PREFIX, total))
-		return conn->fault;
+	if (frame_begins(chan, bytes + SMB_PREFIX, have - SMB_PREFIX, total))
+		return chan->fault;
 	return (ssize_t)have;
 }
 
-static unsigned recv_iov(struct smb_conn *conn, struct iovec iov[SMB_IOV_MAX])
+static unsigned recv_iov(struct smb_channel *chan, struct iovec iov[SMB_IOV_MAX])
 {
-	size_t room = sizeof(conn->stage) - conn->have;
+	size_t room = sizeof(chan->stage) - chan->have;
 	unsigned n = 0;
 
-	if (conn->data_left > 0) {
-		n = data_iov(conn, iov, SMB_IOV_MAX - 1);
+	if (chan->data_left > 0) {
+		n = data_iov(chan, iov, SMB_IOV_MAX - 1);
 		if (n == SMB_IOV_MAX - 1)
 			return n;
-	} else if (conn->frame) {
-		iov[n++] = (struct iovec){conn->frame + conn->frame_have,
-					  conn->frame_len - conn->frame_have};
+	} else if (chan->frame) {
+		iov[n++] = (struct iovec){chan->frame + chan->frame_have,
+					  chan->frame_len - chan->frame_have};
 	}
-	if (n > 0 && conn->have < STAGE_LITTLE)
-		room = STAGE_LITTLE - conn->have;
-	iov[n++] = (struct iovec){conn->stage + conn->have, room};
+	if (n > 0 && chan->have < STAGE_LITTLE)
+		room = STAGE_LITTLE - chan->have;
+	iov[n++] = (struct iovec){chan->stage + chan->have, room};
 	return n;
 }
 
 /* count bytes came to where recv_iov() said. */
-static int got(struct smb_conn *conn, size_t count)
+static int got(struct smb_channel *chan, size_t count)
 {
 	size_t pos = 0, part;
 	ssize_t used = 0;
 
-	if (conn->data_left > 0) {
-		part = count < conn->data_left ? count : conn->data_left;
-		conn->data_part->req->got += part;
-		conn->data_left -= part;
+	if (chan->data_left > 0) {
+		part = count < chan->data_left ? count : chan->data_left;
+		chan->data_part->req->got += part;
+		chan->data_left -= part;
 		count -= part;
-		if (conn->data_left == 0 && data_ends(conn))
-			return conn->fault;
-	} else if (conn->frame) {
-		part = conn->frame_len - conn->frame_have;
+		if (chan->data_left == 0 && data_ends(chan))
+			return chan->fault;
+	} else if (chan->frame) {
+		part = chan->frame_len - chan->frame_have;
 		part = count < part ? count : part;
-		conn->frame_have += part;
+		chan->frame_have += part;
 		count -= part;
-		if (conn->frame_have == conn->frame_len && frame_ends(conn))
-			return conn->fault;
+		if (chan->frame_have == chan->frame_len && frame_ends(chan))
+			return chan->fault;
 	}
-	conn->have += count;
-	while (!conn->fault && !conn->data_part && !conn->frame && pos < conn->have) {
-		used = parse(conn, conn->stage + pos, conn->have - pos);
+	chan->have += count;
+	while (!chan->fault && !chan->data_part && !chan->frame && pos < chan->have) {
+		used = parse(chan, chan->stage + pos, chan->have - pos);
 		if (used <= 0)
 			break;
 		pos += (size_t)used;
 	}
-	memmove(conn->stage, conn->stage + pos, conn->have - pos);
-	conn->have -= pos;
-	return conn->fault;
+	memmove(chan->stage, chan->stage + pos, chan->have - pos);
+	chan->have -= pos;
+	return chan->fault;
 }
 
-int smb_recv(struct smb_conn *conn)
+int smb_recv(struct smb_channel *chan)
 {
 	struct iovec iov[SMB_IOV_MAX];
 	unsigned turn;
 
-	for (turn = 0; turn < TURNS_MAX && !conn->fault; turn++) {
-		unsigned n = recv_iov(conn, iov);
-		ssize_t count = netfs_socket_recv(conn->socket, iov, n);
+	for (turn = 0; turn < TURNS_MAX && !chan->fault; turn++) {
+		unsigned n = recv_iov(chan, iov);
+		ssize_t count = netfs_socket_recv(chan->socket, iov, n);
 
 		if (count == -EAGAIN)
 			break;
 		if (count == 0)
-			return smb_conn_fault(conn, -ECONNRESET,
-					      "the server closed the connection");
+			return smb_channel_fault(chan, -ECONNRESET,
+						 "the server closed the connection");
 		if (count < 0)
-			return smb_conn_fault(conn, (int)count, "connection lost: %s",
-					      strerrordesc_np((int)-count));
-		got(conn, (size_t)count);
+			return smb_channel_fault(chan, (int)count, "connection lost: %s",
+						 strerrordesc_np((int)-count));
+		got(chan, (size_t)count);
 	}
 	if (turn > 0) {
-		netfs_mutex_lock(&conn->lock);
-		conn->heard_ns = netfs_clock_now();
-		netfs_mutex_unlock(&conn->lock);
+		netfs_mutex_lock(&chan->conn->lock);
+		chan->heard_ns = netfs_clock_now();
+		netfs_mutex_unlock(&chan->conn->lock);
 	}
-	return conn->fault ? conn->fault : turn == TURNS_MAX;
+	return chan->fault ? chan->fault : turn == TURNS_MAX;
 }

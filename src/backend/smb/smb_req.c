@@ -9,9 +9,9 @@
  * one.  The last SMB_CREDITS_KEEP are for what must not wait for others.
  *
  * A request gets its ids, its signature and, where the session is sealed, its
- * ciphertext under conn->lock; so nothing goes out for a session that is over.
+ * ciphertext under chan->conn->lock; so nothing goes out for a session that is over.
  *
- * Locks: conn->lock for ids and credits, then send_lock for the queue.
+ * Locks: chan->conn->lock for ids and credits, then send_lock for the queue.
  */
 #include <string.h>
 #include <obs/trace.h>
@@ -134,7 +134,7 @@ static unsigned pieces_of(const struct smb_req *req, uint32_t i, struct iovec *i
 	return n;
 }
 
-static int sign(struct smb_conn *conn, struct smb_req *req, bool cancel)
+static int sign(struct smb_channel *chan, struct smb_req *req, bool cancel)
 {
 	netfs_cleanup_free struct iovec *iov = NULL;
 	int err = 0;
@@ -147,13 +147,13 @@ static int sign(struct smb_conn *conn, struct smb_req *req, bool cancel)
 
 		at[AT_FLAGS] |= SMB_FLAG_SIGNED;
 		memset(at + SMB_SIGNATURE_AT, 0, SMB_TAG);
-		err = smb_sign(conn->keys, iov, pieces_of(req, i, iov), req->part[i].mid, false,
-			       cancel, at + SMB_SIGNATURE_AT);
+		err = smb_sign(chan->conn->keys, iov, pieces_of(req, i, iov), req->part[i].mid,
+			       false, cancel, at + SMB_SIGNATURE_AT);
 	}
 	return err;
 }
 
-static int seal(struct smb_conn *conn, struct smb_req *req)
+static int seal(struct smb_channel *chan, struct smb_req *req)
 {
 	size_t len = req->head_len - SMB_PREFIX + req->data_len;
 	netfs_cleanup_free struct iovec *iov = NULL;
@@ -167,7 +167,7 @@ static int seal(struct smb_conn *conn, struct smb_req *req)
 	for (unsigned i = 0; i < req->ndata; i++)
 		iov[n++] = req->data[i];
 	req->frame_len = SMB_PREFIX + SMB_TRANSFORM + len;
-	return smb_seal(conn->keys, conn->session_id, iov, n, req->sealed + SMB_PREFIX);
+	return smb_seal(chan->conn->keys, chan->conn->session_id, iov, n, req->sealed + SMB_PREFIX);
 }
 
 /* The length before the frame, big-endian. */
@@ -179,33 +179,33 @@ static void put_prefix(uint8_t *to, size_t len)
 	to[3] = (uint8_t)len;
 }
 
-static int finish(struct smb_conn *conn, struct smb_req *req, bool cancel)
+static int finish(struct smb_channel *chan, struct smb_req *req, bool cancel)
 {
 	int err = 0;
 
 	req->frame_len = req->head_len + req->data_len;
 	req->frame_done = 0;
-	if (conn->sealing)
-		err = seal(conn, req);
-	else if (conn->keyed)
-		err = sign(conn, req, cancel);
+	if (chan->sealing)
+		err = seal(chan, req);
+	else if (chan->keyed)
+		err = sign(chan, req, cancel);
 	put_prefix(req->sealed ? req->sealed : req->head, req->frame_len - SMB_PREFIX);
 	return err;
 }
 
 /* -------------------------------------------------------------- send */
 
-static struct netfs_list *bucket(struct smb_conn *conn, uint64_t mid)
+static struct netfs_list *bucket(struct smb_channel *chan, uint64_t mid)
 {
-	return &conn->ids[mid % SMB_BUCKETS];
+	return &chan->ids[mid % SMB_BUCKETS];
 }
 
-struct smb_part *smb_part_find_locked(struct smb_conn *conn, uint64_t mid)
+struct smb_part *smb_part_find_locked(struct smb_channel *chan, uint64_t mid)
 {
 	struct netfs_list *link;
 
-	netfs_assert_held(&conn->lock);
-	netfs_list_for_each (link, bucket(conn, mid)) {
+	netfs_assert_held(&chan->conn->lock);
+	netfs_list_for_each (link, bucket(chan, mid)) {
 		struct smb_part *part = netfs_container_of(link, struct smb_part, link);
 
 		if (part->mid == mid)
@@ -215,28 +215,28 @@ struct smb_part *smb_part_find_locked(struct smb_conn *conn, uint64_t mid)
 }
 
 /* From here on silence counts. */
-static void watch_silence(struct smb_conn *conn)
+static void watch_silence(struct smb_channel *chan)
 {
-	if (conn->outstanding > 0)
+	if (chan->outstanding > 0)
 		return;
-	conn->heard_ns = netfs_clock_now();
-	if (!conn->timer_on) {
-		conn->timer_on = true;
-		netfs_timer_start(&conn->timer, conn->echo_ns);
+	chan->heard_ns = netfs_clock_now();
+	if (!chan->timer_on) {
+		chan->timer_on = true;
+		netfs_timer_start(&chan->timer, chan->conn->echo_ns);
 	}
 }
 
-static void queue_frame(struct smb_conn *conn, struct smb_req *req)
+static void queue_frame(struct smb_channel *chan, struct smb_req *req)
 {
-	netfs_mutex_lock(&conn->send_lock);
-	netfs_list_push_back(&conn->queue, &req->link);
-	netfs_mutex_unlock(&conn->send_lock);
+	netfs_mutex_lock(&chan->send_lock);
+	netfs_list_push_back(&chan->queue, &req->link);
+	netfs_mutex_unlock(&chan->send_lock);
 }
 
 /* There are credits: ids, signature, queue. */
-static int dispatch(struct smb_conn *conn, struct smb_req *req)
+static int dispatch(struct smb_channel *chan, struct smb_req *req)
 {
-	uint32_t held = conn->credits + conn->charged;
+	uint32_t held = chan->credits + chan->charged;
 	uint32_t more = held < SMB_CREDITS_WANT ? SMB_CREDITS_WANT - held : 0;
 	int err;
 
@@ -244,82 +244,83 @@ static int dispatch(struct smb_conn *conn, struct smb_req *req)
 		uint8_t *at = req->head + req->part[i].at;
 		bool last = i + 1 == req->nparts;
 
-		req->part[i].mid = conn->next_mid;
-		conn->next_mid += req->part[i].charge;
+		req->part[i].mid = chan->next_mid;
+		chan->next_mid += req->part[i].charge;
 		put(at + AT_CREDITS, req->part[i].charge + (last ? more : 0), 2);
 		put(at + AT_MID, req->part[i].mid, 8);
 		/* The channel sequence: with a later one the server knows that what it
 		 * may still find of an earlier connection is not to be done (2.2.1.2). */
-		put(at + AT_STATUS, conn->session, 2);
-		put(at + AT_TREE, conn->tree_id, 4);
-		put(at + AT_SESSION, conn->session_id, 8);
+		put(at + AT_STATUS, chan->conn->session, 2);
+		put(at + AT_TREE, chan->conn->tree_id, 4);
+		put(at + AT_SESSION, chan->conn->session_id, 8);
 	}
-	err = finish(conn, req, false);
+	err = finish(chan, req, false);
 	if (err) {
 		netfs_free(netfs_take(req->sealed));
 		/* The ids were told to nobody. */
-		conn->next_mid -= req->charge;
+		chan->next_mid -= req->charge;
 		return err;
 	}
-	watch_silence(conn);
+	watch_silence(chan);
 	for (uint32_t i = 0; i < req->nparts; i++) {
-		netfs_list_push_back(bucket(conn, req->part[i].mid), &req->part[i].link);
+		netfs_list_push_back(bucket(chan, req->part[i].mid), &req->part[i].link);
 		req->part[i].waiting = true;
 	}
-	conn->outstanding += req->nparts;
-	conn->credits -= req->charge;
-	conn->charged += req->charge;
+	chan->outstanding += req->nparts;
+	chan->credits -= req->charge;
+	chan->charged += req->charge;
 	req->left = req->nparts;
-	queue_frame(conn, req);
+	queue_frame(chan, req);
 	return 0;
 }
 
-static bool affordable(const struct smb_conn *conn, const struct smb_req *req)
+static bool affordable(const struct smb_channel *chan, const struct smb_req *req)
 {
-	uint32_t keep = req->urgent || conn->charged == 0 ? 0 : SMB_CREDITS_KEEP;
+	uint32_t keep = req->urgent || chan->charged == 0 ? 0 : SMB_CREDITS_KEEP;
 
 	if (req->charge == 1 && keep)
 		keep = SMB_CREDITS_KEEP / 2;
-	return conn->credits >= req->charge + (keep < conn->charged ? keep : 0);
+	return chan->credits >= req->charge + (keep < chan->charged ? keep : 0);
 }
 
-bool smb_req_send(struct smb_conn *conn, struct smb_req *req, enum smb_state state)
+bool smb_req_send(struct smb_channel *chan, struct smb_req *req, enum smb_state state)
 {
 	bool taken;
 
-	netfs_mutex_lock(&conn->lock);
+	netfs_mutex_lock(&chan->conn->lock);
 	netfs_assert(!req->in_flight && req->nparts > 0);
-	taken = conn->state == state;
+	taken = chan->state == state;
 	if (taken) {
-		struct netfs_list *wait = req->charge > SMB_PARTS_MAX ? &conn->large : &conn->small;
+		struct netfs_list *wait = req->charge > SMB_PARTS_MAX ? &chan->large : &chan->small;
 
+		req->chan = chan;
 		req->in_flight = true;
-		if (affordable(conn, req) && netfs_list_empty(wait) && dispatch(conn, req) == 0) {
+		if (affordable(chan, req) && netfs_list_empty(wait) && dispatch(chan, req) == 0) {
 			req->queued = false;
 		} else {
 			req->queued = true;
 			netfs_list_push_back(wait, &req->link);
 			/* For want of memory, not of credits?  The task sees to it. */
-			if (conn->outstanding == 0)
-				netfs_task_post(&conn->task);
+			if (chan->outstanding == 0)
+				netfs_task_post(&chan->task);
 		}
 	}
-	netfs_mutex_unlock(&conn->lock);
+	netfs_mutex_unlock(&chan->conn->lock);
 	if (taken)
-		smb_send(conn);
+		smb_send(chan);
 	return taken;
 }
 
 /* Those who waited go as far as credits reach. */
-static void dispatch_waiting(struct smb_conn *conn, struct netfs_list *wait)
+static void dispatch_waiting(struct smb_channel *chan, struct netfs_list *wait)
 {
 	while (!netfs_list_empty(wait)) {
 		struct smb_req *req = netfs_container_of(wait->next, struct smb_req, link);
 
-		if (!affordable(conn, req))
+		if (!affordable(chan, req))
 			return;
 		netfs_list_remove(&req->link);
-		if (dispatch(conn, req)) {
+		if (dispatch(chan, req)) {
 			/* No memory now; the next reply tries again. */
 			netfs_list_push_front(wait, &req->link);
 			return;
@@ -328,85 +329,102 @@ static void dispatch_waiting(struct smb_conn *conn, struct netfs_list *wait)
 	}
 }
 
-void smb_credits_add(struct smb_conn *conn, uint32_t credits)
+void smb_credits_add(struct smb_channel *chan, uint32_t credits)
 {
 	bool tell, waiting;
 
-	netfs_mutex_lock(&conn->lock);
+	netfs_mutex_lock(&chan->conn->lock);
 	/* More than we would use is a server's mistake, or a trap. */
-	conn->credits += credits;
-	if (conn->credits > SMB_CREDITS_MAX)
-		conn->credits = SMB_CREDITS_MAX;
-	if (conn->credits > conn->credits_most)
-		conn->credits_most = conn->credits;
-	waiting = !netfs_list_empty(&conn->small) || !netfs_list_empty(&conn->large);
-	dispatch_waiting(conn, &conn->small);
-	dispatch_waiting(conn, &conn->large);
-	tell = conn->starved && smb_credits_slice_locked(conn, SMB_CREDIT_BYTES) > 0;
+	chan->credits += credits;
+	if (chan->credits > SMB_CREDITS_MAX)
+		chan->credits = SMB_CREDITS_MAX;
+	if (chan->credits > chan->credits_most)
+		chan->credits_most = chan->credits;
+	waiting = !netfs_list_empty(&chan->small) || !netfs_list_empty(&chan->large);
+	dispatch_waiting(chan, &chan->small);
+	dispatch_waiting(chan, &chan->large);
+	tell = chan->conn->starved && smb_credits_slice_locked(chan->conn, SMB_CREDIT_BYTES) > 0;
 	if (tell)
-		conn->starved = false;
-	netfs_mutex_unlock(&conn->lock);
+		chan->conn->starved = false;
+	netfs_mutex_unlock(&chan->conn->lock);
 	if (waiting)
-		smb_send(conn);
-	if (tell && conn->host && conn->host->ready)
-		conn->host->ready(conn->host);
+		smb_send(chan);
+	if (tell && chan->conn->host && chan->conn->host->ready)
+		chan->conn->host->ready(chan->conn->host);
 }
 
 /* Nothing is in flight that would bring credits, or have others tried again. */
-static bool waits_alone(const struct smb_conn *conn, const struct netfs_list *wait, bool *ret_poor)
+static bool waits_alone(const struct smb_channel *chan, const struct netfs_list *wait,
+			bool *ret_poor)
 {
-	if (conn->outstanding > 0 || netfs_list_empty(wait))
+	if (chan->outstanding > 0 || netfs_list_empty(wait))
 		return false;
-	*ret_poor |= !affordable(conn, netfs_container_of(wait->next, struct smb_req, link));
+	*ret_poor |= !affordable(chan, netfs_container_of(wait->next, struct smb_req, link));
 	return true;
 }
 
-static bool any_alone(struct smb_conn *conn, bool *ret_poor)
+static bool any_alone(struct smb_channel *chan, bool *ret_poor)
 {
 	bool small, large;
 
-	netfs_mutex_lock(&conn->lock);
-	small = waits_alone(conn, &conn->small, ret_poor);
-	large = waits_alone(conn, &conn->large, ret_poor);
-	netfs_mutex_unlock(&conn->lock);
+	netfs_mutex_lock(&chan->conn->lock);
+	small = waits_alone(chan, &chan->small, ret_poor);
+	large = waits_alone(chan, &chan->large, ret_poor);
+	netfs_mutex_unlock(&chan->conn->lock);
 	return small || large;
 }
 
-bool smb_req_again(struct smb_conn *conn)
+bool smb_req_again(struct smb_channel *chan)
 {
 	bool poor = false;
 
-	if (!any_alone(conn, &poor))
+	if (!any_alone(chan, &poor))
 		return false;
 	if (!poor) {
-		smb_credits_add(conn, 0);
-		return any_alone(conn, &poor) && !poor;
+		smb_credits_add(chan, 0);
+		return any_alone(chan, &poor) && !poor;
 	}
-	smb_conn_fault(conn, -EPROTO, "%s gives too few credits to go on", conn->be.address);
+	smb_channel_fault(chan, -EPROTO, "%s gives too few credits to go on",
+			  chan->conn->be.address);
 	return false;
+}
+
+static size_t slice_of(const struct smb_channel *chan, size_t want)
+{
+	uint32_t keep = chan->charged ? SMB_CREDITS_KEEP : 0, can;
+
+	if (chan->state != SMB_READY || chan->credits <= keep || !netfs_list_empty(&chan->small) ||
+	    !netfs_list_empty(&chan->large))
+		return 0;
+	can = chan->credits - keep;
+	return can < smb_charge(want) ? (size_t)can * SMB_CREDIT_BYTES : want;
 }
 
 size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want)
 {
-	uint32_t keep = conn->charged ? SMB_CREDITS_KEEP : 0, can;
+	size_t most = 0;
 
-	if (conn->credits <= keep || !netfs_list_empty(&conn->small) ||
-	    !netfs_list_empty(&conn->large))
-		return 0;
-	can = conn->credits - keep;
-	if (can < smb_charge(want))
-		want = (size_t)can * SMB_CREDIT_BYTES;
-	return want < conn->max_io ? want : conn->max_io;
+	for (unsigned i = 0; i < conn->nchannels; i++) {
+		size_t can = slice_of(&conn->channels[i], want);
+
+		most = can > most ? can : most;
+	}
+	return most < conn->max_io ? most : conn->max_io;
 }
 
 size_t smb_credits_reach(struct smb_conn *conn, size_t want)
 {
-	uint32_t most;
+	uint32_t most = 0;
 
 	/* What is spent does not count with what there is: a reply may have given back
 	 * already what others will not. */
 	netfs_mutex_lock(&conn->lock);
-	most = conn->credits_most;
+	for (unsigned i = 0; i < conn->nchannels; i++) {
+		const struct smb_channel *chan = &conn->channels[i];
+
+		if (chan->state == SMB_READY && chan->credits_most > most)
+			most = chan->credits_most;
+	}
 	netfs_mutex_unlock(&conn->lock);
 	return smb_charge(want) > most ? (size_t)most * SMB_CREDIT_BYTES : want;
 }
@@ -444,13 +462,13 @@ static void frame_sent(struct smb_req *req)
 	}
 }
 
-static void advance(struct smb_conn *conn, size_t count)
+static void advance(struct smb_channel *chan, size_t count)
 {
 	while (count > 0) {
-		struct smb_req *req = netfs_container_of(conn->queue.next, struct smb_req, link);
+		struct smb_req *req = netfs_container_of(chan->queue.next, struct smb_req, link);
 		size_t part = req->frame_len - req->frame_done;
 
-		netfs_assert(!netfs_list_empty(&conn->queue));
+		netfs_assert(!netfs_list_empty(&chan->queue));
 		part = part < count ? part : count;
 		req->frame_done += part;
 		count -= part;
@@ -460,43 +478,43 @@ static void advance(struct smb_conn *conn, size_t count)
 	}
 }
 
-static ssize_t send_some(struct smb_conn *conn)
+static ssize_t send_some(struct smb_channel *chan)
 {
 	struct iovec iov[SMB_IOV_MAX];
 	struct netfs_list *link;
 	unsigned n = 0;
 
-	netfs_list_for_each (link, &conn->queue) {
+	netfs_list_for_each (link, &chan->queue) {
 		if (n == SMB_IOV_MAX)
 			break;
 		n += gather_frame(netfs_container_of(link, struct smb_req, link), iov + n,
 				  SMB_IOV_MAX - n);
 	}
-	return netfs_socket_send(conn->socket, iov, n);
+	return netfs_socket_send(chan->socket, iov, n);
 }
 
-void smb_send(struct smb_conn *conn)
+void smb_send(struct smb_channel *chan)
 {
-	netfs_mutex_lock(&conn->send_lock);
-	while (conn->socket && !conn->send_failed && !netfs_list_empty(&conn->queue)) {
-		ssize_t sent = send_some(conn);
+	netfs_mutex_lock(&chan->send_lock);
+	while (chan->socket && !chan->send_failed && !netfs_list_empty(&chan->queue)) {
+		ssize_t sent = send_some(chan);
 
 		if (sent == 0 || sent == -EAGAIN || sent == -ENOTCONN || sent == -EINPROGRESS)
 			break;
 		if (sent < 0) {
 			/* The task sees the end when it receives. */
-			conn->send_failed = true;
-			netfs_socket_shutdown(conn->socket);
+			chan->send_failed = true;
+			netfs_socket_shutdown(chan->socket);
 			break;
 		}
-		advance(conn, (size_t)sent);
+		advance(chan, (size_t)sent);
 	}
-	netfs_mutex_unlock(&conn->send_lock);
+	netfs_mutex_unlock(&chan->send_lock);
 }
 
 /* ------------------------------------------------------------ cancel */
 
-static bool queue_cancel(struct smb_conn *conn, const struct smb_part *part)
+static bool queue_cancel(struct smb_channel *chan, const struct smb_part *part)
 {
 	struct smb_msg msg = {
 		.kind = SMB_REQUEST(SMB_CANCEL),
@@ -508,11 +526,11 @@ static bool queue_cancel(struct smb_conn *conn, const struct smb_part *part)
 	if (smb_req_add(cancel, &msg, 0) == 0) {
 		cancel->part[0].mid = part->mid;
 		put(cancel->head + SMB_PREFIX + AT_MID, part->mid, 8);
-		put(cancel->head + SMB_PREFIX + AT_SESSION, conn->session_id, 8);
+		put(cancel->head + SMB_PREFIX + AT_SESSION, chan->conn->session_id, 8);
 		if (!part->async_id)
-			put(cancel->head + SMB_PREFIX + AT_TREE, conn->tree_id, 4);
-		if (finish(conn, cancel, true) == 0) {
-			queue_frame(conn, cancel);
+			put(cancel->head + SMB_PREFIX + AT_TREE, chan->conn->tree_id, 4);
+		if (finish(chan, cancel, true) == 0) {
+			queue_frame(chan, cancel);
 			return true;
 		}
 	}
@@ -523,6 +541,8 @@ static bool queue_cancel(struct smb_conn *conn, const struct smb_part *part)
 
 bool smb_req_cancel_locked(struct smb_conn *conn, struct smb_req *req)
 {
+	struct smb_channel *chan = req->chan;
+
 	netfs_assert_held(&conn->lock);
 	if (!req->in_flight)
 		return false;
@@ -534,44 +554,44 @@ bool smb_req_cancel_locked(struct smb_conn *conn, struct smb_req *req)
 	if (req->cancelled)
 		return false;
 	for (uint32_t i = 0; i < req->nparts; i++) {
-		if (req->part[i].waiting && queue_cancel(conn, &req->part[i]))
+		if (req->part[i].waiting && queue_cancel(chan, &req->part[i]))
 			req->cancelled = true;
 	}
 	if (req->cancelled) {
 		netfs_trace(conn_cancel, .extra = req->part[0].mid);
-		if (conn->cancelling++ == 0)
-			conn->cancel_ns = netfs_clock_now();
-		netfs_task_post(&conn->task);
+		if (chan->cancelling++ == 0)
+			chan->cancel_ns = netfs_clock_now();
+		netfs_task_post(&chan->task);
 	}
 	return false;
 }
 
 /* --------------------------------------------------------------- end */
 
-static void ended(struct smb_conn *conn, struct smb_req *req)
+static void ended(struct smb_channel *chan, struct smb_req *req)
 {
 	req->in_flight = false;
 	if (req->cancelled) {
-		conn->cancelling--;
-		conn->cancel_ns = netfs_clock_now();
+		chan->cancelling--;
+		chan->cancel_ns = netfs_clock_now();
 	}
 }
 
-bool smb_part_answered(struct smb_conn *conn, struct smb_part *part)
+bool smb_part_answered(struct smb_channel *chan, struct smb_part *part)
 {
 	struct smb_req *req = part->req;
 	bool last;
 
-	netfs_mutex_lock(&conn->lock);
+	netfs_mutex_lock(&chan->conn->lock);
 	netfs_assert(part->waiting);
 	netfs_list_remove(&part->link);
 	part->waiting = false;
-	conn->outstanding--;
-	conn->charged -= part->charge;
+	chan->outstanding--;
+	chan->charged -= part->charge;
 	last = --req->left == 0;
 	if (last)
-		ended(conn, req);
-	netfs_mutex_unlock(&conn->lock);
+		ended(chan, req);
+	netfs_mutex_unlock(&chan->conn->lock);
 	return last;
 }
 
@@ -587,12 +607,12 @@ static void steal_waiting(struct netfs_list *wait, struct netfs_list *list)
 	}
 }
 
-static void empty_queue(struct smb_conn *conn)
+static void empty_queue(struct smb_channel *chan)
 {
 	struct netfs_list *link;
 
-	netfs_mutex_lock(&conn->send_lock);
-	while ((link = netfs_list_pop_front(&conn->queue))) {
+	netfs_mutex_lock(&chan->send_lock);
+	while ((link = netfs_list_pop_front(&chan->queue))) {
 		struct smb_req *req = netfs_container_of(link, struct smb_req, link);
 
 		netfs_free(netfs_take(req->sealed));
@@ -601,29 +621,29 @@ static void empty_queue(struct smb_conn *conn)
 			netfs_free(req);
 		}
 	}
-	netfs_mutex_unlock(&conn->send_lock);
+	netfs_mutex_unlock(&chan->send_lock);
 }
 
-void smb_req_steal_locked(struct smb_conn *conn, struct netfs_list *list)
+void smb_req_steal_locked(struct smb_channel *chan, struct netfs_list *list)
 {
-	netfs_assert_held(&conn->lock);
-	empty_queue(conn);
+	netfs_assert_held(&chan->conn->lock);
+	empty_queue(chan);
 	for (unsigned i = 0; i < SMB_BUCKETS; i++) {
 		struct netfs_list *link;
 
-		while ((link = netfs_list_pop_front(&conn->ids[i]))) {
+		while ((link = netfs_list_pop_front(&chan->ids[i]))) {
 			struct smb_part *part = netfs_container_of(link, struct smb_part, link);
 			struct smb_req *req = part->req;
 
 			part->waiting = false;
 			if (!req->in_flight)
 				continue;
-			ended(conn, req);
+			ended(chan, req);
 			netfs_list_push_back(list, &req->link);
 		}
 	}
-	steal_waiting(&conn->small, list);
-	steal_waiting(&conn->large, list);
-	conn->outstanding = conn->charged = conn->cancelling = 0;
-	conn->credits = 0;
+	steal_waiting(&chan->small, list);
+	steal_waiting(&chan->large, list);
+	chan->outstanding = chan->charged = chan->cancelling = 0;
+	chan->credits = 0;
 }
