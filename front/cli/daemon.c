@@ -69,6 +69,8 @@ struct daemon {
 	_Atomic bool ended; /* the FUSE session */
 	_Atomic bool forced; /* give up what is unsent */
 	_Atomic bool quiet; /* no messages: the one that counts is to come */
+	_Atomic int nheld; /* 1: somebody writes held, 2: it is there */
+	char held[512]; /* the first that was not said while it was quiet */
 	bool to_syslog;
 	uint64_t lost;
 
@@ -98,14 +100,29 @@ static void notify(struct daemon *daemon)
 		continue;
 }
 
+/* For when there is a mount: it may say something about that. */
+static void hold(struct daemon *daemon, const char *line)
+{
+	int none = 0;
+
+	if (!atomic_compare_exchange_strong(&daemon->nheld, &none, 1))
+		return;
+	snprintf(daemon->held, sizeof(daemon->held), "%s", line);
+	atomic_store(&daemon->nheld, 2);
+}
+
 static void write_log(void *user, int level, const char *line)
 {
 	static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 	struct daemon *daemon = user;
 	int limit = daemon->request->verbose ? NETFS_LOG_DEBUG : NETFS_LOG_WARN;
 
-	if (level > limit || level < 0 || (daemon->quiet && !daemon->request->verbose))
+	if (level > limit || level < 0)
 		return;
+	if (daemon->quiet && !daemon->request->verbose) {
+		hold(daemon, line);
+		return;
+	}
 	if (daemon->to_syslog)
 		syslog(priorities[level & 3], "%s: %s", daemon->request->mount_point, line);
 	else
@@ -451,6 +468,8 @@ static void tell_ready(struct daemon *daemon)
 	char code = NETFS_CLI_OK;
 
 	daemon->quiet = false;
+	if (atomic_load(&daemon->nheld) == 2)
+		say(daemon, NETFS_LOG_WARN, "%s", daemon->held);
 	say(daemon, NETFS_LOG_INFO, "%s is mounted", daemon->request->source);
 	if (daemon->request->foreground)
 		return;

@@ -201,6 +201,8 @@ struct netfs_be_host {
 		       struct netfs_recall *recall);
 	/* Connection state for people, one line: "server not responding". */
 	void (*state)(struct netfs_be_host *host, bool connected, const char *text);
+	/* Something else that they should know, one line, for the log.  No lock held. */
+	void (*note)(struct netfs_be_host *host, const char *text);
 	void *priv;
 };
 

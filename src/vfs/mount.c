@@ -79,6 +79,17 @@ static void host_state(struct netfs_be_host *host, bool connected, const char *t
 	mount->config.log(mount->config.user, connected ? NETFS_LOG_INFO : NETFS_LOG_WARN, line);
 }
 
+static void host_note(struct netfs_be_host *host, const char *text)
+{
+	struct netfs_mount *mount = host->priv;
+	char line[320];
+
+	if (!mount->config.log)
+		return;
+	snprintf(line, sizeof(line), "%.180s: %s", mount->source, text);
+	mount->config.log(mount->config.user, NETFS_LOG_WARN, line);
+}
+
 void netfs_mount_set_crypt(struct netfs_mount *mount, struct netfs_crypt *crypt)
 {
 	mount->config.crypt = crypt;
@@ -126,6 +137,7 @@ int netfs_mount_new(const struct netfs_vfs_config *config, struct netfs_mount **
 		.changed = host_changed,
 		.recall = host_recall,
 		.state = host_state,
+		.note = host_note,
 		.priv = mount,
 	};
 	mount->hash_seed = netfs_random_u64();

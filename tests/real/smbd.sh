@@ -13,6 +13,9 @@
 #	smbd_export	what [share] and [enc] show
 #	smbd_login	a credentials file for mount
 #
+# smbd_interfaces and smbd_multichannel, where they are set before, are what its
+# configuration has for that.
+#
 # [enc] demands encryption.  The server leads a group of processes, so that it
 # is killed, frozen and thawed with all that serve connections.
 
@@ -47,7 +50,7 @@ smbd_global() {
 		server role = standalone server
 		workgroup = LAB
 		netbios name = LABSRV
-		interfaces = lo
+		interfaces = ${smbd_interfaces:-lo}
 		bind interfaces only = yes
 		smb ports = $smbd_port
 		disable netbios = yes
@@ -60,7 +63,7 @@ smbd_global() {
 		passdb backend = tdbsam:$smbd_dir/priv/passdb.tdb
 		log file = $smbd_dir/log.%m
 		server min protocol = SMB3_00
-		server multi channel support = yes
+		server multi channel support = ${smbd_multichannel:-yes}
 		smb2 leases = yes
 		durable handles = yes
 		kernel oplocks = no

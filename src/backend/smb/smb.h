@@ -6,6 +6,7 @@
  *	smb_config.c   source and options to a connection
  *	smb_conn.c     life of the mount's session: connect, disconnect, time of calls, end
  *	smb_channel.c  life of a connection: connect, lose, back off, time out
+ *	smb_multi.c    how many of them there are, and where to
  *	smb_hello.c    NEGOTIATE, SESSION_SETUP, TREE_CONNECT
  *	smb_req.c      message ids, credits, signing and sealing, send queue, CANCEL
  *	smb_recv.c     frames, verification, replies
@@ -73,6 +74,8 @@
 #define SMB_HELD_MAX	 1024u /* ranges locked through one handle */
 #define SMB_PATH_MAX	 32767u /* UTF-16 code units of a path */
 #define SMB_RESTARTS_MAX 8u
+#define SMB_CHANNELS_MAX 16u
+#define SMB_HELD_UP_MAX	 100u /* tries of what an earlier channel's request holds up */
 
 #define SMB_CONNECT_NS	   (20 * NETFS_NS_PER_SEC)
 #define SMB_CANCEL_NS	   (5 * NETFS_NS_PER_SEC)
@@ -81,6 +84,7 @@
 #define SMB_IDLE_NS	   (10 * NETFS_NS_PER_SEC)
 #define SMB_BACKOFF_MIN_NS (100 * NETFS_NS_PER_MS)
 #define SMB_BACKOFF_MAX_NS (5 * NETFS_NS_PER_SEC)
+#define SMB_BINDING_MAX_NS (60 * NETFS_NS_PER_SEC) /* of a channel that is not the only one */
 #define SMB_ECHO_DEFAULT   60u /* seconds; a silent server is dead after two */
 
 struct smb_conn;
@@ -219,6 +223,7 @@ struct smb_handle {
 	uint32_t nheld, held_room; /* c */
 	bool durable; /* c the server keeps it when the connection goes */
 	uint64_t claimed; /* c the session in which that was tried last */
+	bool replay; /* c a change through it was lost: the server may be at it still */
 	struct smb_guid create_guid; /* c by which it is claimed then */
 	struct smb_listing listing; /* p one readdir at a time, see smb_dir.c */
 	struct smb_head head; /* c */
@@ -254,6 +259,7 @@ struct smb_call {
 	int err; /* p of the first part that failed */
 	uint32_t failed; /* p which */
 	uint32_t restarts; /* p */
+	uint32_t held_up; /* p times that the server was still at an earlier request */
 	uint64_t moves; /* p conn->moves at the start */
 	struct smb_node *node[SMB_CALL_NODES]; /* I caller's references */
 	struct smb_handle *handle; /* I */
@@ -331,6 +337,14 @@ struct smb_channel {
 
 	enum smb_state state; /* c written by o */
 	bool joined; /* c carries the session, or did so until it was cut */
+	bool binding; /* o it is one more for a session that another one made */
+	uint64_t session; /* o conn->session that it is for, once there is one */
+	uint64_t session_id; /* c that its messages have */
+	struct smb_keys *signer; /* c NULL: nothing is signed yet; else keys or conn->keys */
+	struct smb_keys *keys; /* I its own for signing; secret memory */
+	unsigned place; /* c of conn->places that it goes to; conn->nplaces or more: none */
+	char to_host[48]; /* c the same as text; "": conn->address */
+	uint64_t requests, bytes; /* c messages sent; payload both ways */
 	bool sealing; /* c all frames from here on */
 	uint64_t next_mid; /* c */
 	uint32_t credits; /* c that may be spent */
@@ -349,7 +363,7 @@ struct smb_channel {
 	struct netfs_list queue; /* s requests to be sent, and cancels */
 	bool send_failed; /* s */
 
-	bool keyed; /* o keys are good: everything is signed or sealed */
+	bool keyed; /* o keys are good: all that comes is signed or sealed */
 	struct smb_preauth preauth; /* o */
 	struct smb_login login; /* o, or the job's while login_busy */
 	bool login_busy; /* o */
@@ -393,6 +407,7 @@ struct smb_conn {
 	uint64_t soft_ns; /* I a soft call fails after this */
 	uint64_t echo_ns; /* I a silent server is asked after this, dead after twice */
 	struct smb_guid client_guid; /* I */
+	unsigned max_channels; /* I */
 
 	struct netfs_task task; /* time, and the end */
 	struct netfs_timer timer; /* posts task */
@@ -401,8 +416,10 @@ struct smb_conn {
 	struct netfs_mutex lock;
 	enum smb_state state; /* c of the session: READY while a channel is */
 	uint64_t session; /* c one more with every login */
+	uint16_t sequence; /* c of channels: one more with every one that was made or lost */
 	uint64_t session_id, previous_id; /* c */
 	uint32_t tree_id; /* c */
+	bool sealing; /* c its channels seal all frames */
 	uint32_t max_io, max_transact; /* c */
 	_Atomic bool leases_on; /* a the server has them, and they are wanted */
 	struct netfs_list leases[SMB_BUCKETS]; /* c nodes with one, by key */
@@ -411,6 +428,8 @@ struct smb_conn {
 	uint32_t nidle; /* c how many */
 	struct netfs_list calls; /* c all of them */
 	struct netfs_list parked; /* c calls waiting for the connection */
+	struct netfs_list again; /* c calls that try again at: */
+	uint64_t again_ns; /* c */
 	struct netfs_list handles; /* c */
 	struct netfs_list nodes[SMB_BUCKETS]; /* c by file id; not the root */
 	uint32_t closes; /* c handles being closed */
@@ -426,11 +445,15 @@ struct smb_conn {
 	struct smb_channel *channels; /* I nchannels of them; the first one logs in */
 	unsigned nchannels; /* I */
 	unsigned joined; /* c channels that carry the session */
+	unsigned wanted; /* c how many the server has a place for */
+	bool multichannel; /* c it takes more than one */
+	struct smb_interface places[SMB_CHANNELS_MAX]; /* c where it can be reached */
+	unsigned nplaces; /* c */
 	unsigned gone; /* c channels whose tasks never run again */
 	bool quit; /* c channels are to end */
 
-	struct smb_keys *keys; /* set by the channel that logs in, while nothing is in
-				* flight; secret memory */
+	struct smb_keys *keys; /* of the session: set by the channel that logs in, while
+				* there is no other; secret memory */
 	struct netfs_job config_job; /* reads the configuration */
 	const struct netfs_be_config *config; /* I until it is read, on a job */
 	struct netfs_op *connect_op; /* the first channel's task's */
@@ -473,21 +496,38 @@ void smb_conn_ready(struct smb_channel *chan, struct netfs_node *root,
 		    const struct netfs_attr *attr);
 /* A channel was lost, and with it perhaps the session. */
 void smb_conn_lost(struct smb_conn *conn, bool session, const char *text);
+/* One line for people. */
+void smb_conn_tell(struct smb_conn *conn, bool connected, const char *text);
 /* Its task never runs again. */
 void smb_conn_channel_gone(struct smb_conn *conn);
 /* The first connect failed: that is the end. */
 void smb_conn_failed(struct smb_conn *conn, int err, const char *text);
+/* A channel was bound to the session, which is still the one that it was for: else
+ * false.  On its task. */
+bool smb_conn_bound(struct smb_channel *chan);
+/* The server says that the session is over, by this channel. */
+void smb_conn_over(struct smb_channel *chan);
 /* Is the mount going? */
 bool smb_conn_is_closing(struct smb_conn *conn);
 /* The sooner of two times of which 0 is none. */
 uint64_t smb_sooner(uint64_t a, uint64_t b);
 
 /* smb_channel.c */
-void smb_channel_init(struct smb_channel *chan, struct smb_conn *conn);
+/* -ENOMEM; then it is to be done with all the same. */
+int smb_channel_init(struct smb_channel *chan, struct smb_conn *conn);
 void smb_channel_done(struct smb_channel *chan);
 /* Notes why the channel must go; the first reason stays.  On its task. */
 int smb_channel_fault(struct smb_channel *chan, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* smb_multi.c */
+
+/* There is a session: asks the server where it can be reached. */
+void smb_multi_ask(struct smb_conn *conn);
+/* Where the channel is to connect to: chan->to_host. */
+void smb_multi_aim(struct smb_channel *chan);
+/* Says how many channels there are. */
+void smb_multi_tell(struct smb_conn *conn);
 
 /* smb_hello.c: on the channel's task. */
 void smb_hello_start(struct smb_channel *chan);
@@ -504,6 +544,8 @@ uint32_t smb_charge(size_t bytes);
 /* Sends it, or has it wait for credits.  False: the state is not that in which
  * such a request may go; it is still the caller's. */
 bool smb_req_send(struct smb_channel *chan, struct smb_req *req, enum smb_state state);
+/* The same by one of the session's channels. */
+bool smb_req_send_any(struct smb_conn *conn, struct smb_req *req);
 /* Asks the server to give it up.  True: nothing of it went, it is the caller's.
  * Holds conn->lock. */
 bool smb_req_cancel_locked(struct smb_conn *conn, struct smb_req *req);
@@ -511,6 +553,8 @@ bool smb_req_cancel_locked(struct smb_conn *conn, struct smb_req *req);
 void smb_send(struct smb_channel *chan);
 /* Everything in flight goes to list; holds conn->lock. */
 void smb_req_steal_locked(struct smb_channel *chan, struct netfs_list *list);
+/* Is anything in flight, by whatever channel?  Holds conn->lock. */
+bool smb_req_any_locked(const struct smb_conn *conn);
 /* The part that waits for this message id, or NULL. */
 struct smb_part *smb_part_find_locked(struct smb_channel *chan, uint64_t mid);
 /* Takes credits the server granted; those who waited go.  No lock. */
@@ -536,6 +580,8 @@ int smb_recv(struct smb_channel *chan);
 struct smb_call *smb_call_new(struct smb_conn *conn, struct netfs_op *op, smb_step_fn *body);
 /* Is something being closed?  Then the call begins anew when it is.  No lock. */
 bool smb_call_wait_for_closes(struct smb_call *call);
+/* Calls that have waited long enough go on; when to look again, or 0.  On conn->task. */
+uint64_t smb_call_again(struct smb_conn *conn, uint64_t now);
 /* Has the call wait in list; holds conn->lock. */
 void smb_call_park_locked(struct smb_call *call, struct netfs_list *list);
 /* Ends op at once where there is no memory for a call. */

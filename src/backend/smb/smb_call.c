@@ -221,6 +221,20 @@ static bool session_is_over(uint32_t status)
 	       status == SMB_STATUS_NETWORK_NAME_DELETED;
 }
 
+/* Its request is lost, and may have been executed, or may yet be: what is changed
+ * through its handle from now on says so, and the server holds it back until it is
+ * done with that (3.3.5.2.10). */
+static void note_lost(struct smb_call *call)
+{
+	bool changes = call->slice ? call->slice->kind == NETFS_SLICE_WRITE : call->changing;
+
+	if (!call->handle || !call->req.sent || !changes)
+		return;
+	netfs_mutex_lock(&call->conn->lock);
+	call->handle->replay = true;
+	netfs_mutex_unlock(&call->conn->lock);
+}
+
 static void restart(struct smb_call *call)
 {
 	if (call->changing && call->req.sent)
@@ -230,11 +244,30 @@ static void restart(struct smb_call *call)
 	smb_call_start(call);
 }
 
-/* A slice is offered again by the engine, which may have other plans by then. */
+/* The session is there still, by other channels. */
+static bool goes_on(struct smb_call *call)
+{
+	struct smb_conn *conn = call->conn;
+	bool on;
+
+	netfs_mutex_lock(&conn->lock);
+	on = conn->state == SMB_READY && call->handle && call->handle->session == conn->session &&
+	     call->restarts < SMB_RESTARTS_MAX;
+	netfs_mutex_unlock(&conn->lock);
+	if (on)
+		call->restarts++;
+	return on;
+}
+
+/* Without a session a slice is offered again by the engine, which may have other plans by
+ * then. */
 static void lost(struct smb_call *call)
 {
+	note_lost(call);
 	if (call->slice && call->cancelled)
 		end(call, -EINTR, 0, 0);
+	else if (call->slice && goes_on(call))
+		smb_call_start(call);
 	else if (call->slice)
 		end(call, -ECONNRESET, 0, NETFS_SLICE_RETRY);
 	else
@@ -248,6 +281,55 @@ static bool lease_refused(const struct smb_call *call)
 
 	return call->lease_want && !call->no_lease && !call->reclaim &&
 	       part->command == SMB_CREATE && part->status == SMB_STATUS_INVALID_PARAMETER;
+}
+
+static bool refused_for_now(const struct smb_req *req)
+{
+	for (uint32_t i = 0; i < req->nparts; i++)
+		if (req->part[i].status == SMB_STATUS_FILE_NOT_AVAILABLE)
+			return true;
+	return false;
+}
+
+/* The server does not do it while it may be at what was sent by a channel that is lost;
+ * or it was sent before that was, and came later.  Then it is tried again. */
+static bool held_up(struct smb_call *call)
+{
+	struct smb_conn *conn = call->conn;
+	bool wait;
+
+	if (!refused_for_now(&call->req))
+		return false;
+	netfs_mutex_lock(&conn->lock);
+	wait = !call->cancelled && ++call->held_up < SMB_HELD_UP_MAX;
+	/* It never says what became of that: then the later sequence alone must do. */
+	if (call->handle && call->held_up == SMB_HELD_UP_MAX / 2)
+		call->handle->replay = false;
+	if (wait) {
+		if (netfs_list_empty(&conn->again))
+			conn->again_ns = netfs_clock_now() + SMB_AGAIN_NS;
+		park_locked(call, &conn->again);
+		netfs_task_post(&conn->task);
+	}
+	netfs_mutex_unlock(&conn->lock);
+	return wait;
+}
+
+uint64_t smb_call_again(struct smb_conn *conn, uint64_t now)
+{
+	struct netfs_list list;
+	uint64_t next;
+
+	netfs_list_init(&list);
+	netfs_mutex_lock(&conn->lock);
+	next = netfs_list_empty(&conn->again) ? 0 : conn->again_ns;
+	if (next && now >= next) {
+		smb_call_unpark_locked(&conn->again, &list);
+		next = 0;
+	}
+	netfs_mutex_unlock(&conn->lock);
+	smb_call_start_all(&list);
+	return next;
 }
 
 static void replied(struct smb_req *req, enum smb_end how)
@@ -267,10 +349,7 @@ static void replied(struct smb_req *req, enum smb_end how)
 					  call->conn->be.address,
 					  smb_status_name(req->part[i].status));
 			call->changing = false;
-			netfs_mutex_lock(&call->conn->lock);
-			if (call->conn->state == SMB_READY)
-				call->conn->state = req->chan->state = SMB_DOWN;
-			netfs_mutex_unlock(&call->conn->lock);
+			smb_conn_over(req->chan);
 			lost(call);
 			return;
 		}
@@ -279,6 +358,8 @@ static void replied(struct smb_req *req, enum smb_end how)
 			call->failed = i;
 		}
 	}
+	if (held_up(call))
+		return;
 	if (lease_refused(call)) {
 		call->no_lease = true;
 		smb_call_start(call);
@@ -295,18 +376,35 @@ void smb_call_send(struct smb_call *call, smb_step_fn *next)
 {
 	call->next = next;
 	call->req.done = replied;
-	if (!smb_req_send(&call->conn->channels[0], &call->req, SMB_READY))
+	if (!smb_req_send_any(call->conn, &call->req))
 		lost(call);
+}
+
+static bool is_replay(struct smb_call *call, const struct smb_msg *msg)
+{
+	bool replay;
+
+	if (!call->handle ||
+	    (msg->kind != SMB_REQUEST(SMB_WRITE) && msg->kind != SMB_REQUEST(SMB_SET_INFO) &&
+	     msg->kind != SMB_REQUEST(SMB_IOCTL)))
+		return false;
+	netfs_mutex_lock(&call->conn->lock);
+	replay = call->handle->replay;
+	netfs_mutex_unlock(&call->conn->lock);
+	return replay;
 }
 
 bool smb_call_add(struct smb_call *call, const struct smb_msg *msg, size_t payload)
 {
+	struct smb_msg copy = *msg;
 	int err;
 
 	if (call->stale)
 		smb_req_reset(&call->req);
 	call->stale = false;
-	err = smb_req_add(&call->req, msg, smb_charge(payload));
+	if (is_replay(call, msg))
+		copy.hdr.flags |= SMB_FLAG_REPLAY;
+	err = smb_req_add(&call->req, &copy, smb_charge(payload));
 	if (err)
 		smb_call_end(call, err);
 	return !err;
@@ -496,6 +594,7 @@ void smb_call_fail_parked(struct smb_conn *conn, int err)
 	netfs_list_init(&list);
 	netfs_mutex_lock(&conn->lock);
 	smb_call_unpark_locked(&conn->parked, &list);
+	smb_call_unpark_locked(&conn->again, &list);
 	netfs_mutex_unlock(&conn->lock);
 	end_all(&list, err);
 }

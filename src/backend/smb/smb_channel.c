@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <env/random.h>
+#include <env/secret.h>
 #include <obs/trace.h>
 #include "smb.h"
 
@@ -47,10 +48,11 @@ int smb_channel_fault(struct smb_channel *chan, int err, const char *format, ...
 static uint64_t backoff_ns(struct smb_channel *chan)
 {
 	uint64_t step = SMB_BACKOFF_MIN_NS;
+	uint64_t most = chan->binding ? SMB_BINDING_MAX_NS : SMB_BACKOFF_MAX_NS;
 
-	for (unsigned i = 0; i < chan->attempts && step < SMB_BACKOFF_MAX_NS; i++)
+	for (unsigned i = 0; i < chan->attempts && step < most; i++)
 		step *= 2;
-	step = step < SMB_BACKOFF_MAX_NS ? step : SMB_BACKOFF_MAX_NS;
+	step = step < most ? step : most;
 	chan->attempts++;
 	return step / 2 + netfs_random_below(step / 2 + 1);
 }
@@ -66,9 +68,17 @@ static bool cut(struct smb_channel *chan, enum smb_state state, struct netfs_lis
 	netfs_mutex_lock(&conn->lock);
 	chan->state = state;
 	last = chan->joined && --conn->joined == 0;
+	/* What is sent from now on is later than what may be left of this one (3.2.7.1). */
+	if (chan->joined)
+		conn->sequence++;
 	chan->joined = false;
-	if (last)
+	/* Those that end are not woken any more. */
+	if (last && !conn->quit) {
 		conn->state = state;
+		/* The first one makes a new session; others that are on their way give up. */
+		for (unsigned i = 0; i < conn->nchannels; i++)
+			netfs_task_post(&conn->channels[i].task);
+	}
 	netfs_mutex_lock(&chan->send_lock);
 	socket = netfs_take(chan->socket);
 	chan->send_failed = false;
@@ -124,6 +134,41 @@ static void end(struct smb_channel *chan)
 
 /* ------------------------------------------------------------ connect */
 
+/* May it connect now?  The first one makes a session where there is none; one more is
+ * for a session that is there. */
+static bool may_open(struct smb_channel *chan)
+{
+	struct smb_conn *conn = chan->conn;
+	unsigned index = (unsigned)(chan - conn->channels);
+	bool may;
+
+	if (chan->state != SMB_DOWN || chan->login_busy || chan->fault)
+		return false;
+	netfs_mutex_lock(&conn->lock);
+	chan->binding = conn->state == SMB_READY;
+	chan->session = conn->session;
+	may = chan->binding ? conn->multichannel && index < conn->wanted
+			    : index == 0 && conn->joined == 0;
+	netfs_mutex_unlock(&conn->lock);
+	return may && !smb_conn_is_closing(conn);
+}
+
+/* Is the session there that it is for? */
+static void check_session(struct smb_channel *chan)
+{
+	struct smb_conn *conn = chan->conn;
+	bool over;
+
+	if (chan->fault || (chan->state != SMB_READY && !chan->binding) || chan->state == SMB_DOWN)
+		return;
+	netfs_mutex_lock(&conn->lock);
+	over = conn->state != SMB_READY || conn->session != chan->session;
+	netfs_mutex_unlock(&conn->lock);
+	if (over)
+		smb_channel_fault(chan, -ECONNRESET, "the session with %s is over",
+				  conn->be.address);
+}
+
 static void set_state(struct smb_channel *chan, enum smb_state state)
 {
 	netfs_mutex_lock(&chan->conn->lock);
@@ -135,8 +180,15 @@ static void open_socket(struct smb_channel *chan)
 {
 	struct smb_conn *conn = chan->conn;
 	struct netfs_socket *socket;
-	int err = netfs_socket_open(&conn->address, &chan->task, &chan->task, &socket);
+	struct netfs_socket_address address = conn->address;
+	int err;
 
+	chan->to_host[0] = 0;
+	if (chan->binding)
+		smb_multi_aim(chan);
+	if (chan->to_host[0])
+		address.host = chan->to_host;
+	err = netfs_socket_open(&address, &chan->task, &chan->task, &socket);
 	netfs_trace(conn_try, .extra = chan->attempts, .error = err);
 	if (err) {
 		smb_channel_fault(chan, err, "cannot connect to %s: %s", conn->be.address,
@@ -224,7 +276,7 @@ static uint64_t watch_silence(struct smb_channel *chan, uint64_t now)
 
 	netfs_mutex_lock(&chan->conn->lock);
 	heard = chan->heard_ns;
-	waiting = chan->outstanding > 0 && chan->state == SMB_READY;
+	waiting = smb_req_any_locked(chan->conn) && chan->state == SMB_READY;
 	netfs_mutex_unlock(&chan->conn->lock);
 	if (!waiting)
 		return 0;
@@ -262,7 +314,7 @@ static uint64_t watch_cancels(struct smb_channel *chan, uint64_t now)
 }
 
 /* Looks at every clock and sets the timer for the next. */
-static void watch_time(struct smb_channel *chan, bool closing)
+static void watch_time(struct smb_channel *chan)
 {
 	struct smb_conn *conn = chan->conn;
 	uint64_t now = netfs_clock_now(), next = 0;
@@ -274,14 +326,14 @@ static void watch_time(struct smb_channel *chan, bool closing)
 			smb_channel_fault(chan, -ETIMEDOUT, "no answer from %s", conn->be.address);
 	} else if (state == SMB_READY) {
 		next = smb_sooner(watch_silence(chan, now), watch_cancels(chan, now));
-	} else if (state == SMB_DOWN && !closing) {
+	} else if (may_open(chan)) {
 		next = chan->retry_ns;
 	}
 	if ((state == SMB_HELLO || state == SMB_READY) && smb_req_again(chan))
 		next = smb_sooner(next, now + SMB_AGAIN_NS);
 	netfs_mutex_lock(&conn->lock);
 	/* A request that came in since watch_silence() has started it itself. */
-	if (next == 0 && chan->outstanding > 0)
+	if (next == 0 && state == SMB_READY && smb_req_any_locked(conn))
 		next = chan->heard_ns + conn->echo_ns;
 	chan->timer_on = next != 0;
 	if (next)
@@ -316,7 +368,6 @@ static bool is_ended(struct smb_channel *chan)
 static void run(struct netfs_task *task)
 {
 	struct smb_channel *chan = netfs_container_of(task, struct smb_channel, task);
-	bool closing;
 
 	if (chan->ending) {
 		/* A job that makes a token posts the task when it is through. */
@@ -326,11 +377,10 @@ static void run(struct netfs_task *task)
 	}
 	if (is_ended(chan))
 		return;
-	closing = smb_conn_is_closing(chan->conn);
 	if (chan->login_busy && atomic_load(&chan->login_back))
 		smb_hello_login(chan);
-	if (chan->state == SMB_DOWN && !closing && !chan->login_busy && !chan->fault &&
-	    netfs_clock_now() >= chan->retry_ns)
+	check_session(chan);
+	if (may_open(chan) && netfs_clock_now() >= chan->retry_ns)
 		open_socket(chan);
 	if (chan->state == SMB_CONNECTING)
 		check_connected(chan);
@@ -338,17 +388,17 @@ static void run(struct netfs_task *task)
 		receive(chan);
 	smb_send(chan);
 	if (!chan->fault)
-		watch_time(chan, closing);
+		watch_time(chan);
 	if (chan->fault) {
 		lose(chan);
 		if (!is_ended(chan))
-			watch_time(chan, closing);
+			watch_time(chan);
 	}
 }
 
 /* ------------------------------------------------------------ memory */
 
-void smb_channel_init(struct smb_channel *chan, struct smb_conn *conn)
+int smb_channel_init(struct smb_channel *chan, struct smb_conn *conn)
 {
 	chan->conn = conn;
 	netfs_mutex_init(&chan->send_lock, NETFS_RANK_BACKEND_IO);
@@ -359,6 +409,8 @@ void smb_channel_init(struct smb_channel *chan, struct smb_conn *conn)
 	netfs_list_init(&chan->queue);
 	netfs_task_init(&chan->task, run);
 	netfs_timer_init(&chan->timer, &chan->task);
+	chan->keys = netfs_secret_alloc(sizeof(*chan->keys));
+	return chan->keys ? 0 : -ENOMEM;
 }
 
 void smb_channel_done(struct smb_channel *chan)
@@ -369,5 +421,6 @@ void smb_channel_done(struct smb_channel *chan)
 	netfs_free(chan->echo.head);
 	netfs_auth_free(chan->login.auth);
 	netfs_free(chan->login.token);
+	netfs_secret_free(chan->keys, sizeof(*chan->keys));
 	netfs_mutex_done(&chan->send_lock);
 }

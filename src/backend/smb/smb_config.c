@@ -41,6 +41,9 @@ const struct netfs_option_info smb_options[] = {
 	{"nounix", "no POSIX extensions (always on)"},
 	{"nolease", "no leases: whatever may have changed is asked for"},
 	{"nohandlecache", "files are closed at the server when they are closed here"},
+	{"multichannel", "several connections, as many as max_channels says (default: one)"},
+	{"nomultichannel", "one connection (default)"},
+	{"max_channels", "connections at most, 1 to 16 (default 2 with multichannel)"},
 	{"echo_interval", "seconds of silence before the server is asked (default 60)"},
 	{NULL, NULL},
 };
@@ -247,6 +250,20 @@ static int read_who(struct reading *rd)
 
 /* ----------------------------------------------------------- the rest */
 
+/* As mount.cifs has it: asking for more than one is asking for multichannel. */
+static int read_channels(struct reading *rd)
+{
+	uint32_t most = option(rd, "multichannel") ? 2 : 1;
+	int err = number(rd, "max_channels", 10, SMB_CHANNELS_MAX, &most);
+
+	if (!err && most == 0)
+		return refuse(rd, "max_channels=0 is out of range");
+	if (option(rd, "multichannel") && most < 2)
+		most = 2;
+	rd->conn->max_channels = option(rd, "nomultichannel") ? 1 : most;
+	return err;
+}
+
 static int read_rest(struct reading *rd)
 {
 	const char *vers = option(rd, "vers");
@@ -277,6 +294,8 @@ static int read_rest(struct reading *rd)
 		err = number(rd, "echo_interval", 10, 600, &echo);
 	if (!err && echo == 0)
 		return refuse(rd, "echo_interval=0 is out of range");
+	if (!err)
+		err = read_channels(rd);
 	conn->echo_ns = echo * NETFS_NS_PER_SEC;
 	conn->hard = rd->config->hard;
 	conn->soft_ns = (rd->config->timeout_ms ? rd->config->timeout_ms : 60000) * NETFS_NS_PER_MS;

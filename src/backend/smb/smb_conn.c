@@ -36,7 +36,7 @@ void smb_conn_leave(struct smb_conn *conn)
 	atomic_fetch_sub_explicit(&conn->busy, 1, memory_order_release);
 }
 
-static void tell(struct smb_conn *conn, bool connected, const char *text)
+void smb_conn_tell(struct smb_conn *conn, bool connected, const char *text)
 {
 	if (conn->host && conn->host->state)
 		conn->host->state(conn->host, connected, text);
@@ -121,11 +121,13 @@ void smb_conn_lost(struct smb_conn *conn, bool session, const char *text)
 
 	if (session)
 		smb_lease_lost_all(conn);
+	else
+		smb_multi_tell(conn);
 	netfs_mutex_lock(&conn->lock);
 	down = conn->was_ready && conn->state == SMB_DOWN && !conn->closing;
 	netfs_mutex_unlock(&conn->lock);
 	if (down)
-		tell(conn, false, text);
+		smb_conn_tell(conn, false, text);
 }
 
 /* ------------------------------------------------------------ ready */
@@ -157,6 +159,9 @@ void smb_conn_ready(struct smb_channel *chan, struct netfs_node *root,
 	chan->joined = true;
 	conn->joined++;
 	conn->session++;
+	conn->sequence++;
+	conn->wanted = 1;
+	chan->session = conn->session;
 	conn->previous_id = conn->session_id;
 	conn->was_ready = true;
 	netfs_trace(conn_ready, .extra = conn->session);
@@ -166,13 +171,53 @@ void smb_conn_ready(struct smb_channel *chan, struct netfs_node *root,
 	netfs_mutex_unlock(&conn->lock);
 	if (conn->connect_op) {
 		first_ready(conn, root, attr);
+		smb_multi_ask(conn);
 		return;
 	}
-	tell(conn, true, "server responds again");
+	smb_conn_tell(conn, true, "server responds again");
 	smb_handle_reclaim_all(conn);
 	smb_call_start_all(&list);
+	smb_multi_ask(conn);
 	if (starved && conn->host && conn->host->ready)
 		conn->host->ready(conn->host);
+}
+
+bool smb_conn_bound(struct smb_channel *chan)
+{
+	struct smb_conn *conn = chan->conn;
+	bool bound, starved;
+
+	netfs_mutex_lock(&conn->lock);
+	bound = conn->state == SMB_READY && conn->session == chan->session;
+	if (bound) {
+		chan->state = SMB_READY;
+		chan->joined = true;
+		chan->sealing = conn->sealing;
+		conn->joined++;
+	}
+	netfs_trace(conn_ready, .extra = conn->session);
+	starved = bound && conn->starved;
+	if (starved)
+		conn->starved = false;
+	netfs_mutex_unlock(&conn->lock);
+	if (bound)
+		smb_multi_tell(conn);
+	if (starved && conn->host && conn->host->ready)
+		conn->host->ready(conn->host);
+	return bound;
+}
+
+void smb_conn_over(struct smb_channel *chan)
+{
+	struct smb_conn *conn = chan->conn;
+
+	netfs_mutex_lock(&conn->lock);
+	if (conn->state == SMB_READY) {
+		conn->state = chan->state = SMB_DOWN;
+		for (unsigned i = 0; i < conn->nchannels; i++)
+			netfs_task_post(&conn->channels[i].task);
+	}
+	netfs_mutex_unlock(&conn->lock);
 }
 
 /* ------------------------------------------------------------ time */
@@ -184,6 +229,7 @@ static void watch_time(struct smb_conn *conn)
 	next = smb_call_expire(conn, now);
 	next = smb_sooner(next, smb_lease_expire(conn, now));
 	next = smb_sooner(next, smb_idle_expire(conn, now));
+	next = smb_sooner(next, smb_call_again(conn, now));
 	netfs_mutex_lock(&conn->lock);
 	if (conn->closing)
 		next = smb_sooner(next, conn->close_ns);
@@ -248,6 +294,7 @@ static int conn_init(struct smb_conn *conn)
 	netfs_list_init(&conn->idle);
 	netfs_list_init(&conn->calls);
 	netfs_list_init(&conn->parked);
+	netfs_list_init(&conn->again);
 	netfs_list_init(&conn->waiting);
 	netfs_list_init(&conn->handles);
 	smb_node_table_init(conn);
@@ -262,13 +309,18 @@ static int conn_init(struct smb_conn *conn)
 
 static int make_channels(struct smb_conn *conn, unsigned count)
 {
+	int err = 0;
+
 	conn->channels = netfs_zalloc(count * sizeof(conn->channels[0]));
 	if (!conn->channels)
 		return -ENOMEM;
 	conn->nchannels = count;
-	for (unsigned i = 0; i < count; i++)
-		smb_channel_init(&conn->channels[i], conn);
-	return 0;
+	for (unsigned i = 0; i < count; i++) {
+		int failed = smb_channel_init(&conn->channels[i], conn);
+
+		err = err ? err : failed;
+	}
+	return err;
 }
 
 /* On a job, because credentials are in a file. */
@@ -281,7 +333,7 @@ static void configure(struct netfs_job *job)
 
 	conn->config = NULL;
 	if (!err)
-		err = make_channels(conn, 1);
+		err = make_channels(conn, conn->max_channels);
 	if (!err) {
 		netfs_task_post(&conn->channels[0].task);
 		return;

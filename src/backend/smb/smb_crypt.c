@@ -100,6 +100,16 @@ int smb_keys_derive(struct smb_keys *keys, const uint8_t *session_key, size_t le
 	return err;
 }
 
+void smb_keys_copy(struct smb_keys *to, const struct smb_keys *from)
+{
+	to->signing = from->signing;
+	to->cipher = from->cipher;
+	memcpy(to->sign, from->sign, sizeof(to->sign));
+	memcpy(to->seal, from->seal, sizeof(to->seal));
+	memcpy(to->open, from->open, sizeof(to->open));
+	atomic_store(&to->nonce, atomic_load(&from->nonce));
+}
+
 /* -------------------------------------------------------------- sign */
 
 static int cmac(const struct smb_keys *keys, const struct iovec *iov, unsigned niov,

@@ -26,19 +26,23 @@ struct smb_preauth {
 /* hash = SHA-512(hash | bytes).  -ENOMEM. */
 int smb_preauth_add(struct smb_preauth *preauth, const void *bytes, size_t len);
 
-/* Keys of one session (3.1.4.2).  Lives in memory from netfs_secret_alloc(). */
+/* Keys of one session, or the signing key of another channel of it (3.1.4.2).  Lives in
+ * memory from netfs_secret_alloc(). */
 struct smb_keys {
 	uint16_t signing; /* enum smb_signing; not HMAC */
 	uint16_t cipher; /* enum smb_cipher; SMB_CIPHER_NONE: no sealing */
 	uint8_t sign[16];
 	uint8_t seal[SMB_KEY_MAX]; /* to the server */
 	uint8_t open[SMB_KEY_MAX]; /* from it */
-	_Atomic uint64_t nonce; /* the next; never repeats, keys are new in each session */
+	_Atomic uint64_t nonce; /* the next, for all channels; keys are new in each session */
 };
 
 /* -EINVAL: a session key shorter than 16 bytes; -ENOMEM. */
 int smb_keys_derive(struct smb_keys *keys, const uint8_t *session_key, size_t len,
 		    const struct smb_preauth *preauth);
+
+/* to becomes a copy of from, whose nonces nobody uses from now on. */
+void smb_keys_copy(struct smb_keys *to, const struct smb_keys *from);
 
 /*
  * The signature of a message in pieces, whose signature field must be zero

@@ -52,6 +52,7 @@ uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *cal
 	handle->fid = reply->create_rep.fid;
 	handle->session = conn->session;
 	if (!call->reclaim) {
+		handle->replay = false;
 		handle->durable = contexts.has & SMB_CTX_DURABLE;
 		handle->create_guid = call->create_guid;
 	}

@@ -11,6 +11,15 @@
  * keys: whoever changes one of them on the way, to weaken what is agreed, makes
  * the signature of the last reply wrong.  That one is always verified.
  *
+ * A channel that is bound to a session which is there (3.2.4.2.3) logs in again, with
+ * BINDING and under the session's signature, and is ready when it has keys of its own:
+ *
+ *	NEGOTIATE -> job: token -> SESSION_SETUP -> ... -> keys -> ready
+ *
+ * It signs with those, and seals with the session's.  All bindings sign their first
+ * messages with the same key and the same message ids, which are the nonces of
+ * AES-GMAC; so where there are several channels only AES-CMAC is offered, which has none.
+ *
  * GSSAPI may block, so tokens are made on a job, which owns chan->login until it
  * sets login_back and posts the task.  Everything else is on the task.
  */
@@ -113,6 +122,13 @@ static void look_at_root(struct smb_channel *chan)
 		smb_channel_fault(chan, -ENOMEM, "no memory to log in");
 }
 
+static void seal_from_now(struct smb_channel *chan)
+{
+	netfs_mutex_lock(&chan->conn->lock);
+	chan->sealing = chan->conn->sealing = true;
+	netfs_mutex_unlock(&chan->conn->lock);
+}
+
 static const char *tree_error(uint32_t status)
 {
 	switch (status) {
@@ -152,7 +168,7 @@ static void tree_connected(struct smb_req *req, enum smb_end end)
 					  conn->share);
 			return;
 		}
-		chan->sealing = true;
+		seal_from_now(chan);
 	}
 	netfs_mutex_lock(&conn->lock);
 	conn->tree_id = reply->hdr.tree_id;
@@ -195,7 +211,7 @@ static void session_made(struct smb_channel *chan)
 	uint8_t want[SMB_TAG];
 	int err;
 
-	err = smb_keys_derive(conn->keys, login->key, login->key_len, &chan->preauth);
+	err = smb_keys_derive(chan->keys, login->key, login->key_len, &chan->preauth);
 	explicit_bzero(login->key, sizeof(login->key));
 	if (err) {
 		smb_channel_fault(chan, err, "no session key");
@@ -203,7 +219,7 @@ static void session_made(struct smb_channel *chan)
 	}
 	/* Its signature field is zero since it was received. */
 	iov = (struct iovec){part->bytes, part->bytes_len};
-	err = smb_sign(conn->keys, &iov, 1, part->reply.hdr.message_id, true, false, want);
+	err = smb_sign(chan->keys, &iov, 1, part->reply.hdr.message_id, true, false, want);
 	if (err || !(part->reply.hdr.flags & SMB_FLAG_SIGNED) ||
 	    !smb_signature_equal(want, part->reply.hdr.signature)) {
 		smb_channel_fault(
@@ -213,6 +229,16 @@ static void session_made(struct smb_channel *chan)
 		return;
 	}
 	chan->keyed = true;
+	netfs_mutex_lock(&conn->lock);
+	chan->signer = chan->keys;
+	netfs_mutex_unlock(&conn->lock);
+	if (chan->binding) {
+		if (!smb_conn_bound(chan))
+			smb_channel_fault(chan, -ECONNRESET, "the session with %s is over",
+					  conn->be.address);
+		return;
+	}
+	smb_keys_copy(conn->keys, chan->keys);
 	if (conn->seal == SMB_SEAL_ALWAYS ||
 	    part->reply.session_setup_rep.flags & SMB_SESSION_ENCRYPT_DATA) {
 		if (conn->keys->cipher == SMB_CIPHER_NONE) {
@@ -220,7 +246,7 @@ static void session_made(struct smb_channel *chan)
 					  conn->be.address);
 			return;
 		}
-		chan->sealing = true;
+		seal_from_now(chan);
 	}
 	connect_tree(chan);
 }
@@ -265,6 +291,18 @@ static void login_job(struct netfs_job *job)
 	netfs_task_post(&chan->task);
 }
 
+/* As it came: its signature, if it has one, was cleared to be verified. */
+static int hash_reply(struct smb_channel *chan, struct smb_part *part)
+{
+	uint8_t *at = part->bytes + SMB_SIGNATURE_AT;
+	int err;
+
+	memcpy(at, part->reply.hdr.signature, SMB_TAG);
+	err = smb_preauth_add(&chan->preauth, part->bytes, part->bytes_len);
+	memset(at, 0, SMB_TAG);
+	return err;
+}
+
 /* A reply to SESSION_SETUP: more to say, or the end. */
 static void session_answered(struct smb_req *req, enum smb_end end)
 {
@@ -293,9 +331,14 @@ static void session_answered(struct smb_req *req, enum smb_end end)
 		return;
 	}
 	netfs_mutex_lock(&conn->lock);
-	conn->session_id = part->reply.hdr.session_id;
+	if (!chan->binding)
+		conn->session_id = chan->session_id = part->reply.hdr.session_id;
 	netfs_mutex_unlock(&conn->lock);
-	if (more && smb_preauth_add(&chan->preauth, part->bytes, part->bytes_len)) {
+	if (part->reply.hdr.session_id != chan->session_id) {
+		smb_channel_fault(chan, -EPROTO, "%s speaks of another session", conn->be.address);
+		return;
+	}
+	if (more && hash_reply(chan, part)) {
 		smb_channel_fault(chan, -ENOMEM, "no memory to log in");
 		return;
 	}
@@ -320,7 +363,9 @@ static void send_token(struct smb_channel *chan)
 		.kind = SMB_REQUEST(SMB_SESSION_SETUP),
 		.session_setup_req = {.security_mode = SMB_SIGNING_ENABLED | SMB_SIGNING_REQUIRED,
 				      .token = {chan->login.out, (uint32_t)chan->login.out_len, 0},
-				      .previous_session_id = conn->previous_id}};
+				      .flags = chan->binding ? SMB_SESSION_BINDING : 0,
+				      .previous_session_id =
+					      chan->binding ? 0 : conn->previous_id}};
 
 	hello_send(chan, &msg, session_answered);
 	/* What the server answers last is not hashed, what we say is. */
@@ -352,18 +397,17 @@ void smb_hello_login(struct smb_channel *chan)
 
 static int take_contexts(struct smb_channel *chan, const struct smb_msg *reply)
 {
-	struct smb_conn *conn = chan->conn;
 	struct smb_negotiate_contexts contexts;
 
 	if (smb_negotiate_contexts_decode(&reply->negotiate_rep.contexts,
 					  reply->negotiate_rep.context_count, &contexts) ||
 	    contexts.hashes.count != 1 || contexts.hashes.v[0] != SMB_HASH_SHA512)
 		return -EPROTO;
-	conn->keys->cipher = contexts.ciphers.count ? contexts.ciphers.v[0] : SMB_CIPHER_NONE;
-	conn->keys->signing = contexts.signings.count ? contexts.signings.v[0] : SMB_AES_CMAC;
-	if (conn->keys->cipher > SMB_AES_256_GCM || contexts.ciphers.count > 1 ||
+	chan->keys->cipher = contexts.ciphers.count ? contexts.ciphers.v[0] : SMB_CIPHER_NONE;
+	chan->keys->signing = contexts.signings.count ? contexts.signings.v[0] : SMB_AES_CMAC;
+	if (chan->keys->cipher > SMB_AES_256_GCM || contexts.ciphers.count > 1 ||
 	    contexts.signings.count > 1 ||
-	    (conn->keys->signing != SMB_AES_CMAC && conn->keys->signing != SMB_AES_GMAC))
+	    (chan->keys->signing != SMB_AES_CMAC && chan->keys->signing != SMB_AES_GMAC))
 		return -EPROTO;
 	return 0;
 }
@@ -371,6 +415,24 @@ static int take_contexts(struct smb_channel *chan, const struct smb_msg *reply)
 static uint32_t least(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
+}
+
+/* What is agreed on is what the session has already. */
+static void bind(struct smb_channel *chan)
+{
+	struct smb_conn *conn = chan->conn;
+
+	if (chan->keys->cipher != conn->keys->cipher ||
+	    chan->keys->signing != conn->keys->signing) {
+		smb_channel_fault(chan, -EPROTO, "%s offers another channel other ciphers",
+				  conn->be.address);
+		return;
+	}
+	netfs_mutex_lock(&conn->lock);
+	chan->session_id = conn->session_id;
+	chan->signer = conn->keys;
+	netfs_mutex_unlock(&conn->lock);
+	start_login(chan);
 }
 
 static void negotiated(struct smb_req *req, enum smb_end end)
@@ -398,7 +460,12 @@ static void negotiated(struct smb_req *req, enum smb_end end)
 		smb_channel_fault(chan, -ENOMEM, "no memory to log in");
 		return;
 	}
+	if (chan->binding) {
+		bind(chan);
+		return;
+	}
 	netfs_mutex_lock(&conn->lock);
+	conn->multichannel = reply->negotiate_rep.capabilities & SMB_CAP_MULTI_CHANNEL;
 	conn->max_io = least(least(reply->negotiate_rep.max_read, reply->negotiate_rep.max_write),
 			     conn->io_want);
 	conn->leases_on = !conn->no_leases && reply->negotiate_rep.capabilities & SMB_CAP_LEASING;
@@ -419,8 +486,13 @@ static int forget(struct smb_channel *chan)
 	memset(&chan->preauth, 0, sizeof(chan->preauth));
 	chan->keyed = chan->sealing = false;
 	netfs_mutex_lock(&conn->lock);
-	conn->session_id = 0;
-	conn->tree_id = 0;
+	if (!chan->binding) {
+		conn->session_id = 0;
+		conn->tree_id = 0;
+		conn->sealing = false;
+	}
+	chan->session_id = 0;
+	chan->signer = NULL;
 	chan->next_mid = 0;
 	chan->credits = chan->credits_most = 1;
 	netfs_mutex_unlock(&conn->lock);
@@ -451,6 +523,10 @@ void smb_hello_start(struct smb_channel *chan)
 	if (netfs_secret_random(salt, sizeof(salt))) {
 		smb_channel_fault(chan, -EIO, "no randomness");
 		return;
+	}
+	if (conn->max_channels > 1) {
+		contexts.signings = (struct smb_algorithms){1, {SMB_AES_CMAC}};
+		msg.negotiate_req.capabilities |= SMB_CAP_MULTI_CHANNEL;
 	}
 	contexts.salt = (struct smb_buf){salt, sizeof(salt), 0};
 	len = smb_negotiate_contexts_encode(&contexts, bytes, sizeof(bytes),

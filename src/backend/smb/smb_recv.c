@@ -45,7 +45,7 @@ static int verify(struct smb_channel *chan, const struct smb_header *hdr, const 
 	if (!(hdr->flags & SMB_FLAG_SIGNED))
 		return smb_channel_fault(chan, -EBADMSG, "a reply from %s is not signed",
 					 chan->conn->be.address);
-	if (smb_sign(chan->conn->keys, iov, niov, hdr->message_id, true, false, want))
+	if (smb_sign(chan->keys, iov, niov, hdr->message_id, true, false, want))
 		return smb_channel_fault(chan, -ENOMEM, "no memory to verify a reply");
 	if (!smb_signature_equal(want, hdr->signature))
 		return smb_channel_fault(chan, -EBADMSG,
@@ -187,8 +187,7 @@ static int frame(struct smb_channel *chan, uint8_t *bytes, size_t size)
 	bool opened = false;
 
 	if (size >= 4 && !memcmp(bytes, "\xfdSMB", 4)) {
-		if (!chan->keyed ||
-		    smb_unseal(chan->conn->keys, chan->conn->session_id, bytes, size))
+		if (!chan->keyed || smb_unseal(chan->conn->keys, chan->session_id, bytes, size))
 			return smb_channel_fault(chan, -EBADMSG,
 						 "a sealed frame from %s is not genuine",
 						 chan->conn->be.address);

@@ -9,9 +9,13 @@
  * one.  The last SMB_CREDITS_KEEP are for what must not wait for others.
  *
  * A request gets its ids, its signature and, where the session is sealed, its
- * ciphertext under chan->conn->lock; so nothing goes out for a session that is over.
+ * ciphertext under conn->lock; so nothing goes out for a session that is over.
  *
- * Locks: chan->conn->lock for ids and credits, then send_lock for the queue.
+ * With several channels a request goes by the one that can take it and has least
+ * outstanding, in credits; on that one it waits where none can.  A CANCEL goes where its
+ * request went.
+ *
+ * Locks: conn->lock for ids and credits, then send_lock for the queue.
  */
 #include <string.h>
 #include <obs/trace.h>
@@ -147,8 +151,8 @@ static int sign(struct smb_channel *chan, struct smb_req *req, bool cancel)
 
 		at[AT_FLAGS] |= SMB_FLAG_SIGNED;
 		memset(at + SMB_SIGNATURE_AT, 0, SMB_TAG);
-		err = smb_sign(chan->conn->keys, iov, pieces_of(req, i, iov), req->part[i].mid,
-			       false, cancel, at + SMB_SIGNATURE_AT);
+		err = smb_sign(chan->signer, iov, pieces_of(req, i, iov), req->part[i].mid, false,
+			       cancel, at + SMB_SIGNATURE_AT);
 	}
 	return err;
 }
@@ -167,7 +171,7 @@ static int seal(struct smb_channel *chan, struct smb_req *req)
 	for (unsigned i = 0; i < req->ndata; i++)
 		iov[n++] = req->data[i];
 	req->frame_len = SMB_PREFIX + SMB_TRANSFORM + len;
-	return smb_seal(chan->conn->keys, chan->conn->session_id, iov, n, req->sealed + SMB_PREFIX);
+	return smb_seal(chan->conn->keys, chan->session_id, iov, n, req->sealed + SMB_PREFIX);
 }
 
 /* The length before the frame, big-endian. */
@@ -187,7 +191,7 @@ static int finish(struct smb_channel *chan, struct smb_req *req, bool cancel)
 	req->frame_done = 0;
 	if (chan->sealing)
 		err = seal(chan, req);
-	else if (chan->keyed)
+	else if (chan->signer)
 		err = sign(chan, req, cancel);
 	put_prefix(req->sealed ? req->sealed : req->head, req->frame_len - SMB_PREFIX);
 	return err;
@@ -214,15 +218,32 @@ struct smb_part *smb_part_find_locked(struct smb_channel *chan, uint64_t mid)
 	return NULL;
 }
 
-/* From here on silence counts. */
+bool smb_req_any_locked(const struct smb_conn *conn)
+{
+	for (unsigned i = 0; i < conn->nchannels; i++)
+		if (conn->channels[i].outstanding > 0)
+			return true;
+	return false;
+}
+
+/* From here on silence counts, of every channel: those that went together are to be
+ * missed together. */
 static void watch_silence(struct smb_channel *chan)
 {
-	if (chan->outstanding > 0)
+	struct smb_conn *conn = chan->conn;
+
+	if (smb_req_any_locked(conn))
 		return;
-	chan->heard_ns = netfs_clock_now();
-	if (!chan->timer_on) {
-		chan->timer_on = true;
-		netfs_timer_start(&chan->timer, chan->conn->echo_ns);
+	for (unsigned i = 0; i < conn->nchannels; i++) {
+		struct smb_channel *other = &conn->channels[i];
+
+		if (other != chan && other->state != SMB_READY)
+			continue;
+		other->heard_ns = netfs_clock_now();
+		if (other->timer_on)
+			continue;
+		other->timer_on = true;
+		netfs_timer_start(&other->timer, conn->echo_ns);
 	}
 }
 
@@ -250,9 +271,9 @@ static int dispatch(struct smb_channel *chan, struct smb_req *req)
 		put(at + AT_MID, req->part[i].mid, 8);
 		/* The channel sequence: with a later one the server knows that what it
 		 * may still find of an earlier connection is not to be done (2.2.1.2). */
-		put(at + AT_STATUS, chan->conn->session, 2);
-		put(at + AT_TREE, chan->conn->tree_id, 4);
-		put(at + AT_SESSION, chan->conn->session_id, 8);
+		put(at + AT_STATUS, chan->conn->sequence, 2);
+		put(at + AT_TREE, chan->binding && !chan->joined ? 0 : chan->conn->tree_id, 4);
+		put(at + AT_SESSION, chan->session_id, 8);
 	}
 	err = finish(chan, req, false);
 	if (err) {
@@ -267,6 +288,8 @@ static int dispatch(struct smb_channel *chan, struct smb_req *req)
 		req->part[i].waiting = true;
 	}
 	chan->outstanding += req->nparts;
+	chan->requests += req->nparts;
+	chan->bytes += req->data_len;
 	chan->credits -= req->charge;
 	chan->charged += req->charge;
 	req->left = req->nparts;
@@ -283,6 +306,28 @@ static bool affordable(const struct smb_channel *chan, const struct smb_req *req
 	return chan->credits >= req->charge + (keep < chan->charged ? keep : 0);
 }
 
+static bool can_take(const struct smb_channel *chan, const struct smb_req *req)
+{
+	const struct netfs_list *wait = req->charge > SMB_PARTS_MAX ? &chan->large : &chan->small;
+
+	return affordable(chan, req) && netfs_list_empty(wait);
+}
+
+static void send_locked(struct smb_channel *chan, struct smb_req *req)
+{
+	req->chan = chan;
+	req->in_flight = true;
+	if (can_take(chan, req) && dispatch(chan, req) == 0) {
+		req->queued = false;
+		return;
+	}
+	req->queued = true;
+	netfs_list_push_back(req->charge > SMB_PARTS_MAX ? &chan->large : &chan->small, &req->link);
+	/* For want of memory, not of credits?  The task sees to it. */
+	if (chan->outstanding == 0)
+		netfs_task_post(&chan->task);
+}
+
 bool smb_req_send(struct smb_channel *chan, struct smb_req *req, enum smb_state state)
 {
 	bool taken;
@@ -290,25 +335,44 @@ bool smb_req_send(struct smb_channel *chan, struct smb_req *req, enum smb_state 
 	netfs_mutex_lock(&chan->conn->lock);
 	netfs_assert(!req->in_flight && req->nparts > 0);
 	taken = chan->state == state;
-	if (taken) {
-		struct netfs_list *wait = req->charge > SMB_PARTS_MAX ? &chan->large : &chan->small;
-
-		req->chan = chan;
-		req->in_flight = true;
-		if (affordable(chan, req) && netfs_list_empty(wait) && dispatch(chan, req) == 0) {
-			req->queued = false;
-		} else {
-			req->queued = true;
-			netfs_list_push_back(wait, &req->link);
-			/* For want of memory, not of credits?  The task sees to it. */
-			if (chan->outstanding == 0)
-				netfs_task_post(&chan->task);
-		}
-	}
+	if (taken)
+		send_locked(chan, req);
 	netfs_mutex_unlock(&chan->conn->lock);
 	if (taken)
 		smb_send(chan);
 	return taken;
+}
+
+static struct smb_channel *choose(struct smb_conn *conn, const struct smb_req *req)
+{
+	struct smb_channel *best = NULL;
+
+	for (unsigned i = 0; i < conn->nchannels; i++) {
+		struct smb_channel *chan = &conn->channels[i];
+		bool can = can_take(chan, req);
+
+		if (chan->state != SMB_READY)
+			continue;
+		if (!best || can > can_take(best, req) ||
+		    (can == can_take(best, req) && chan->charged < best->charged))
+			best = chan;
+	}
+	return best;
+}
+
+bool smb_req_send_any(struct smb_conn *conn, struct smb_req *req)
+{
+	struct smb_channel *chan;
+
+	netfs_mutex_lock(&conn->lock);
+	netfs_assert(!req->in_flight && req->nparts > 0);
+	chan = conn->state == SMB_READY ? choose(conn, req) : NULL;
+	if (chan)
+		send_locked(chan, req);
+	netfs_mutex_unlock(&conn->lock);
+	if (chan)
+		smb_send(chan);
+	return chan;
 }
 
 /* Those who waited go as far as credits reach. */
@@ -526,7 +590,7 @@ static bool queue_cancel(struct smb_channel *chan, const struct smb_part *part)
 	if (smb_req_add(cancel, &msg, 0) == 0) {
 		cancel->part[0].mid = part->mid;
 		put(cancel->head + SMB_PREFIX + AT_MID, part->mid, 8);
-		put(cancel->head + SMB_PREFIX + AT_SESSION, chan->conn->session_id, 8);
+		put(cancel->head + SMB_PREFIX + AT_SESSION, chan->session_id, 8);
 		if (!part->async_id)
 			put(cancel->head + SMB_PREFIX + AT_TREE, chan->conn->tree_id, 4);
 		if (finish(chan, cancel, true) == 0) {
