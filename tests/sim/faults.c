@@ -124,7 +124,8 @@ static void event_begin(struct faults *faults)
 {
 	switch (rng_below(&faults->rng, 4)) {
 	case 0:
-		faults_cut_all(faults);
+		if (!server_drop_one(faults->server))
+			faults_cut_all(faults);
 		timer_set(faults, faults->mix.event_every_ns);
 		return;
 	case 1:

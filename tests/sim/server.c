@@ -58,6 +58,12 @@ static int init_smb(struct server *server, struct faults *faults,
 		.seal_share = rng_one_in(rng, 5),
 		.io_max = 65536u << rng_below(rng, 5),
 	};
+	struct rng more;
+
+	rng_init(&more, options->seed ^ UINT64_C(0xc4a7));
+	config.addresses = rng_one_in(&more, 2) ? (unsigned)rng_between(&more, 1, 3) : 0;
+	config.rss = rng_one_in(&more, 2);
+	server->channels = rng_one_in(&more, 2) ? (unsigned)rng_between(&more, 2, 4) : 1;
 
 	server->tree = &server->cifs.tree;
 	return smb_server_init(&server->cifs, faults, &config);
@@ -92,6 +98,11 @@ void server_drop_all(struct server *server)
 		smb_server_drop_all(&server->cifs);
 	else
 		server9_drop_all(&server->p9);
+}
+
+bool server_drop_one(struct server *server)
+{
+	return server->smb && smb_server_drop_one(&server->cifs);
 }
 
 bool server_lingers(const struct server *server)
@@ -143,6 +154,8 @@ void server_add_options(struct server *server, unsigned msize, char *options, si
 		strcat(options, ",nohandlecache");
 	if (rng_one_in(rng, 3))
 		add(options, size, "echo_interval", rng_between(rng, 2, 60));
+	if (server->channels > 1)
+		add(options, size, "max_channels", server->channels);
 }
 
 const char *server_violation(const struct server *server)
@@ -162,8 +175,11 @@ uint64_t server_pending(const struct server *server)
 
 bool server_connected(const struct server *server, unsigned more_than)
 {
-	const struct netfs_list *list = server->smb ? &server->cifs.conns : &server->p9.conns;
+	const struct netfs_list *list = &server->p9.conns;
 	struct netfs_list *at;
+
+	if (server->smb)
+		return smb_server_clients(&server->cifs) > more_than;
 
 	netfs_list_for_each (at, list)
 		if (!more_than--)

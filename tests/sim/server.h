@@ -25,6 +25,7 @@ struct server {
 	bool smb;
 	struct rng rng; /* for what only one of them has */
 	struct tree *tree; /* of the one that is used */
+	unsigned channels; /* that mounts ask an SMB server for */
 	struct server9 p9;
 	struct smb_server cifs;
 };
@@ -40,6 +41,8 @@ void server_listen(struct server *server, bool on);
 /* What a restart loses apart from data that was not flushed. */
 void server_restart(struct server *server);
 void server_drop_all(struct server *server);
+/* Ends one connection of several, perhaps; false: none. */
+bool server_drop_one(struct server *server);
 bool server_lingers(const struct server *server);
 void server_done(struct server *server);
 

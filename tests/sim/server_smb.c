@@ -35,41 +35,61 @@ void smb_server_violation(struct smb_server *server, const char *what)
 		snprintf(server->violation, sizeof(server->violation), "%s", what);
 }
 
-struct conn_smb *smb_server_session(struct smb_server *server, uint64_t session_id)
-{
-	struct netfs_list *at;
-
-	netfs_list_for_each (at, &server->conns) {
-		struct conn_smb *conn = netfs_container_of(at, struct conn_smb, link);
-
-		if (conn->session_id == session_id)
-			return conn;
-	}
-	return NULL;
-}
-
+/* Of several any one. */
 struct conn_smb *smb_server_conn_of(struct smb_server *server, const struct smb_guid *client)
 {
+	struct conn_smb *found = NULL;
 	struct netfs_list *at;
+	unsigned count = 0;
 
 	netfs_list_for_each (at, &server->conns) {
 		struct conn_smb *conn = netfs_container_of(at, struct conn_smb, link);
 
-		if (conn->phase == SMB_READY && memcmp(&conn->client, client, 16) == 0)
-			return conn;
+		if (conn->phase != SMB_READY || memcmp(&conn->client, client, 16) != 0)
+			continue;
+		if (count++ == 0 || rng_one_in(&server->faults->rng, count))
+			found = conn;
 	}
-	return NULL;
+	return found;
+}
+
+unsigned smb_server_clients(const struct smb_server *server)
+{
+	unsigned count = 0;
+	struct netfs_list *at;
+
+	netfs_list_for_each (at, &server->sessions)
+		count += !netfs_container_of(at, struct session_smb, link)->over;
+	netfs_list_for_each (at, &server->conns)
+		count += netfs_container_of(at, struct conn_smb, link)->phase != SMB_READY;
+	return count;
 }
 
 /* Takes the request off its connection; its task, run once more, frees it. */
 static void request_kill(struct request_smb *request)
 {
+	smb_session_uncount(request);
 	netfs_list_remove(&request->link);
 	request->conn = NULL;
 	netfs_timer_start(&request->timer, 0);
 }
 
 static bool request_execute(struct conn_smb *conn, struct request_smb *request);
+
+/* A write of a connection that is gone is done all the same, some time, while its
+ * session has others: that is what the channel sequence is for. */
+static bool comes_late(struct conn_smb *conn, struct request_smb *request)
+{
+	struct faults *faults = conn->server->faults;
+
+	if (conn->session->channels < 2 || request->executed || request->waits ||
+	    !request->counted || !rng_one_in(&faults->rng, 3))
+		return false;
+	netfs_list_remove(&request->link);
+	request->late = true;
+	netfs_timer_start(&request->timer, rng_below(&faults->rng, 3 * NETFS_NS_PER_SEC));
+	return true;
+}
 
 static void conn_end(struct conn_smb *conn)
 {
@@ -85,11 +105,13 @@ static void conn_end(struct conn_smb *conn)
 	netfs_list_for_each_safe (at, tmp, &conn->requests) {
 		struct request_smb *request = netfs_container_of(at, struct request_smb, link);
 
+		if (conn->phase == SMB_READY && comes_late(conn, request))
+			continue;
 		if (!request->executed && !request->async_id && rng_one_in(&faults->rng, 2))
 			request_execute(conn, request);
 		request_kill(request);
 	}
-	smb_opens_detach(conn);
+	smb_session_leave(conn);
 	netfs_list_remove(&conn->link);
 	netfs_list_push_back(&conn->server->dead, &conn->link);
 	smb_server_retry(conn->server);
@@ -212,7 +234,8 @@ static void protect(struct conn_smb *conn, struct frame_smb *frame, unsigned how
 	sealed = malloc(CRYPT_SMB_HEAD + frame->len);
 	if (!sealed)
 		abort();
-	crypt_smb_seal(&conn->crypt, conn->session_id, frame->bytes, frame->len, sealed, true);
+	crypt_smb_seal(&conn->session->crypt, conn->session_id, frame->bytes, frame->len, sealed,
+		       true);
 	frame->bytes = sealed;
 	frame->len += CRYPT_SMB_HEAD;
 }
@@ -241,6 +264,9 @@ static void conn_frame_out(struct conn_smb *conn, uint8_t *bytes, size_t len, un
 		return;
 	server->replies++;
 	lies = server->config.hostile_after && server->replies > server->config.hostile_after;
+	/* What binds is signed with the session's key until it has one of its own. */
+	if (conn->binding && !conn->keyed)
+		crypt_smb_sign(&conn->binding->crypt, bytes, len, true);
 	if (!conn->keyed)
 		hash_reply(conn, bytes, len);
 	if (lies && rng_one_in(&server->faults->rng, 2)) {
@@ -456,12 +482,26 @@ static void request_reply(struct conn_smb *conn, struct request_smb *request)
 						      : 0));
 }
 
+static void request_free(struct request_smb *request)
+{
+	smb_session_uncount(request);
+	request->server->pending--;
+	free(request->reply);
+	free(request);
+}
+
 static void request_task(struct netfs_task *task)
 {
 	struct request_smb *request = netfs_container_of(task, struct request_smb, task);
 	struct smb_server *server = request->server;
 	struct conn_smb *conn = request->conn;
 
+	if (request->late) {
+		if (!conn->session->over)
+			request_execute(conn, request);
+		request_free(request);
+		return;
+	}
 	if (conn && !request->executed) {
 		smb_leases_expire(server);
 		if (!request_execute(conn, request)) {
@@ -477,12 +517,11 @@ static void request_task(struct netfs_task *task)
 	if (conn) {
 		netfs_list_remove(&request->link);
 		request->conn = NULL;
+		smb_session_uncount(request);
 		request_reply(conn, request);
 		smb_server_retry(server);
 	}
-	server->pending--;
-	free(request->reply);
-	free(request);
+	request_free(request);
 }
 
 void smb_server_retry(struct smb_server *server)
@@ -518,13 +557,36 @@ static void cancel(struct conn_smb *conn, const struct smb_header *hdr)
 	}
 }
 
+/* Of an earlier channel than what was seen, or while the server may be at what was sent
+ * by that: it is answered so, and not done. */
+static bool is_refused(struct conn_smb *conn, struct request_smb *request,
+		       const struct smb_header *hdr)
+{
+	struct smb_msg msg;
+	uint32_t status = SMB_STATUS_OK;
+	struct call_smb call = {.server = conn->server, .conn = conn, .request = request};
+
+	request->sequence = (uint16_t)hdr->status;
+	if (hdr->next || smb_decode(request->body, request->len, request->len, &msg) < 0)
+		return false;
+	status = smb_session_count(request, &msg);
+	if (!status)
+		return false;
+	call.req = msg;
+	prepare(&call);
+	finish(&call, status);
+	request->executed = true;
+	return true;
+}
+
 static void request_schedule(struct conn_smb *conn, struct request_smb *request,
 			     const struct smb_header *hdr)
 {
 	struct faults *faults = conn->server->faults;
 	uint64_t delay = faults_delay(faults);
 
-	if ((!delay || !faults_draw(faults, faults->mix.late_execute)) &&
+	if (!is_refused(conn, request, hdr) &&
+	    (!delay || !faults_draw(faults, faults->mix.late_execute)) &&
 	    !request_execute(conn, request)) {
 		request->waits = true;
 		delay = NETFS_NS_PER_SEC;
@@ -608,6 +670,20 @@ static void conn_frame(struct conn_smb *conn, const uint8_t *frame, size_t len, 
 	request_schedule(conn, request, &hdr);
 }
 
+/* On one connection nonces only grow; on all of a session none comes twice. */
+static bool unseal(struct conn_smb *conn, uint8_t *frame, size_t len)
+{
+	struct crypt_smb *crypt = &conn->session->crypt;
+	bool genuine;
+
+	crypt->seen = conn->seen;
+	genuine = crypt_smb_open(crypt, conn->session_id, frame, len, false);
+	conn->seen = crypt->seen;
+	if (genuine)
+		smb_session_nonce(conn, frame);
+	return genuine;
+}
+
 /* Opens it where it is sealed. */
 static void conn_opens(struct conn_smb *conn, uint8_t *frame, size_t len)
 {
@@ -615,13 +691,12 @@ static void conn_opens(struct conn_smb *conn, uint8_t *frame, size_t len)
 		conn_frame(conn, frame, len, false);
 		return;
 	}
-	if (!conn->keyed || conn->crypt.cipher == SMB_CIPHER_NONE ||
-	    !crypt_smb_open(&conn->crypt, conn->session_id, frame, len, false)) {
+	if (!conn->keyed || conn->crypt.cipher == SMB_CIPHER_NONE || !unseal(conn, frame, len)) {
 		smb_server_violation(conn->server, "a sealed frame that is not genuine");
 		conn_end(conn);
 		return;
 	}
-	conn->sealing = true;
+	conn->sealing = conn->session->sealing = true;
 	conn_frame(conn, frame + CRYPT_SMB_HEAD, len - CRYPT_SMB_HEAD, true);
 }
 
@@ -654,10 +729,12 @@ static void note_opens_left(struct conn_smb *conn)
 	uint64_t left = 0;
 	struct netfs_list *at;
 
+	if (conn->session && conn->session->channels > 1)
+		return;
 	netfs_list_for_each (at, &conn->server->opens) {
 		const struct open_smb *open = netfs_container_of(at, struct open_smb, link);
 
-		if (open->conn != conn)
+		if (!conn->session || open->session != conn->session)
 			continue;
 		netfs_sim_printf("smb %llu: open %llu, of %s, is left",
 				 (unsigned long long)conn->session_id, (unsigned long long)open->id,
@@ -722,6 +799,7 @@ int smb_server_init(struct smb_server *server, struct faults *faults,
 	netfs_list_init(&server->dead);
 	netfs_list_init(&server->opens);
 	netfs_list_init(&server->leases);
+	netfs_list_init(&server->sessions);
 	return tree_init(&server->tree);
 }
 
@@ -730,6 +808,12 @@ void smb_server_listen(struct smb_server *server, bool on)
 	if (server->listening == on)
 		return;
 	netfs_sim_listen(SMB_SERVER_HOST, SMB_SERVER_PORT, on ? accepted : NULL, server);
+	for (unsigned i = 1; i <= server->config.addresses; i++) {
+		char host[32];
+
+		snprintf(host, sizeof(host), "10.9.0.%u", i);
+		netfs_sim_listen(host, SMB_SERVER_PORT, on ? accepted : NULL, server);
+	}
 	server->listening = on;
 }
 
@@ -739,6 +823,22 @@ void smb_server_drop_all(struct smb_server *server)
 
 	netfs_list_for_each_safe (at, tmp, &server->conns)
 		conn_end(netfs_container_of(at, struct conn_smb, link));
+}
+
+bool smb_server_drop_one(struct smb_server *server)
+{
+	struct conn_smb *found = NULL;
+	struct netfs_list *at;
+	unsigned count = 0;
+
+	if (netfs_list_empty(&server->conns) || server->conns.next == server->conns.prev ||
+	    rng_one_in(&server->faults->rng, 3))
+		return false;
+	netfs_list_for_each (at, &server->conns)
+		if (rng_one_in(&server->faults->rng, ++count))
+			found = netfs_container_of(at, struct conn_smb, link);
+	conn_end(found);
+	return true;
 }
 
 bool smb_server_lingers(const struct smb_server *server)
@@ -758,7 +858,7 @@ void smb_server_forget(struct smb_server *server)
 	netfs_list_for_each_safe (at, tmp, &server->opens) {
 		struct open_smb *open = netfs_container_of(at, struct open_smb, link);
 
-		if (!open->conn)
+		if (!open->session)
 			smb_open_close(server, open);
 	}
 }
@@ -770,6 +870,7 @@ void smb_server_done(struct smb_server *server)
 	smb_server_listen(server, false);
 	smb_server_drop_all(server);
 	smb_server_forget(server);
+	smb_sessions_done(server);
 	while ((at = netfs_list_pop_front(&server->dead))) {
 		struct conn_smb *conn = netfs_container_of(at, struct conn_smb, link);
 

@@ -34,6 +34,20 @@
 
 struct smb_server;
 
+/* A session, carried by one connection or several. */
+struct session_smb {
+	struct netfs_list link; /* of the server, until its end: requests may be left */
+	uint64_t id;
+	struct smb_guid client;
+	struct crypt_smb crypt; /* of the connection that it was made by */
+	uint32_t tree_id;
+	bool sealing;
+	bool over;
+	unsigned channels; /* connections that carry it */
+	uint8_t *nonces; /* a bit for each that came */
+	uint64_t nonces_room; /* bits */
+};
+
 /* A lease; it lives as long as it has opens. */
 struct lease_smb {
 	struct netfs_list link; /* of the server */
@@ -57,10 +71,13 @@ struct lock_smb {
 struct open_smb {
 	struct netfs_list link; /* of the server */
 	uint64_t id;
-	struct conn_smb *conn; /* NULL: waits to be reclaimed */
+	struct session_smb *session; /* NULL: waits to be reclaimed */
+	uint16_t sequence; /* of channels: the latest that was seen (3.3.5.2.10) */
+	unsigned now, before; /* requests that are not done, of it and of earlier ones */
 	struct smb_guid client;
 	struct smb_guid create_guid;
 	bool durable;
+	uint32_t action; /* what its CREATE did */
 	uint64_t away_ns; /* since when it waits to be reclaimed */
 	struct node *node;
 	struct node *dir; /* where its name is */
@@ -89,12 +106,14 @@ struct conn_smb {
 		SMB_NEGOTIATED,
 		SMB_READY
 	} phase;
-	uint64_t session_id;
-	uint32_t tree_id;
+	uint64_t session_id; /* also before there is a session */
+	struct session_smb *session; /* NULL: none yet; also of one that is over */
+	struct session_smb *binding; /* it is to carry this one */
+	uint64_t seen; /* the last nonce that came */
 	uint8_t hash[CRYPT_SMB_HASH]; /* of the messages until there are keys */
 	uint8_t challenge[AUTH_SIM_CHALLENGE];
 	bool challenged;
-	struct crypt_smb crypt;
+	struct crypt_smb crypt; /* for signing; sealed is with the session's */
 	bool keyed; /* crypt is good: requests must be signed */
 	bool sealing; /* and sealed */
 	uint64_t granted; /* message ids below this may be used */
@@ -131,6 +150,9 @@ struct request_smb {
 	bool executed;
 	bool cancelled;
 	bool lost;
+	bool late; /* its connection is gone, and it is executed all the same */
+	uint64_t counted; /* id of the open that it counts for; 0: none */
+	uint16_t sequence; /* of channels, of its first message */
 	size_t at; /* the message to execute next */
 	struct smb_fid fid; /* of the compound */
 	uint32_t create_status; /* what the compound's CREATE came to */
@@ -150,6 +172,8 @@ struct smb_server_config {
 	bool seal_session; /* wants encryption, of everything */
 	bool seal_share; /* or of its share only */
 	uint32_t io_max; /* bytes of one READ or WRITE; 0: SMB_IO_MAX */
+	unsigned addresses; /* that it tells, and has beside its name; 0: no multichannel */
+	bool rss; /* they take more than one connection each */
 	uint64_t hostile_after; /* replies; 0: never */
 };
 
@@ -161,6 +185,7 @@ struct smb_server {
 	struct netfs_list dead; /* freed at the end: tasks may be queued */
 	struct netfs_list opens;
 	struct netfs_list leases;
+	struct netfs_list sessions; /* also those that are over */
 	bool listening;
 	uint64_t last_id; /* of opens, sessions, async requests */
 	uint64_t pending; /* living struct request_smb */
@@ -188,6 +213,10 @@ int smb_server_init(struct smb_server *server, struct faults *faults,
 void smb_server_listen(struct smb_server *server, bool on);
 /* Ends all connections: their requests are executed now or never. */
 void smb_server_drop_all(struct smb_server *server);
+/* Ends one of several connections, perhaps; false: none. */
+bool smb_server_drop_one(struct smb_server *server);
+/* Sessions, and connections that have none. */
+unsigned smb_server_clients(const struct smb_server *server);
 /* Is there a connection that its client gave up and the server still hears?  Its
  * requests may yet be executed. */
 bool smb_server_lingers(const struct smb_server *server);
@@ -204,12 +233,26 @@ void smb_server_violation(struct smb_server *server, const char *what);
 void smb_server_notify(struct conn_smb *conn, const struct smb_msg *msg);
 /* Something changed that requests may wait for. */
 void smb_server_retry(struct smb_server *server);
-/* The one with this session, NULL: none. */
-struct conn_smb *smb_server_session(struct smb_server *server, uint64_t session_id);
+/* A connection of the client's, NULL: none. */
 struct conn_smb *smb_server_conn_of(struct smb_server *server, const struct smb_guid *client);
 
 /* server_smb_ops.c: executes a message; a status. */
 uint32_t smb_server_execute(struct call_smb *call);
+
+/* server_smb_session.c */
+uint32_t smb_on_session_setup(struct call_smb *call);
+uint32_t smb_on_logoff(struct call_smb *call);
+/* The session of this id that is not over; NULL. */
+struct session_smb *smb_session_find(struct smb_server *server, uint64_t id);
+/* The connection goes, and with the last one its session. */
+void smb_session_leave(struct conn_smb *conn);
+void smb_sessions_done(struct smb_server *server);
+/* A sealed frame came; its nonce must never have come before. */
+void smb_session_nonce(struct conn_smb *conn, const uint8_t *frame);
+/* The channel sequence of a frame of one message: SMB_STATUS_OK, and it counts until
+ * smb_session_uncount(); or why it is not to be done. */
+uint32_t smb_session_count(struct request_smb *request, const struct smb_msg *msg);
+void smb_session_uncount(struct request_smb *request);
 
 /* server_smb_file.c */
 uint32_t smb_on_create(struct call_smb *call);
@@ -219,7 +262,7 @@ struct open_smb *smb_open_find(struct call_smb *call, const struct smb_fid *fid)
  * root itself. */
 uint32_t smb_walk(struct call_smb *call, const struct smb_buf *path, struct node **ret_dir,
 		  char name[TREE_NAME_MAX + 1]);
-void smb_opens_detach(struct conn_smb *conn);
+void smb_opens_detach(struct smb_server *server, struct session_smb *session);
 /* Those nobody claimed in time are closed. */
 void smb_opens_expire(struct smb_server *server);
 void smb_open_close(struct smb_server *server, struct open_smb *open);

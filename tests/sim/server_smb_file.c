@@ -52,7 +52,7 @@ struct open_smb *smb_open_find(struct call_smb *call, const struct smb_fid *fid)
 		struct open_smb *open = netfs_container_of(at, struct open_smb, link);
 
 		if (open->id == wanted.persistent && (open->id ^ ID_TWIST) == wanted.transient &&
-		    open->conn == call->conn)
+		    open->session == call->conn->session)
 			return open;
 	}
 	return NULL;
@@ -70,7 +70,7 @@ void smb_open_close(struct smb_server *server, struct open_smb *open)
 
 static void leave(struct open_smb *open)
 {
-	open->conn = NULL;
+	open->session = NULL;
 	open->away_ns = netfs_clock_now();
 }
 
@@ -81,25 +81,25 @@ void smb_opens_expire(struct smb_server *server)
 	netfs_list_for_each_safe (at, tmp, &server->opens) {
 		struct open_smb *open = netfs_container_of(at, struct open_smb, link);
 
-		if (!open->conn &&
+		if (!open->session &&
 		    netfs_clock_now() - open->away_ns >= TIMEOUT_MS * NETFS_NS_PER_MS)
 			smb_open_close(server, open);
 	}
 }
 
-void smb_opens_detach(struct conn_smb *conn)
+void smb_opens_detach(struct smb_server *server, struct session_smb *session)
 {
 	struct netfs_list *at, *tmp;
 
-	netfs_list_for_each_safe (at, tmp, &conn->server->opens) {
+	netfs_list_for_each_safe (at, tmp, &server->opens) {
 		struct open_smb *open = netfs_container_of(at, struct open_smb, link);
 
-		if (open->conn != conn)
+		if (open->session != session)
 			continue;
 		if (open->durable && open->lease && open->lease->state & SMB_LEASE_HANDLE)
 			leave(open);
 		else
-			smb_open_close(conn->server, open);
+			smb_open_close(server, open);
 	}
 }
 
@@ -228,14 +228,14 @@ static uint32_t reclaim(struct call_smb *call, struct smb_create_contexts *conte
 	netfs_list_for_each (at, &call->server->opens) {
 		struct open_smb *open = netfs_container_of(at, struct open_smb, link);
 
-		if (open->id != contexts->reconnect.fid.persistent || open->conn ||
+		if (open->id != contexts->reconnect.fid.persistent || open->session ||
 		    memcmp(&open->create_guid, &contexts->reconnect.create_guid, 16) ||
 		    memcmp(&open->client, &call->conn->client, 16))
 			continue;
 		if (!(contexts->has & SMB_CTX_LEASE_V2) || !open->lease ||
 		    memcmp(&open->lease->key, &contexts->lease.key, 16))
 			continue;
-		open->conn = call->conn;
+		open->session = call->conn->session;
 		contexts->lease.state = open->lease->state;
 		contexts->lease.epoch = open->lease->epoch;
 		contexts->lease.flags = 0;
@@ -243,6 +243,42 @@ static uint32_t reclaim(struct call_smb *call, struct smb_create_contexts *conte
 		return SMB_STATUS_OK;
 	}
 	return SMB_STATUS_OBJECT_NAME_NOT_FOUND;
+}
+
+/* 3.3.5.9.10: it was sent before, and its reply was lost.  False: nothing is known of it,
+ * and it is executed. */
+static bool replay(struct call_smb *call, struct smb_create_contexts *contexts,
+		   uint32_t *ret_status)
+{
+	bool says_so = call->req.hdr.flags & SMB_FLAG_REPLAY;
+	struct netfs_list *at;
+
+	netfs_list_for_each (at, &call->server->opens) {
+		struct open_smb *open = netfs_container_of(at, struct open_smb, link);
+
+		if (memcmp(&open->create_guid, &contexts->durable.create_guid, 16) ||
+		    memcmp(&open->client, &call->conn->client, 16))
+			continue;
+		*ret_status = SMB_STATUS_DUPLICATE_OBJECTID;
+		if (!says_so)
+			smb_server_violation(call->server, "the identifier of an open again");
+		if (!says_so || (open->session && open->session != call->conn->session))
+			return true;
+		*ret_status = SMB_STATUS_ACCESS_DENIED;
+		if (open->lease && (!(contexts->has & SMB_CTX_LEASE_V2) ||
+				    memcmp(&open->lease->key, &contexts->lease.key, 16)))
+			return true;
+		open->session = call->conn->session;
+		if (open->lease) {
+			contexts->lease.state = open->lease->state;
+			contexts->lease.epoch = open->lease->epoch;
+			contexts->lease.flags = open->lease->breaking ? SMB_LEASE_BREAKING : 0;
+		}
+		fill_reply(call, open, open->action, contexts);
+		*ret_status = SMB_STATUS_OK;
+		return true;
+	}
+	return false;
 }
 
 static struct open_smb *open_new(struct call_smb *call, struct node *node, struct node *dir,
@@ -253,7 +289,8 @@ static struct open_smb *open_new(struct call_smb *call, struct node *node, struc
 	if (!open)
 		abort();
 	open->id = ++call->server->last_id;
-	open->conn = call->conn;
+	open->session = call->conn->session;
+	open->sequence = call->request->sequence;
 	open->client = call->conn->client;
 	open->node = node;
 	open->dir = dir;
@@ -300,6 +337,8 @@ uint32_t smb_on_create(struct call_smb *call)
 	}
 	if (contexts.has & SMB_CTX_RECONNECT)
 		return reclaim(call, &contexts);
+	if (contexts.has & SMB_CTX_DURABLE && replay(call, &contexts, &status))
+		return status;
 	status = smb_walk(call, &call->req.create_req.name, &dir, name);
 	if (status)
 		return status;
@@ -328,10 +367,11 @@ uint32_t smb_on_create(struct call_smb *call)
 	}
 	open = open_new(call, node, dir, name);
 	open->lease = lease;
-	if (contexts.has & SMB_CTX_DURABLE && call->server->config.durable && open->lease &&
-	    open->lease->state & SMB_LEASE_HANDLE) {
-		open->durable = true;
+	open->action = action;
+	if (contexts.has & SMB_CTX_DURABLE) {
 		open->create_guid = contexts.durable.create_guid;
+		open->durable = call->server->config.durable && open->lease &&
+				open->lease->state & SMB_LEASE_HANDLE;
 	}
 	fill_reply(call, open, action, &contexts);
 	return SMB_STATUS_OK;

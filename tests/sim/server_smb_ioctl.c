@@ -76,7 +76,8 @@ static const struct open_smb *keyed(const struct call_smb *call, const struct sm
 	netfs_list_for_each (at, &call->server->opens) {
 		const struct open_smb *open = netfs_container_of(at, struct open_smb, link);
 
-		if (!memcmp(key->b, &open->id, sizeof(open->id)) && open->conn == call->conn)
+		if (!memcmp(key->b, &open->id, sizeof(open->id)) &&
+		    open->session == call->conn->session)
 			return open;
 	}
 	return NULL;
@@ -109,13 +110,39 @@ static uint32_t copy(struct call_smb *call, struct open_smb *open, const struct 
 	return err ? smb_status_of_errno(err) : reply_with(call, &out);
 }
 
+/* 3.3.5.15.11 */
+static uint32_t tell_interfaces(struct call_smb *call)
+{
+	const struct smb_server_config *config = &call->server->config;
+	struct smb_list_writer list;
+
+	smb_list_writer_init(&list, 0, call->payload, SMB_IO_MAX);
+	for (unsigned i = 0; i < config->addresses; i++) {
+		struct smb_interface interface = {.index = i + 1,
+						  .capabilities =
+							  config->rss ? SMB_INTERFACE_RSS : 0,
+						  .speed = 1000000000,
+						  .address.b = {10, 9, 0, (uint8_t)(i + 1)}};
+
+		if (smb_interface_put(&list, &interface))
+			abort();
+	}
+	call->rep.ioctl_rep.output = (struct smb_buf){call->payload, (uint32_t)list.pos, 0};
+	call->rep.ioctl_rep.code = SMB_FSCTL_QUERY_INTERFACES;
+	call->rep.ioctl_rep.fid = call->req.ioctl_req.fid;
+	return SMB_STATUS_OK;
+}
+
 uint32_t smb_on_ioctl(struct call_smb *call)
 {
-	struct open_smb *open = smb_open_find(call, &call->req.ioctl_req.fid);
 	const struct smb_buf *input = &call->req.ioctl_req.input;
 	uint32_t code = call->req.ioctl_req.code;
+	struct open_smb *open;
 	union smb_fsctl_in in;
 
+	if (code == SMB_FSCTL_QUERY_INTERFACES && call->server->config.addresses)
+		return tell_interfaces(call);
+	open = smb_open_find(call, &call->req.ioctl_req.fid);
 	if (!open)
 		return SMB_STATUS_FILE_CLOSED;
 	if (S_ISDIR(open->node->mode))

@@ -45,8 +45,9 @@ static void offer_limits(struct call_smb *call)
 
 	call->rep.negotiate_rep.security_mode = SMB_SIGNING_ENABLED;
 	call->rep.negotiate_rep.dialect = SMB_DIALECT_311;
-	call->rep.negotiate_rep.capabilities =
-		SMB_CAP_LARGE_MTU | (config->leases ? SMB_CAP_LEASING : 0);
+	call->rep.negotiate_rep.capabilities = SMB_CAP_LARGE_MTU |
+					       (config->leases ? SMB_CAP_LEASING : 0) |
+					       (config->addresses ? SMB_CAP_MULTI_CHANNEL : 0);
 	call->rep.negotiate_rep.max_transact = SMB_IO_MAX;
 	call->rep.negotiate_rep.max_read = io_max;
 	call->rep.negotiate_rep.max_write = io_max;
@@ -83,91 +84,24 @@ static uint32_t on_negotiate(struct call_smb *call)
 	return SMB_STATUS_OK;
 }
 
-/* A challenge that was not there before, in this run. */
-static uint32_t challenge(struct call_smb *call)
-{
-	struct conn_smb *conn = call->conn;
-
-	conn->session_id = ++call->server->last_id;
-	for (unsigned i = 0; i < AUTH_SIM_CHALLENGE; i++)
-		conn->challenge[i] = (uint8_t)(rng_mix(conn->session_id) >> 8 * (i % 8)) ^ i;
-	conn->challenged = true;
-	call->rep.session_setup_rep.token =
-		(struct smb_buf){conn->challenge, AUTH_SIM_CHALLENGE, 0};
-	call->rep.hdr.session_id = conn->session_id;
-	return SMB_STATUS_MORE_PROCESSING;
-}
-
-/* A session that the client says it had is over, with its connection (3.3.5.5.3). */
-static void end_previous(struct call_smb *call)
-{
-	uint64_t id = call->req.session_setup_req.previous_session_id;
-	struct conn_smb *old = id ? smb_server_session(call->server, id) : NULL;
-
-	if (old && old != call->conn && !memcmp(&old->client, &call->conn->client, 16))
-		smb_server_drop(old);
-}
-
-static uint32_t on_session_setup(struct call_smb *call)
-{
-	const struct smb_buf *token = &call->req.session_setup_req.token;
-	struct conn_smb *conn = call->conn;
-	uint8_t proof[AUTH_SIM_PROOF], key[AUTH_SIM_KEY];
-
-	if (conn->phase != SMB_NEGOTIATED) {
-		smb_server_violation(call->server, "SESSION_SETUP before NEGOTIATE, or twice");
-		return SMB_STATUS_INVALID_PARAMETER;
-	}
-	if (!conn->challenged)
-		return challenge(call);
-	auth_sim_proof(conn->challenge, proof);
-	if (token->len != sizeof(proof) || memcmp(token->p, proof, sizeof(proof)) ||
-	    call->req.hdr.session_id != conn->session_id) {
-		/* Unless somebody changed the challenge on the way. */
-		if (!call->server->faults->mix.tamper)
-			smb_server_violation(call->server, "a wrong proof");
-		return SMB_STATUS_LOGON_FAILURE;
-	}
-	end_previous(call);
-	auth_sim_key(conn->challenge, key);
-	crypt_smb_keys(&conn->crypt, key, conn->hash);
-	conn->keyed = true;
-	conn->phase = SMB_READY;
-	if (call->server->config.seal_session) {
-		call->rep.session_setup_rep.flags = SMB_SESSION_ENCRYPT_DATA;
-		conn->sealing = true;
-	}
-	call->rep.hdr.session_id = conn->session_id;
-	return SMB_STATUS_OK;
-}
-
-static uint32_t on_logoff(struct call_smb *call)
-{
-	smb_opens_detach(call->conn);
-	call->conn->session_id = 0;
-	call->conn->tree_id = 0;
-	call->conn->phase = SMB_NEGOTIATED;
-	return SMB_STATUS_OK;
-}
-
 static uint32_t on_tree_connect(struct call_smb *call)
 {
 	if (call->req.tree_connect_req.path.len < 4)
 		return SMB_STATUS_BAD_NETWORK_NAME;
-	call->conn->tree_id = 1;
+	call->conn->session->tree_id = 1;
 	call->rep.hdr.tree_id = 1;
 	call->rep.tree_connect_rep.type = SMB_SHARE_DISK;
 	call->rep.tree_connect_rep.maximal_access = SESSION_ACCESS;
 	if (call->server->config.seal_share) {
 		call->rep.tree_connect_rep.flags = SMB_SHAREFLAG_ENCRYPT_DATA;
-		call->conn->sealing = true;
+		call->conn->sealing = call->conn->session->sealing = true;
 	}
 	return SMB_STATUS_OK;
 }
 
 static uint32_t on_tree_disconnect(struct call_smb *call)
 {
-	call->conn->tree_id = 0;
+	call->conn->session->tree_id = 0;
 	return SMB_STATUS_OK;
 }
 
@@ -373,8 +307,8 @@ static uint32_t on_break_ack(struct call_smb *call)
 
 static uint32_t (*const handlers[SMB_COMMANDS])(struct call_smb *call) = {
 	[SMB_NEGOTIATE] = on_negotiate,
-	[SMB_SESSION_SETUP] = on_session_setup,
-	[SMB_LOGOFF] = on_logoff,
+	[SMB_SESSION_SETUP] = smb_on_session_setup,
+	[SMB_LOGOFF] = smb_on_logoff,
 	[SMB_TREE_CONNECT] = on_tree_connect,
 	[SMB_TREE_DISCONNECT] = on_tree_disconnect,
 	[SMB_CREATE] = smb_on_create,
@@ -405,6 +339,11 @@ static bool takes_room(const struct call_smb *call)
 						      call->req.create_req.disposition != SMB_OPEN);
 }
 
+static bool has_session(const struct conn_smb *conn)
+{
+	return conn->session && !conn->session->over;
+}
+
 uint32_t smb_server_execute(struct call_smb *call)
 {
 	uint16_t command = call->req.hdr.command;
@@ -412,10 +351,10 @@ uint32_t smb_server_execute(struct call_smb *call)
 
 	smb_opens_expire(call->server);
 	if (command > SMB_SESSION_SETUP && command != SMB_ECHO &&
-	    (call->conn->phase != SMB_READY || call->req.hdr.session_id != call->conn->session_id))
+	    (!has_session(call->conn) || call->req.hdr.session_id != call->conn->session_id))
 		return SMB_STATUS_USER_SESSION_DELETED;
-	if (needs_tree(command) &&
-	    (!call->conn->tree_id || call->req.hdr.tree_id != call->conn->tree_id))
+	if (needs_tree(command) && (!call->conn->session->tree_id ||
+				    call->req.hdr.tree_id != call->conn->session->tree_id))
 		return SMB_STATUS_NETWORK_NAME_DELETED;
 	err = command > SMB_TREE_CONNECT && command != SMB_CLOSE
 		      ? faults_error(call->server->faults, command, takes_room(call))

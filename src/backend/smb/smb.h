@@ -289,8 +289,10 @@ struct smb_call {
 	struct smb_guid lease_key; /* p */
 	uint32_t lease_want; /* p enum smb_lease_state; 0: none */
 	uint16_t lease_epoch; /* p */
-	struct smb_guid create_guid; /* p a durable handle is asked for, or claimed */
-	bool durable; /* p asked for */
+	struct smb_guid create_guid; /* p of what it opens; a durable handle is claimed by it */
+	bool guided; /* p the next CREATE has one */
+	bool claim_lost; /* p a claim may have succeeded without our knowing */
+	bool replay; /* p as has the one that was lost: it is sent again as that */
 	bool reclaim; /* p claimed: what handle->fid was in an earlier session */
 	bool opens; /* p what it opens stays open */
 	bool no_lease; /* p the server did not like it */

@@ -85,12 +85,12 @@ void smb_lease_carry(struct smb_call *call, struct smb_node *node, const char *n
 {
 	struct smb_conn *conn = call->conn;
 
+	if (call->opens)
+		return;
 	if (!conn->leases_on || call->no_lease) {
 		call->lease_want = 0;
 		return;
 	}
-	if (call->opens)
-		return;
 	call->lease_want = 0;
 	if (!(create->create_req.access & ~(uint32_t)STAT_ACCESS))
 		return;
@@ -127,16 +127,18 @@ void smb_lease_want(struct smb_call *call, struct smb_node *node, uint32_t acces
 {
 	struct smb_conn *conn = call->conn;
 
+	/* What is sent again asks for the same. */
+	if (call->replay)
+		return;
 	call->opens = true;
 	call->lease_want = 0;
-	call->durable = false;
+	/* By it the server knows what it opened already; only with handle caching does it
+	 * keep a handle for us. */
+	call->guided = !call->reclaim;
+	if (call->guided)
+		smb_lease_key(&call->create_guid);
 	if (!conn->leases_on || call->no_lease || (node && node->is_dir))
 		return;
-	/* Only with handle caching do servers keep a handle for us. */
-	if (!call->reclaim) {
-		call->durable = true;
-		smb_lease_key(&call->create_guid);
-	}
 	smb_lease_key(&call->lease_key);
 	call->lease_epoch = 0;
 	netfs_mutex_lock(&conn->lock);

@@ -69,7 +69,8 @@ static int admit(struct smb_call *call, bool *ret_parked)
 	call->err = 0;
 	call->stale = true;
 	call->moves = conn->moves;
-	if (call->cancelled) {
+	/* What may be open at the server is asked for first, to be closed. */
+	if (call->cancelled && !(call->replay && conn->state == SMB_READY)) {
 		err = -EINTR;
 	} else if (conn->state == SMB_GONE || (conn->closing && call->op)) {
 		err = -ENOTCONN;
@@ -221,6 +222,35 @@ static bool session_is_over(uint32_t status)
 	       status == SMB_STATUS_NETWORK_NAME_DELETED;
 }
 
+/* It may have opened something: asked for again by the same identifier that is told, and
+ * nothing is opened twice (3.2.4.3, 3.3.5.9.10). */
+static void replay_create(struct smb_call *call)
+{
+	if (!call->req.sent || call->req.part[0].command != SMB_CREATE || !call->opens)
+		return;
+	if (call->reclaim)
+		call->claim_lost = true;
+	else if (call->guided)
+		call->replay = true;
+}
+
+/* Is it to be asked once more: as if for the first time, where the server gives what it
+ * opened to nobody, or the same, where it cannot say now? */
+static bool replay_refused(struct smb_call *call)
+{
+	uint32_t status = call->req.part[0].status;
+	int err = smb_status_errno(status);
+
+	if (!call->replay || call->req.part[0].command != SMB_CREATE)
+		return false;
+	if ((err == -EIO || err == -EAGAIN || err == -ENOSPC || err == -EDQUOT) &&
+	    call->restarts++ < SMB_RESTARTS_MAX)
+		return true;
+	call->replay = false;
+	return status == SMB_STATUS_DUPLICATE_OBJECTID || status == SMB_STATUS_ACCESS_DENIED ||
+	       status == SMB_STATUS_INVALID_PARAMETER;
+}
+
 /* Its request is lost, and may have been executed, or may yet be: what is changed
  * through its handle from now on says so, and the server holds it back until it is
  * done with that (3.3.5.2.10). */
@@ -264,6 +294,7 @@ static bool goes_on(struct smb_call *call)
 static void lost(struct smb_call *call)
 {
 	note_lost(call);
+	replay_create(call);
 	if (call->slice && call->cancelled)
 		end(call, -EINTR, 0, 0);
 	else if (call->slice && goes_on(call))
@@ -360,6 +391,10 @@ static void replied(struct smb_req *req, enum smb_end how)
 	}
 	if (held_up(call))
 		return;
+	if (replay_refused(call)) {
+		smb_call_start(call);
+		return;
+	}
 	if (lease_refused(call)) {
 		call->no_lease = true;
 		smb_call_start(call);
@@ -414,17 +449,19 @@ bool smb_call_add(struct smb_call *call, const struct smb_msg *msg, size_t paylo
  * connection, or did. */
 static void put_contexts(struct smb_call *call, struct smb_msg *msg, uint8_t *bytes, size_t size)
 {
-	struct smb_create_contexts contexts = {.has = SMB_CTX_LEASE_V2};
+	struct smb_create_contexts contexts = {.has = call->lease_want ? SMB_CTX_LEASE_V2 : 0};
 	ssize_t len;
 
-	if (!call->lease_want)
+	if (!call->lease_want && !(call->opens && call->guided))
 		return;
 	contexts.lease.key = call->lease_key;
 	contexts.lease.state = call->lease_want;
 	contexts.lease.epoch = call->lease_epoch;
-	if (call->opens && call->durable) {
+	if (call->opens && call->guided) {
 		contexts.has |= SMB_CTX_DURABLE;
 		contexts.durable.create_guid = call->create_guid;
+		if (call->replay)
+			msg->hdr.flags |= SMB_FLAG_REPLAY;
 	}
 	if (call->opens && call->reclaim) {
 		contexts.has |= SMB_CTX_RECONNECT;
@@ -433,7 +470,8 @@ static void put_contexts(struct smb_call *call, struct smb_msg *msg, uint8_t *by
 	}
 	len = smb_create_contexts_encode(&contexts, false, bytes, size);
 	netfs_assert(len > 0);
-	msg->create_req.oplock_level = SMB_OPLOCK_LEASE;
+	if (call->lease_want)
+		msg->create_req.oplock_level = SMB_OPLOCK_LEASE;
 	msg->create_req.contexts = (struct smb_buf){bytes, (uint32_t)len, 0};
 }
 

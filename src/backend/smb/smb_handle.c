@@ -194,24 +194,27 @@ static void stray_closed(struct smb_call *call)
 	close_over(call->conn);
 }
 
-void smb_handle_close_stray(const struct smb_call *call)
+static void close_fid(struct smb_conn *conn, struct smb_fid fid)
 {
-	const struct smb_part *part = &call->req.part[0];
-	struct smb_conn *conn = call->conn;
-	struct smb_call *close;
+	struct smb_call *close = smb_call_new(conn, NULL, stray_body);
 
-	if (part->status != SMB_STATUS_OK || part->reply.kind != SMB_REPLY(SMB_CREATE))
-		return;
-	close = smb_call_new(conn, NULL, stray_body);
 	if (!close)
 		return;
-	close->stray = part->reply.create_rep.fid;
+	close->stray = fid;
 	close->end = stray_closed;
 	netfs_mutex_lock(&conn->lock);
 	close->cookie = conn->session;
 	conn->closes++;
 	netfs_mutex_unlock(&conn->lock);
 	smb_call_start(close);
+}
+
+void smb_handle_close_stray(const struct smb_call *call)
+{
+	const struct smb_part *part = &call->req.part[0];
+
+	if (part->status == SMB_STATUS_OK && part->reply.kind == SMB_REPLY(SMB_CREATE))
+		close_fid(call->conn, part->reply.create_rep.fid);
 }
 
 /* ------------------------------------------------------------ reopen */
@@ -264,6 +267,7 @@ static void reopened(struct smb_call *call)
 	const struct smb_msg *reply = &call->req.part[0].reply;
 	union smb_info info;
 	int err = call->err;
+	bool same;
 
 	if (!err && reply->kind != SMB_REPLY(SMB_CREATE))
 		err = -EPROTO;
@@ -275,6 +279,8 @@ static void reopened(struct smb_call *call)
 		smb_handle_close_stray(call);
 	if (err && call->reclaim) {
 		call->reclaim = false;
+		/* What is claimed already is not claimed again, but found by its identifier. */
+		call->replay = call->guided = call->claim_lost;
 		smb_call_start(call);
 		return;
 	}
@@ -282,11 +288,32 @@ static void reopened(struct smb_call *call)
 		smb_call_end(call, err);
 		return;
 	}
+	same = handle->fid.persistent == reply->create_rep.fid.persistent;
 	smb_handle_opened(handle, call, reply);
-	if (call->reclaim)
+	if (call->reclaim || (call->claim_lost && same))
 		smb_call_end(call, 0);
 	else
 		smb_lock_again(call);
+}
+
+/* It was opened, and the channel was lost while its locks were taken again: nobody knows
+ * which are, so it begins anew.  True: it waits for that. */
+static bool is_half_open(struct smb_call *call)
+{
+	struct smb_handle *handle = call->opening;
+	struct smb_conn *conn = call->conn;
+	struct smb_fid fid;
+	bool half;
+
+	netfs_mutex_lock(&conn->lock);
+	half = handle->session == conn->session;
+	fid = handle->fid;
+	if (half)
+		handle->session = 0;
+	netfs_mutex_unlock(&conn->lock);
+	if (half)
+		close_fid(conn, fid);
+	return half && smb_call_wait_for_closes(call);
 }
 
 static void reopen_body(struct smb_call *call)
@@ -296,6 +323,8 @@ static void reopen_body(struct smb_call *call)
 					     .options = handle->options,
 					     .disposition = SMB_OPEN}};
 
+	if (is_half_open(call))
+		return;
 	smb_lease_want(call, handle->node, handle->access);
 	if (smb_call_add_create(call, handle->node, NULL, &msg) &&
 	    smb_call_add_query(call, SMB_FID_RELATED))
