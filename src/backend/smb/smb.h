@@ -133,6 +133,7 @@ struct smb_req {
 	uint32_t charge; /* I of all parts */
 	bool urgent; /* I may use the credits that are kept back */
 	bool in_flight; /* c between send and end */
+	uint16_t sequence; /* c conn->sequence when it got its ids */
 	bool queued; /* c waits for credits */
 	bool sent; /* s all of it went into the socket */
 	bool cancelled; /* c a CANCEL is out */
@@ -496,8 +497,8 @@ void smb_conn_leave(struct smb_conn *conn);
  * for the first time.  On the channel's task, as the next. */
 void smb_conn_ready(struct smb_channel *chan, struct netfs_node *root,
 		    const struct netfs_attr *attr);
-/* A channel was lost, and with it perhaps the session. */
-void smb_conn_lost(struct smb_conn *conn, bool session, const char *text);
+/* A channel was lost which carried the session (joined), and with it perhaps that. */
+void smb_conn_lost(struct smb_conn *conn, bool joined, bool session, const char *text);
 /* One line for people. */
 void smb_conn_tell(struct smb_conn *conn, bool connected, const char *text);
 /* Its task never runs again. */
@@ -704,9 +705,9 @@ void smb_lease_want(struct smb_call *call, struct smb_node *node, uint32_t acces
 /* Before a CREATE: one that lasts for a compound carries the lease of what it opens. */
 void smb_lease_carry(struct smb_call *call, struct smb_node *node, const char *name,
 		     const struct smb_msg *create);
-/* The reply to handle's CREATE, which asked with key.  Returns node->promise, 0: no
+/* The reply to handle's CREATE, the call's.  Returns node->promise, 0: no
  * lease.  Holds conn->lock, as the next. */
-uint32_t smb_lease_opened_locked(struct smb_handle *handle, const struct smb_guid *key,
+uint32_t smb_lease_opened_locked(struct smb_handle *handle, const struct smb_call *call,
 				 const struct smb_create_contexts *contexts);
 /* handle is about to be closed. */
 void smb_lease_closed_locked(struct smb_handle *handle);
@@ -714,7 +715,8 @@ void smb_lease_closed_locked(struct smb_handle *handle);
 void smb_lease_notified(struct smb_conn *conn, const struct smb_msg *msg);
 /* Answers breaks that are due; when to look again, or 0.  On conn->task. */
 uint64_t smb_lease_expire(struct smb_conn *conn, uint64_t now);
-/* The session is over, and its leases. */
+/* The session is over, and its leases; or a channel was lost, and with it perhaps breaks
+ * of them. */
 void smb_lease_lost_all(struct smb_conn *conn);
 
 /* The operations, as in backend.h. */

@@ -157,9 +157,10 @@ static void promise_locked(struct smb_node *node)
 	netfs_node_promise(&node->base, smb_lease_promise(node->lease.state));
 }
 
-uint32_t smb_lease_opened_locked(struct smb_handle *handle, const struct smb_guid *key,
+uint32_t smb_lease_opened_locked(struct smb_handle *handle, const struct smb_call *call,
 				 const struct smb_create_contexts *contexts)
 {
+	const struct smb_guid *key = &call->lease_key;
 	struct smb_conn *conn = smb_conn_of(handle->base.be);
 	struct smb_node *node = handle->node;
 
@@ -178,6 +179,9 @@ uint32_t smb_lease_opened_locked(struct smb_handle *handle, const struct smb_gui
 			netfs_list_push_back(bucket(conn, key), &node->lease_link);
 		}
 	}
+	/* A break of what it says may have gone with a channel that was lost meanwhile. */
+	if (call->req.sequence != conn->sequence)
+		return 0;
 	smb_lease_told(&node->lease, conn->session, contexts->lease.state, contexts->lease.epoch,
 		       contexts->lease.flags & SMB_LEASE_BREAKING || node->recall);
 	promise_locked(node);
@@ -223,7 +227,8 @@ static void acked(struct smb_call *call)
 	smb_call_end(call, 0);
 }
 
-/* A session that is over took its leases along. */
+/* A session that is over took its leases along.  An answer that was lost with its channel
+ * may have been heard: then what the lease became since has an answer of its own. */
 static void ack_body(struct smb_call *call)
 {
 	struct smb_msg msg = {.kind = SMB_LEASE_ACK,
@@ -232,8 +237,13 @@ static void ack_body(struct smb_call *call)
 
 	netfs_mutex_lock(&call->conn->lock);
 	over = call->conn->session != call->cookie;
+	if (call->resent && call->opening_node) {
+		over |= call->opening_node->lease.epoch != call->lease_epoch;
+		msg.lease_ack.state &= call->opening_node->lease.state;
+	}
 	netfs_mutex_unlock(&call->conn->lock);
 	call->req.urgent = true;
+	call->changing = true;
 	if (over)
 		smb_call_end(call, 0);
 	else if (smb_call_add(call, &msg, 0))
@@ -252,8 +262,12 @@ static void acknowledge(struct smb_conn *conn, const struct smb_guid *key, uint3
 	call->flags = keep;
 	call->cookie = session;
 	call->end = ack_ended;
-	if (node)
+	if (node) {
 		call->opening_node = smb_node_of(netfs_node_get(&node->base));
+		netfs_mutex_lock(&conn->lock);
+		call->lease_epoch = node->lease.epoch;
+		netfs_mutex_unlock(&conn->lock);
+	}
 	smb_call_start(call);
 }
 

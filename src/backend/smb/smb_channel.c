@@ -106,13 +106,15 @@ static void lose(struct smb_channel *chan)
 {
 	struct smb_conn *conn = chan->conn;
 	struct netfs_list list;
-	bool last;
+	bool joined, last;
 
 	netfs_trace(conn_lost, .extra = chan->attempts, .error = chan->fault);
 	netfs_list_init(&list);
+	/* Only this task changes it. */
+	joined = chan->joined;
 	last = cut(chan, SMB_DOWN, &list);
 	chan->retry_ns = netfs_clock_now() + backoff_ns(chan);
-	smb_conn_lost(conn, last, chan->fault_text);
+	smb_conn_lost(conn, joined, last, chan->fault_text);
 	end_requests(&list);
 	if (conn->connect_op)
 		smb_conn_failed(conn, chan->fault, chan->fault_text);

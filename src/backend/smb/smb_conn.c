@@ -115,13 +115,13 @@ void smb_conn_failed(struct smb_conn *conn, int err, const char *text)
 	quit(conn, op, err);
 }
 
-void smb_conn_lost(struct smb_conn *conn, bool session, const char *text)
+void smb_conn_lost(struct smb_conn *conn, bool joined, bool session, const char *text)
 {
 	bool down;
 
-	if (session)
+	if (joined)
 		smb_lease_lost_all(conn);
-	else
+	if (!session)
 		smb_multi_tell(conn);
 	netfs_mutex_lock(&conn->lock);
 	down = conn->was_ready && conn->state == SMB_DOWN && !conn->closing;

@@ -57,7 +57,7 @@ uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *cal
 		handle->create_guid = call->create_guid;
 	}
 	if (call->lease_want)
-		promise = smb_lease_opened_locked(handle, &call->lease_key, &contexts);
+		promise = smb_lease_opened_locked(handle, call, &contexts);
 	netfs_mutex_unlock(&conn->lock);
 	return promise;
 }

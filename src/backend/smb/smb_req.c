@@ -261,6 +261,7 @@ static int dispatch(struct smb_channel *chan, struct smb_req *req)
 	uint32_t more = held < SMB_CREDITS_WANT ? SMB_CREDITS_WANT - held : 0;
 	int err;
 
+	req->sequence = chan->conn->sequence;
 	for (uint32_t i = 0; i < req->nparts; i++) {
 		uint8_t *at = req->head + req->part[i].at;
 		bool last = i + 1 == req->nparts;
@@ -271,7 +272,7 @@ static int dispatch(struct smb_channel *chan, struct smb_req *req)
 		put(at + AT_MID, req->part[i].mid, 8);
 		/* The channel sequence: with a later one the server knows that what it
 		 * may still find of an earlier connection is not to be done (2.2.1.2). */
-		put(at + AT_STATUS, chan->conn->sequence, 2);
+		put(at + AT_STATUS, req->sequence, 2);
 		put(at + AT_TREE, chan->binding && !chan->joined ? 0 : chan->conn->tree_id, 4);
 		put(at + AT_SESSION, chan->session_id, 8);
 	}
