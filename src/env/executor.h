@@ -6,7 +6,8 @@
  * item: posting it while it is queued does nothing; posting it while it runs
  * makes it run once more afterwards; it never runs on two threads at a time.
  * The function must not block.  It may free or reuse the memory that holds the
- * task as its last act, provided nobody posts it again.
+ * task as its last act, provided nobody posts it again, and nobody has since this run
+ * began.
  */
 #ifndef ENV_EXECUTOR_H
 #define ENV_EXECUTOR_H

@@ -377,7 +377,8 @@ struct smb_channel {
 	uint64_t deadline_ns; /* o of connecting and hello */
 	uint64_t retry_ns; /* o */
 	uint32_t attempts; /* o */
-	bool ending; /* o the task runs once more, for the last time */
+	bool ending; /* o only leave() is left */
+	bool quiet; /* o nobody was busy with conn at the last run */
 	int fault; /* o why the connection must go */
 	char fault_text[256]; /* o */
 
@@ -462,6 +463,7 @@ struct smb_conn {
 	struct netfs_op *connect_op; /* the first channel's task's */
 	bool was_ready; /* c */
 	bool ending; /* t only finish() is left */
+	bool quiet; /* t and nobody was busy with it the last time */
 	int end_err; /* c */
 };
 

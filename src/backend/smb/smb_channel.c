@@ -355,6 +355,24 @@ static void receive(struct smb_channel *chan)
 		chan->attempts = 0;
 }
 
+/* Nothing is left but those who may still post the task.  In the run after the one
+ * that finds them gone the memory may go, too. */
+static void leave(struct smb_channel *chan)
+{
+	bool quiet;
+
+	/* A job that makes a token posts the task when it is through. */
+	if (chan->login_busy && !atomic_load(&chan->login_back))
+		return;
+	quiet = atomic_load_explicit(&chan->conn->busy, memory_order_acquire) == 0;
+	if (!quiet || !chan->quiet) {
+		chan->quiet = quiet;
+		netfs_task_post(&chan->task);
+		return;
+	}
+	smb_conn_channel_gone(chan->conn);
+}
+
 static bool is_ended(struct smb_channel *chan)
 {
 	bool quit;
@@ -372,9 +390,7 @@ static void run(struct netfs_task *task)
 	struct smb_channel *chan = netfs_container_of(task, struct smb_channel, task);
 
 	if (chan->ending) {
-		/* A job that makes a token posts the task when it is through. */
-		if (!chan->login_busy || atomic_load(&chan->login_back))
-			smb_conn_channel_gone(chan->conn);
+		leave(chan);
 		return;
 	}
 	if (is_ended(chan))

@@ -73,8 +73,11 @@ static void finish(struct smb_conn *conn)
 {
 	struct netfs_op *op = conn->end_op;
 	int err = conn->end_err;
+	bool quiet = atomic_load_explicit(&conn->busy, memory_order_acquire) == 0;
 
-	if (atomic_load_explicit(&conn->busy, memory_order_acquire) > 0) {
+	/* Whoever left may have posted the task since this run began: the next may free. */
+	if (!quiet || !conn->quiet) {
+		conn->quiet = quiet;
 		netfs_task_post(&conn->task);
 		return;
 	}

@@ -259,6 +259,8 @@ static void start_login(struct smb_channel *chan)
 	chan->login.job.fn = login_job;
 	chan->login_busy = true;
 	atomic_store(&chan->login_back, false);
+	/* The job's, until it has posted the task. */
+	smb_conn_enter(chan->conn);
 	netfs_job_post(&chan->login.job);
 }
 
@@ -289,6 +291,7 @@ static void login_job(struct netfs_job *job)
 		login->err = netfs_auth_key(login->auth, login->key, &login->key_len);
 	atomic_store(&chan->login_back, true);
 	netfs_task_post(&chan->task);
+	smb_conn_leave(conn);
 }
 
 /* As it came: its signature, if it has one, was cleared to be verified. */
