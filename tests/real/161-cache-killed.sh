@@ -8,7 +8,7 @@
 # server has, and what was synced must be there: first with the cache as the
 # dead one left it, then with an empty one.  Mounts by two protocols take turns
 # on one share and one folder, so that each finds files of its volume that the
-# other changed.
+# other changed.  What one of them keeps there is sealed.
 #
 # CACHE_KILLS=200 kills so often instead of 20 times; CACHE_SEED repeats a run.
 . "$(dirname "$0")/lib.sh"
@@ -20,13 +20,15 @@ seed=${CACHE_SEED:-$RANDOM}
 echo "# CACHE_SEED=$seed"
 RANDOM=$seed
 mkdir "$tmp/export"
+head -c 48 /dev/urandom >"$tmp/key"
+chmod 600 "$tmp/key"
 journal=$tmp/journal
 : >"$journal"
 
 mount_either() {
 	local options="cache=strict,cachedir=$tmp/${2:-c},cachesize=16m"
 	if [ $(($1 % 2)) = 0 ]; then
-		mount_unetfs "dir:$tmp/export" "$tmp/m" "$options"
+		mount_unetfs "dir:$tmp/export" "$tmp/m" "$options,cachekey=$tmp/key"
 	else
 		mount_unetfs "9p://$tmp/9p.sock" "$tmp/m" "trans=unix,aname=$tmp/export,$options"
 	fi
