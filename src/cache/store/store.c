@@ -309,7 +309,8 @@ static int load_chunk(struct netfs_store_object *object, uint64_t chunk, const v
 	uint8_t row[NETFS_MAP_SEALED_ROW] = {0};
 	size_t body = NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL;
 
-	if (len > (object->map.sealed ? sizeof(row) : NETFS_MAP_ROW))
+	/* SQLite gives no bytes at all where there are none. */
+	if (!bytes || len > (object->map.sealed ? sizeof(row) : NETFS_MAP_ROW))
 		return -EUCLEAN;
 	if (!object->map.sealed) {
 		memcpy(row, bytes, len);
