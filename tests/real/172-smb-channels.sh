@@ -61,13 +61,13 @@ for options in seal ""; do
 	name=four${options:+-$options}
 	mnt=$tmp/$name
 	mount_smb "$mnt" "max_channels=4${options:+,$options}"
-	check "$name: there are four connections" wait_for "$patience" has_channels 4
-	check "$name: status says so" \
+	check "$name: status says four channels" \
 		wait_for "$patience" state_says "$mnt" "connected by 4 channels"
+	check "$name: and there are four connections" has_channels 4
 	head -c 64M /dev/urandom >"$tmp/data"
 	check "$name: a file is written" cp "$tmp/data" "$mnt/data"
 	check "$name: every byte is there" cmp "$tmp/data" "$smbd_export/data"
-	check "$name: every connection carried 4 MiB or more" test "$(least_moved)" -ge 4194304
+	check "$name: every connection carried 1 MiB or more" test "$(least_moved)" -ge 1048576
 	check "$name: $ops operations of the file exerciser" timeout $((patience * 60)) \
 		"$BUILD/unetfs-fsx" -q -N "$ops" -S 1 -P "$tmp" -l 1M "$mnt/fsx"
 	check "$name: the server has the same file" \
@@ -97,7 +97,8 @@ check "max_channels=0 and =17 are refused" bash -c '
 under_load() {
 	local name=$1 count=$3 mnt=$tmp/$1 progress=$tmp/$1.progress round writer
 	mount_smb "$mnt" "max_channels=4,$2"
-	wait_for "$patience" state_says "$mnt" "connected by 4 channels"
+	wait_for "$patience" state_says "$mnt" "connected by 4 channels" ||
+		die "$name: there are not four channels"
 	mkdir "$mnt/w"
 	python3 "$here/writer.py" write "$mnt/w" "$files" "$progress" >"$tmp/writer.log" 2>&1 &
 	writer=$!

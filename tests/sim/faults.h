@@ -46,7 +46,7 @@
  *     name instead of the real one.
  * 12. SMB only: somebody on the way changes, cuts, repeats or strips replies that are
  *     signed or sealed, or those of the login.  As 4: the client ends the connection.
- * 13. SMB only: an open whose reply was lost with the connection, or whose close
+ * 13. SMB only: an open whose call was cancelled before its reply came, or whose close
  *     found no memory, keeps its file from being replaced (EACCES) until it is a
  *     minute old, or the session ends.  So does a file's own open while there is
  *     data to be sent through it.

@@ -68,7 +68,7 @@ bool step_excused(struct slot *slot, int err)
 	/* Nobody may replace what is open, be it for data that was not yet sent. */
 	if (slot->step == STEP_REPLACE && err == -EACCES)
 		return server_keeps_strays(&slot->world->server) &&
-		       (slot->world->faults.cuts > 1 || netfs_sim_allocs_refused() ||
+		       (slot->world->faults.mix.cancel || netfs_sim_allocs_refused() ||
 			!slot->partner->synced);
 	if (is_name_step(slot->step) && slot->world->faults.cuts > slot->cuts_before)
 		return err == -EEXIST || err == -ENOENT;

@@ -463,7 +463,7 @@ struct smb_conn {
 	struct netfs_op *connect_op; /* the first channel's task's */
 	bool was_ready; /* c */
 	bool ending; /* t only finish() is left */
-	bool quiet; /* t and nobody was busy with it the last time */
+	bool left; /* t all threads that were in here */
 	int end_err; /* c */
 };
 

@@ -344,18 +344,28 @@ bool smb_req_send(struct smb_channel *chan, struct smb_req *req, enum smb_state 
 	return taken;
 }
 
+/* Is it better than the best so far?  The one that can take it; else that has less
+ * outstanding; else that was given less. */
+static bool is_better(const struct smb_channel *chan, const struct smb_channel *best,
+		      const struct smb_req *req)
+{
+	bool can = can_take(chan, req), best_can = can_take(best, req);
+
+	if (can != best_can)
+		return can;
+	if (chan->charged != best->charged)
+		return chan->charged < best->charged;
+	return chan->requests < best->requests;
+}
+
 static struct smb_channel *choose(struct smb_conn *conn, const struct smb_req *req)
 {
 	struct smb_channel *best = NULL;
 
 	for (unsigned i = 0; i < conn->nchannels; i++) {
 		struct smb_channel *chan = &conn->channels[i];
-		bool can = can_take(chan, req);
 
-		if (chan->state != SMB_READY)
-			continue;
-		if (!best || can > can_take(best, req) ||
-		    (can == can_take(best, req) && chan->charged < best->charged))
+		if (chan->state == SMB_READY && (!best || is_better(chan, best, req)))
 			best = chan;
 	}
 	return best;
