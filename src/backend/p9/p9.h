@@ -337,7 +337,7 @@ struct p9_conn {
 	struct netfs_op *connect_op; /* o until the first attach */
 	int end_err; /* o result for end_op */
 	bool ending; /* o socket and timer are gone: free next time */
-	bool quiet; /* o and nobody was busy with it the last time */
+	bool left; /* o all threads that were in here */
 	bool was_ready; /* o the host was told "connected" */
 	uint32_t attempts; /* o since the last good reply */
 	uint64_t retry_ns; /* o */

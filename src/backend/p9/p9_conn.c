@@ -104,16 +104,16 @@ static void conn_free(struct p9_conn *conn)
 }
 
 /* Socket and timer are gone.  A thread that just sent the last request may
- * still be on its way out; it takes a few instructions. */
+ * still be on its way out; it takes a few instructions.  It may have posted the task
+ * while that was in here: so after the last one has left, the task runs once more. */
 static void finish(struct p9_conn *conn)
 {
 	struct netfs_op *op = conn->end_op;
 	int err = conn->end_err;
-	bool quiet = atomic_load_explicit(&conn->busy, memory_order_acquire) == 0;
+	bool was_left = conn->left;
 
-	/* Whoever left may have posted the task since this run began: the next may free. */
-	if (!quiet || !conn->quiet) {
-		conn->quiet = quiet;
+	conn->left = atomic_load_explicit(&conn->busy, memory_order_acquire) == 0;
+	if (!was_left) {
 		netfs_task_post(&conn->task);
 		return;
 	}

@@ -378,7 +378,7 @@ struct smb_channel {
 	uint64_t retry_ns; /* o */
 	uint32_t attempts; /* o */
 	bool ending; /* o only leave() is left */
-	bool quiet; /* o nobody was busy with conn at the last run */
+	bool left; /* o all threads that were in conn */
 	int fault; /* o why the connection must go */
 	char fault_text[256]; /* o */
 

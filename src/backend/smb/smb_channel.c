@@ -359,18 +359,16 @@ static void receive(struct smb_channel *chan)
  * that finds them gone the memory may go, too. */
 static void leave(struct smb_channel *chan)
 {
-	bool quiet;
+	bool was_left = chan->left;
 
 	/* A job that makes a token posts the task when it is through. */
 	if (chan->login_busy && !atomic_load(&chan->login_back))
 		return;
-	quiet = atomic_load_explicit(&chan->conn->busy, memory_order_acquire) == 0;
-	if (!quiet || !chan->quiet) {
-		chan->quiet = quiet;
+	chan->left = atomic_load_explicit(&chan->conn->busy, memory_order_acquire) == 0;
+	if (was_left)
+		smb_conn_channel_gone(chan->conn);
+	else
 		netfs_task_post(&chan->task);
-		return;
-	}
-	smb_conn_channel_gone(chan->conn);
 }
 
 static bool is_ended(struct smb_channel *chan)
