@@ -234,6 +234,16 @@ static void replay_create(struct smb_call *call)
 		call->replay = true;
 }
 
+/* What it was answered with is gone already: Samba closes what an earlier channel opened
+ * when it finds that channel lost. */
+static bool replay_is_closed(const struct smb_call *call)
+{
+	for (uint32_t i = 1; i < call->req.nparts; i++)
+		if (call->req.part[i].status == SMB_STATUS_FILE_CLOSED)
+			return true;
+	return false;
+}
+
 /* Is it to be asked once more: as if for the first time, where the server gives what it
  * opened to nobody, or the same, where it cannot say now? */
 static bool replay_refused(struct smb_call *call)
@@ -247,8 +257,8 @@ static bool replay_refused(struct smb_call *call)
 	    call->restarts++ < SMB_RESTARTS_MAX)
 		return true;
 	call->replay = false;
-	return status == SMB_STATUS_DUPLICATE_OBJECTID || status == SMB_STATUS_ACCESS_DENIED ||
-	       status == SMB_STATUS_INVALID_PARAMETER;
+	return replay_is_closed(call) || status == SMB_STATUS_DUPLICATE_OBJECTID ||
+	       status == SMB_STATUS_ACCESS_DENIED || status == SMB_STATUS_INVALID_PARAMETER;
 }
 
 /* Its request is lost, and may have been executed, or may yet be: what is changed
