@@ -107,6 +107,7 @@ under_load() {
 		wait_for $((patience * 2)) progressed "$progress" $((round * files / 8)) ||
 			die "$name: the writer stands still before round $round"
 		cut_channels "$count"
+		wait_for "$patience" has_channels 4
 		check "$name: there are four channels again after round $round" \
 			wait_for "$patience" state_says "$mnt" "connected by 4 channels"
 	done

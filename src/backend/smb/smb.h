@@ -449,6 +449,7 @@ struct smb_conn {
 	struct smb_channel *channels; /* I nchannels of them; the first one logs in */
 	unsigned nchannels; /* I */
 	unsigned joined; /* c channels that carry the session */
+	bool news; /* c of how many they are */
 	unsigned wanted; /* c how many the server has a place for */
 	bool multichannel; /* c it takes more than one */
 	struct smb_interface places[SMB_CHANNELS_MAX]; /* c where it can be reached */
@@ -531,7 +532,7 @@ int smb_channel_fault(struct smb_channel *chan, int err, const char *format, ...
 void smb_multi_ask(struct smb_conn *conn);
 /* Where the channel is to connect to: chan->to_host. */
 void smb_multi_aim(struct smb_channel *chan);
-/* Says how many channels there are. */
+/* Says how many channels there are, where that is news.  On conn->task. */
 void smb_multi_tell(struct smb_conn *conn);
 
 /* smb_hello.c: on the channel's task. */

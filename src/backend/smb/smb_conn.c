@@ -122,9 +122,11 @@ void smb_conn_lost(struct smb_conn *conn, bool joined, bool session, const char 
 
 	if (joined)
 		smb_lease_lost_all(conn);
-	if (!session)
-		smb_multi_tell(conn);
 	netfs_mutex_lock(&conn->lock);
+	if (joined && !session && !conn->quit) {
+		conn->news = true;
+		netfs_task_post(&conn->task);
+	}
 	down = conn->was_ready && conn->state == SMB_DOWN && !conn->closing;
 	netfs_mutex_unlock(&conn->lock);
 	if (down)
@@ -195,14 +197,14 @@ bool smb_conn_bound(struct smb_channel *chan)
 		chan->joined = true;
 		chan->sealing = conn->sealing;
 		conn->joined++;
+		conn->news = true;
+		netfs_task_post(&conn->task);
 	}
 	netfs_trace(conn_ready, .extra = conn->session);
 	starved = bound && conn->starved;
 	if (starved)
 		conn->starved = false;
 	netfs_mutex_unlock(&conn->lock);
-	if (bound)
-		smb_multi_tell(conn);
 	if (starved && conn->host && conn->host->ready)
 		conn->host->ready(conn->host);
 	return bound;
@@ -279,6 +281,7 @@ static void run(struct netfs_task *task)
 	}
 	if (all_gone(conn))
 		return;
+	smb_multi_tell(conn);
 	watch_time(conn);
 	if (smb_conn_is_closing(conn))
 		close_step(conn);

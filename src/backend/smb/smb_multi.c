@@ -245,11 +245,14 @@ void smb_multi_tell(struct smb_conn *conn)
 {
 	unsigned joined;
 	char text[64];
+	bool news;
 
 	netfs_mutex_lock(&conn->lock);
 	joined = conn->joined;
+	news = conn->news;
+	conn->news = false;
 	netfs_mutex_unlock(&conn->lock);
 	snprintf(text, sizeof(text), "connected by %u channel%s", joined, joined == 1 ? "" : "s");
-	if (joined > 0)
+	if (news && joined > 0)
 		smb_conn_tell(conn, true, text);
 }
