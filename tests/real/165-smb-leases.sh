@@ -206,3 +206,17 @@ echo "$breaks leases were given back"
 check "leases were given back all the time" test "$breaks" -gt 100
 check_umount "$one" "$one_pid"
 check_umount "$two" "$two_pid"
+
+# Samba seals no break, not even of a sealed session.
+mount_smb "$tmp/sealed-one" seal,actimeo=0
+one_pid=$mount_pid
+mount_smb "$tmp/sealed-two" seal,actimeo=0
+two_pid=$mount_pid
+check "two sealed mounts: nobody sees old or mixed bytes" timeout 300 \
+	python3 "$here/coherent.py" 3 40 mounts "$tmp/sealed-one" "$tmp/sealed-two"
+breaks=$(($(counter "$tmp/sealed-one" recalls) + $(counter "$tmp/sealed-two" recalls)))
+check "leases were given back" test "$breaks" -gt 4
+lost=$(($(counter "$tmp/sealed-one" reconnects) + $(counter "$tmp/sealed-two" reconnects)))
+check "and no session was lost for that" test "$lost" = 0
+check_umount "$tmp/sealed-one" "$one_pid"
+check_umount "$tmp/sealed-two" "$two_pid"

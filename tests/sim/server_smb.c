@@ -289,8 +289,10 @@ void smb_server_notify(struct conn_smb *conn, const struct smb_msg *msg)
 	uint8_t bytes[SMB_HEADER + 64];
 	ssize_t len = smb_encode(msg, bytes, sizeof(bytes));
 
+	/* Some servers seal no break, since no session sends it. */
 	if (len > 0)
-		conn_frame_out(conn, bytes, (size_t)len, conn->sealing ? OUT_SEALED : 0);
+		conn_frame_out(conn, bytes, (size_t)len,
+			       conn->sealing && conn->server->breaks % 2 ? OUT_SEALED : 0);
 }
 
 /* ---------------------------------------------------------------- credits */

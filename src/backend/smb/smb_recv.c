@@ -181,6 +181,16 @@ static int message(struct smb_channel *chan, uint8_t *bytes, size_t len, bool op
 	return chan->fault;
 }
 
+/* A break and nothing else: no session sends it, so Samba does not seal it either. */
+static bool is_break(const uint8_t *bytes, size_t size)
+{
+	struct smb_header hdr;
+
+	return smb_compound_step(bytes, size) == (ssize_t)size &&
+	       !smb_header_decode(bytes, size, &hdr) && hdr.command == SMB_OPLOCK_BREAK &&
+	       hdr.message_id == SMB_NO_MESSAGE && hdr.status != SMB_STATUS_PENDING;
+}
+
 /* A whole frame, without its prefix. */
 static int frame(struct smb_channel *chan, uint8_t *bytes, size_t size)
 {
@@ -194,7 +204,7 @@ static int frame(struct smb_channel *chan, uint8_t *bytes, size_t size)
 		bytes += SMB_TRANSFORM;
 		size -= SMB_TRANSFORM;
 		opened = true;
-	} else if (chan->sealing) {
+	} else if (chan->sealing && !is_break(bytes, size)) {
 		return smb_channel_fault(chan, -EBADMSG, "a frame from %s is not sealed",
 					 chan->conn->be.address);
 	}
