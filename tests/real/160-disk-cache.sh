@@ -107,7 +107,7 @@ done
 cp "$tmp/e3/big" "$tmp/e4/"
 check "a file larger than the cache is read" cmp "$tmp/small/big" "$tmp/e4/big"
 data_bytes() {
-	find "$1" -type f -path '*/??/*' -printf '%b\n' |
+	find "$1" -mindepth 2 -type f -printf '%b\n' |
 		awk '{ n += $1 * 512 } END { print n + 0 }'
 }
 # While it is open nothing can go but parts of it.

@@ -109,7 +109,7 @@ under_load() {
 		cut_channels "$count"
 		wait_for "$patience" has_channels 4
 		check "$name: there are four channels again after round $round" \
-			wait_for "$patience" state_says "$mnt" "connected by 4 channels"
+			wait_for $((patience * 2)) state_says "$mnt" "connected by 4 channels"
 	done
 	check "$name: the writer ends" wait_for $((patience * 5)) gone "$writer"
 	check "$name: the writer saw no error" wait "$writer" || cat "$tmp/writer.log"

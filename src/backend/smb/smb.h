@@ -77,7 +77,9 @@
 #define SMB_CHANNELS_MAX 16u
 #define SMB_HELD_UP_MAX	 100u /* tries of what an earlier channel's request holds up */
 
-#define SMB_CONNECT_NS	   (20 * NETFS_NS_PER_SEC)
+#define SMB_CONNECT_NS (20 * NETFS_NS_PER_SEC)
+/* For one more channel: a Samba whose old process just ends may never answer. */
+#define SMB_BIND_NS	   (5 * NETFS_NS_PER_SEC)
 #define SMB_CANCEL_NS	   (5 * NETFS_NS_PER_SEC)
 #define SMB_AGAIN_NS	   (100 * NETFS_NS_PER_MS) /* without memory to send */
 #define SMB_RECALL_NS	   (25 * NETFS_NS_PER_SEC) /* servers take a lease after 30 or 35 s */

@@ -197,7 +197,7 @@ static void open_socket(struct smb_channel *chan)
 				  strerrordesc_np(-err));
 		return;
 	}
-	chan->deadline_ns = netfs_clock_now() + SMB_CONNECT_NS;
+	chan->deadline_ns = netfs_clock_now() + (chan->binding ? SMB_BIND_NS : SMB_CONNECT_NS);
 	netfs_mutex_lock(&conn->lock);
 	chan->state = SMB_CONNECTING;
 	netfs_mutex_lock(&chan->send_lock);
