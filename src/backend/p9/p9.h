@@ -207,11 +207,12 @@ struct p9_call {
 	struct p9_conn *conn; /* I */
 	struct netfs_list all; /* c conn->calls */
 	struct netfs_list park; /* c conn->parked, conn->moving or handle->waiting */
+	/* In a word of their own: others are read as a whole, without the lock. */
+	bool parked; /* c */
+	bool cancelled; /* c */
 	struct netfs_op *op; /* I one of the two, or neither for our own */
 	struct netfs_slice *slice; /* I */
 	uint64_t deadline_ns; /* I 0: waits for ever */
-	bool parked; /* c */
-	bool cancelled; /* c */
 	bool counted; /* I one of conn->slices */
 	bool moves_dir; /* p one of conn->dir_renames */
 	bool moves_node; /* p one of moving->renaming */

@@ -248,11 +248,12 @@ struct smb_call {
 	struct smb_conn *conn; /* I */
 	struct netfs_list all; /* c conn->calls */
 	struct netfs_list park; /* c conn->parked or handle->waiting */
+	/* In a word of their own: others are read as a whole, without the lock. */
+	bool parked; /* c */
+	bool cancelled; /* c */
 	struct netfs_op *op; /* I one of the two, or neither for our own */
 	struct netfs_slice *slice; /* I */
 	uint64_t deadline_ns; /* I 0: waits for ever */
-	bool parked; /* c */
-	bool cancelled; /* c */
 	bool changing; /* p the request in flight changes something */
 	bool resent; /* p an earlier try may have made the change */
 	bool stale; /* p req is done with: the next message begins a new one */
