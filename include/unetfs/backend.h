@@ -310,6 +310,11 @@ struct netfs_be_ops {
 
 	/* Optional from here: NULL means -EOPNOTSUPP. */
 
+	/* Where the object is, as far as is known here: names with slashes between
+	 * them, from the root of the export, which is "".  Does not ask, and does not
+	 * block.  -ENAMETOOLONG, -ENOENT: nobody knows. */
+	int (*path)(struct netfs_node *node, char *buf, size_t size);
+
 	/* mode as fallocate(2). */
 	void (*fallocate)(struct netfs_handle *handle, uint32_t mode, uint64_t start, uint64_t len,
 			  struct netfs_op *op);

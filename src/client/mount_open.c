@@ -20,11 +20,13 @@
 #include <client/client_private.h>
 #include <client/crypt_share.h>
 #include <client/options.h>
+#include <client/replay.h>
 #include <client/source.h>
 #include <crypt/key.h>
 #include <env/alloc.h>
 #include <env/executor.h>
 #include <env/secret.h>
+#include <journal/journal.h>
 #include <vfs/vfs.h>
 
 #define READ_AHEAD_DEFAULT (4 << 20)
@@ -43,6 +45,7 @@ struct opening {
 	const struct netfs_be_ops *ops;
 	char *text; /* owned: the source, as it was given */
 	struct netfs_cache *cache; /* the disk cache; the mount's, once there is one */
+	struct netfs_journal *journal; /* likewise */
 	struct netfs_job job; /* opens it, and reads the secret */
 	struct netfs_crypt_share share;
 	struct netfs_node *root; /* while the share's key is looked at */
@@ -69,6 +72,7 @@ static void opening_fail(struct opening *opening, int err)
 			 strerrordesc_np(-err));
 	if (opening->mount)
 		netfs_mount_free(opening->mount);
+	netfs_journal_close(opening->journal);
 	netfs_cache_close(opening->cache);
 	opening_free(opening);
 	atomic_fetch_sub(&client->mounts, 1);
@@ -115,6 +119,51 @@ static void connected(struct netfs_op *op, int err)
 	}
 }
 
+static void mount_log(void *user, int level, const char *line)
+{
+	struct netfs_client *client = user;
+
+	if (client->config.log)
+		client->config.log(client->config.user, level, line);
+}
+
+static void opened(struct opening *opening)
+{
+	struct netfs_call *call = opening->call;
+
+	call->mount = opening->mount;
+	call->message[0] = 0;
+	opening_free(opening);
+	netfs_call_complete(call, 0);
+}
+
+static void replay_log(void *user, int level, const char *line)
+{
+	struct opening *opening = user;
+	char text[600];
+
+	snprintf(text, sizeof(text), "%.180s: %s", opening->text, line);
+	mount_log(opening->client, level, text);
+}
+
+/* What could not be written again is no reason not to mount: it is told, and stays. */
+static void replayed(void *user, const struct netfs_replay_result *result)
+{
+	struct opening *opening = user;
+	char line[256];
+
+	if (result->files || result->conflicts || result->stuck) {
+		snprintf(line, sizeof(line),
+			 "journal: %llu files, %llu bytes written again; %llu conflicts, %llu "
+			 "files with %llu bytes stuck",
+			 (unsigned long long)result->files, (unsigned long long)result->bytes,
+			 (unsigned long long)result->conflicts, (unsigned long long)result->stuck,
+			 (unsigned long long)result->stuck_bytes);
+		replay_log(opening, result->stuck ? NETFS_LOG_WARN : NETFS_LOG_INFO, line);
+	}
+	opened(opening);
+}
+
 /* The connection stands, and the key is right or err says what is wrong. */
 static void opening_finish(struct opening *opening, int err)
 {
@@ -136,11 +185,10 @@ static void opening_finish(struct opening *opening, int err)
 		be->ops->disconnect(be, &opening->op);
 		return;
 	}
-	call->mount = opening->mount;
 	opening->cache = NULL;
-	call->message[0] = 0;
-	opening_free(opening);
-	netfs_call_complete(call, 0);
+	if (!opening->journal || netfs_replay_start(opening->mount, netfs_take(opening->journal),
+						    &call->cred, replay_log, replayed, opening))
+		opened(opening);
 }
 
 static void mount_closed(void *user, struct netfs_cache *cache)
@@ -150,14 +198,6 @@ static void mount_closed(void *user, struct netfs_cache *cache)
 	if (cache != client->config.cache)
 		netfs_cache_close(cache);
 	atomic_fetch_sub(&client->mounts, 1);
-}
-
-static void mount_log(void *user, int level, const char *line)
-{
-	struct netfs_client *client = user;
-
-	if (client->config.log)
-		client->config.log(client->config.user, level, line);
 }
 
 static uint32_t given(uint64_t number, uint32_t otherwise)
@@ -191,6 +231,8 @@ static int make_mount(struct opening *opening, const char *source)
 		.source = source,
 		.cache_mode = options->mode->name,
 		.cache = opening->cache ? opening->cache : client->config.cache,
+		.journal = opening->journal,
+		.sync_local = options->sync_local,
 		.attr_ttl_ms = netfs_options_attr_ttl(options),
 		.dir_ttl_ms = netfs_options_dir_ttl(options),
 		.entry_ttl_ms = netfs_options_entry_ttl(options),
@@ -198,7 +240,7 @@ static int make_mount(struct opening *opening, const char *source)
 		.read_only = options->read_only,
 		.unbuffered = options->mode->unbuffered,
 		.revalidate = options->mode->revalidate,
-		.close_writes = options->mode->close_writes,
+		.close_writes = options->mode->close_writes && !options->journal,
 		.sync = options->sync,
 		.server_locks = !options->local_locks,
 		.dirty_age_ms = given(options->dirtyage, client->config.dirty_age_ms),
@@ -304,6 +346,37 @@ static char *volume_name(const struct opening *opening)
 	return name;
 }
 
+static int open_journal(struct opening *opening, const struct netfs_cache_config *cache)
+{
+	const struct netfs_mount_options *options = &opening->options;
+	const struct netfs_journal_config config = {
+		.folder = cache->folder,
+		.volume = cache->volume,
+		.secret = cache->secret,
+		.secret_len = cache->secret_len,
+		.size = options->journalsize,
+	};
+	char *message = opening->call->message;
+	int err;
+
+	if (!options->journal || options->read_only)
+		return 0;
+	message[0] = 0;
+	if (!opening->ops->path) {
+		snprintf(message, sizeof(opening->call->message),
+			 "writeback=journal is not possible with %s:", opening->ops->scheme);
+		return -EOPNOTSUPP;
+	}
+	err = netfs_journal_open(&config, &opening->journal, message,
+				 sizeof(opening->call->message));
+	if (!err && message[0])
+		replay_log(opening, NETFS_LOG_WARN, message);
+	else if (err && !message[0])
+		snprintf(message, sizeof(opening->call->message), "the journal in %.180s: %s",
+			 cache->folder, strerrordesc_np(-err));
+	return err;
+}
+
 /* With the secret in memory of its own, which is the caller's. */
 static int open_cache(struct opening *opening, uint8_t *secret)
 {
@@ -329,7 +402,8 @@ static int open_cache(struct opening *opening, uint8_t *secret)
 		config.secret = secret;
 		config.secret_len = (size_t)n;
 	}
-	return netfs_cache_open(&config, &opening->cache, call->message, sizeof(call->message));
+	n = netfs_cache_open(&config, &opening->cache, call->message, sizeof(call->message));
+	return n ? (int)n : open_journal(opening, &config);
 }
 
 static void cache_job(struct netfs_job *job)

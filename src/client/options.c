@@ -52,6 +52,8 @@ enum kind {
 	KIND_LOCKS,
 	KIND_NOAC,
 	KIND_INIT,
+	KIND_WRITEBACK,
+	KIND_FSYNC,
 };
 
 struct word {
@@ -113,6 +115,13 @@ static const struct word words[] = {
 	 FIELD(cachetag)},
 	{"cachekey", "file with the key that the disk cache is sealed with", KIND_TEXT,
 	 FIELD(cachekey)},
+	{"writeback",
+	 "memory or journal: written data is on the cache's disk before write(2) returns",
+	 KIND_WRITEBACK, 0},
+	{"fsync", "server or local: where fsync(2) has data be (default server; local: journal)",
+	 KIND_FSYNC, 0},
+	{"journalsize", "bytes of data the journal may hold, with k, m, g or t (default 1g)",
+	 KIND_BYTES, FIELD(journalsize)},
 	{"brun", "percent of the disk, and of cachesize, free when culling ends (default 7)",
 	 KIND_PERCENT, FIELD(brun)},
 	{"bcull", "the same when culling begins (default 5)", KIND_PERCENT, FIELD(bcull)},
@@ -263,6 +272,22 @@ static bool parse_locks(const char *text, struct netfs_mount_options *options)
 	return true;
 }
 
+static bool parse_writeback(const char *text, struct netfs_mount_options *options)
+{
+	if (strcmp(text, "memory") && strcmp(text, "journal"))
+		return false;
+	options->journal = !strcmp(text, "journal");
+	return true;
+}
+
+static bool parse_fsync(const char *text, struct netfs_mount_options *options)
+{
+	if (strcmp(text, "server") && strcmp(text, "local"))
+		return false;
+	options->sync_local = !strcmp(text, "local");
+	return true;
+}
+
 static bool set_word(struct netfs_mount_options *options, const struct word *word,
 		     const char *value)
 {
@@ -293,6 +318,10 @@ static bool set_word(struct netfs_mount_options *options, const struct word *wor
 		return parse_cache(value, options);
 	case KIND_LOCKS:
 		return parse_locks(value, options);
+	case KIND_WRITEBACK:
+		return parse_writeback(value, options);
+	case KIND_FSYNC:
+		return parse_fsync(value, options);
 	case KIND_NOAC:
 		options->actimeo = 0;
 		options->negtimeo = 0;
@@ -421,6 +450,7 @@ static void set_defaults(struct netfs_mount_options *options, const struct netfs
 	*options = (struct netfs_mount_options){0};
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		*numbers[i] = NETFS_OPTION_UNSET;
+	options->journalsize = UINT64_C(1) << 30;
 	options->brun = options->frun = 7;
 	options->bcull = options->fcull = 5;
 	options->bstop = options->fstop = 1;
@@ -456,6 +486,19 @@ static int check_cache(struct netfs_mount_options *options, char *message, size_
 	return 0;
 }
 
+static int check_journal(const struct netfs_mount_options *options, char *message, size_t size)
+{
+	if (options->journal && !options->cachedir)
+		return refuse(message, size, "writeback=journal needs fsc or cachedir=FOLDER");
+	if (options->sync_local && !options->journal)
+		return refuse(message, size, "fsync=local needs writeback=journal");
+	/* What is hidden from the server is not to be read on this disk either. */
+	if (options->journal && (options->encrypt || options->encryptcmd) && !options->cachekey)
+		return refuse(message, size,
+			      "writeback=journal with encrypted content needs cachekey=FILE");
+	return 0;
+}
+
 int netfs_options_parse(const char *text, const struct netfs_be_ops *ops,
 			struct netfs_mount_options *ret_options, char *message, size_t message_size)
 {
@@ -484,6 +527,8 @@ int netfs_options_parse(const char *text, const struct netfs_be_ops *ops,
 	err = check_encryption(&options, message, message_size);
 	if (!err)
 		err = check_cache(&options, message, message_size);
+	if (!err)
+		err = check_journal(&options, message, message_size);
 	if (err) {
 		netfs_options_done(&options);
 		return err;

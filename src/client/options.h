@@ -58,6 +58,9 @@ struct netfs_mount_options {
 	const char *cachetag;
 	const char *cachekey; /* a file */
 	uint64_t cachesize; /* bytes; 0: no limit */
+	bool journal; /* writeback=journal */
+	bool sync_local; /* fsync=local */
+	uint64_t journalsize; /* bytes of data in it */
 	uint32_t brun, bcull, bstop, frun, fcull, fstop; /* percent */
 
 	struct netfs_option *backend; /* owned: what the back end lists */

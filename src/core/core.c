@@ -38,6 +38,7 @@ static void set_limits(struct netfs_core *core, const struct netfs_core_config *
 	core->dirty_age_ns = (uint64_t)config->dirty_age_ms * 1000000;
 	core->retry_ns = (uint64_t)config->retry_ms * 1000000;
 	core->hard = config->hard;
+	core->sync_local = config->sync_local;
 	core->upload_window = (uint64_t)core->wsize * depth;
 	if (core->upload_window < UPLOAD_WINDOW_MIN)
 		core->upload_window = UPLOAD_WINDOW_MIN;

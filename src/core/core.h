@@ -56,6 +56,7 @@ void netfs_object_put(struct netfs_object *object);
 /* ------------------------------------------------------------- core */
 
 struct netfs_crypt;
+struct netfs_journal_wait;
 
 struct netfs_core_config {
 	struct netfs_budget *budget;
@@ -67,6 +68,7 @@ struct netfs_core_config {
 	uint32_t wsize;
 	bool hard; /* retry for ever, or only for: */
 	uint32_t retry_ms;
+	bool sync_local; /* durable is what is in the journal */
 	/* Content is encrypted with it; outlives the core.  NULL: it is not. */
 	const struct netfs_crypt *crypt;
 	/* So many dirty bytes inside range were given up, because the server says
@@ -132,6 +134,19 @@ void netfs_inode_detach_handle(struct netfs_inode *inode, struct netfs_handle *h
  * While no request of the inode lives.  Who attaches it sees to it that what it
  * holds is what the server has now. */
 void netfs_inode_set_cookie(struct netfs_inode *inode, struct netfs_cookie *cookie);
+
+/* The file's place in the journal, which outlives the inode; once, before anything is
+ * written.  From then on a write ends when it is in the journal. */
+void netfs_inode_set_journal(struct netfs_inode *inode, struct netfs_journal_file *file);
+/* As struct netfs_journal_ops has it: pass them on. */
+void netfs_inode_journal_marked(struct netfs_inode *inode);
+void netfs_inode_journal_idle(struct netfs_inode *inode);
+/* As netfs_journal_release() and netfs_journal_mtime(). */
+void netfs_inode_release(struct netfs_inode *inode, uint64_t seq, struct netfs_journal_wait *wait);
+void netfs_inode_note_mtime(struct netfs_inode *inode, uint64_t mtime_ns);
+/* A handle that data can be made durable with, and a reference to it; NULL: none.
+ * There is one while anything is dirty or in the journal. */
+struct netfs_handle *netfs_inode_writer(struct netfs_inode *inode);
 
 /* What is known locally, all at one moment. */
 struct netfs_inode_view {

@@ -13,6 +13,7 @@
 #include <env/timer.h>
 #include <obs/stats.h>
 
+struct netfs_journaled;
 struct netfs_through;
 
 /* Groups that are not durable yet at once. */
@@ -37,6 +38,7 @@ struct netfs_core {
 	void (*lost)(void *user, uint64_t inode, const struct netfs_range *range, uint64_t bytes);
 	void *lost_user; /* I, as lost */
 	bool hard; /* I */
+	bool sync_local; /* I */
 	uint64_t retry_ns; /* I: budget of a soft mount */
 	struct netfs_pace pace; /* a */
 	_Atomic bool aborted; /* a */
@@ -259,6 +261,19 @@ void netfs_through_sync(struct netfs_io *io, ssize_t result);
 void netfs_through_cancel(struct netfs_io *io);
 /* NULL is allowed. */
 void netfs_through_put(struct netfs_through *through);
+
+/* journaled.c: writes that are in the journal before they end. */
+
+/* What such a write needs, freed by netfs_io_complete().  -ENOMEM. */
+int netfs_journaled_new(struct netfs_io *io);
+/* NULL is allowed. */
+void netfs_journaled_free(struct netfs_journaled *journaled);
+/* Its bytes are in the folios, result of them: under the inode's mutex.  True: io
+ * ends by itself, perhaps before this returns.  False: call the next, without it. */
+bool netfs_journaled_queue(struct netfs_io *io, size_t result);
+void netfs_journaled_refused(struct netfs_io *io);
+/* Drops handles that were kept for data that is durable now.  Under the mutex. */
+void netfs_inode_drop_kept(struct netfs_inode *inode, struct netfs_news *news);
 
 /* writeback.c */
 

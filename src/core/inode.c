@@ -15,6 +15,7 @@
 #include <env/alloc.h>
 #include <env/clock.h>
 #include <errno.h>
+#include <journal/journal.h>
 
 /* Calls off every request.  The mutex is dropped for each. */
 static void abort_requests(struct netfs_inode *inode, struct netfs_news *news)
@@ -127,6 +128,13 @@ static void leave_dirty_list(struct netfs_inode *inode)
 	netfs_mutex_unlock(&inode->core->wb_mutex);
 }
 
+/* Is a handle needed although nobody has the file open? */
+static bool needs_writer(const struct netfs_inode *inode)
+{
+	return inode->dirty || inode->uploading ||
+	       (inode->journal && netfs_journal_live(inode->journal));
+}
+
 static void drop_kept_handles(struct netfs_inode *inode, struct netfs_news *news)
 {
 	struct netfs_list *link, *tmp;
@@ -141,6 +149,12 @@ static void drop_kept_handles(struct netfs_inode *inode, struct netfs_news *news
 	}
 }
 
+void netfs_inode_drop_kept(struct netfs_inode *inode, struct netfs_news *news)
+{
+	if (!needs_writer(inode))
+		drop_kept_handles(inode, news);
+}
+
 void netfs_inode_settle(struct netfs_inode *inode, struct netfs_news *news)
 {
 	bool clean = inode->dirty == 0 && inode->uploading == 0;
@@ -150,10 +164,11 @@ void netfs_inode_settle(struct netfs_inode *inode, struct netfs_news *news)
 		inode->listed_dirty = false;
 		inode->upload_all = false;
 		leave_dirty_list(inode);
-		drop_kept_handles(inode, news);
+		netfs_inode_drop_kept(inode, news);
 	}
 	busy = !clean || inode->nrequests || inode->collect_posted || inode->sync_waits ||
-	       atomic_load(&inode->upload_posted);
+	       atomic_load(&inode->upload_posted) ||
+	       (inode->journal && netfs_journal_live(inode->journal));
 	if (busy && !inode->busy) {
 		inode->busy = true;
 		inode->ops->busy(inode);
@@ -225,8 +240,7 @@ void netfs_inode_detach_handle(struct netfs_inode *inode, struct netfs_handle *h
 	}
 	netfs_assert(ref);
 	ref->openers = 0;
-	if (!handle->writable || (inode->dirty == 0 && inode->uploading == 0) ||
-	    another_writer(inode, ref)) {
+	if (!handle->writable || !needs_writer(inode) || another_writer(inode, ref)) {
 		netfs_list_remove(&ref->link);
 		netfs_list_push_back(&news.handles, &ref->link);
 	}
@@ -356,5 +370,6 @@ void netfs_io_complete(struct netfs_io *io, ssize_t result)
 {
 	netfs_assert_nothing_held();
 	netfs_through_put(netfs_io_state(io)->through);
+	netfs_journaled_free(netfs_io_state(io)->journaled);
 	io->done(io, result);
 }

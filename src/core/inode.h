@@ -20,6 +20,7 @@ struct netfs_cookie;
 struct netfs_core;
 struct netfs_handle;
 struct netfs_inode;
+struct netfs_journal_file;
 
 /* Something to be told once.  The owner sets fn and keeps it until then. */
 struct netfs_completion {
@@ -48,6 +49,7 @@ enum netfs_opener_flags {
 	NETFS_OPENER_UNBUFFERED = 1 << 0, /* O_DIRECT, cache=none */
 	NETFS_OPENER_APPEND = 1 << 1, /* every write goes to the end */
 	NETFS_OPENER_DSYNC = 1 << 2, /* every write is durable at once */
+	NETFS_OPENER_REDONE = 1 << 3, /* what is written is in a journal already */
 };
 
 /*
@@ -79,6 +81,7 @@ struct netfs_inode {
 	struct netfs_ranges zero; /* f: nothing but zeroes at the server */
 	struct netfs_folio_index folios; /* f */
 	struct netfs_cookie *cookie; /* f: the disk cache's; NULL: none */
+	struct netfs_journal_file *journal; /* f, set once: NULL: it is not journalled */
 	struct netfs_crypt_resize *crypt_resize; /* f: waits for a download */
 	uint64_t crypt_tail; /* f: a block up to here is sent anew before what follows */
 	uint32_t crypt_group; /* f: of all that is dirty or under upload */

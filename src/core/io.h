@@ -13,6 +13,7 @@
 struct netfs_block;
 struct netfs_completion;
 struct netfs_inode;
+struct netfs_journaled;
 struct netfs_opener;
 struct netfs_request;
 struct netfs_through;
@@ -34,6 +35,7 @@ struct netfs_io_state {
 	struct netfs_request *req; /* f: of direct I/O, for cancellation */
 	struct netfs_completion *flush; /* f: what it waits for first, or last */
 	struct netfs_through *through; /* I: of a write that must be durable */
+	struct netfs_journaled *journaled; /* I: of one that is to be in the journal */
 	int error; /* f: why a part could not be had */
 	bool cancelled; /* f */
 	bool waited; /* o: for a download */

@@ -200,14 +200,18 @@ static bool must_arrive(struct netfs_io *io)
 {
 	const struct netfs_io_state *state = netfs_io_state(io);
 
-	return state->inode->core->crypt &&
+	return state->inode->core->crypt && !state->journaled &&
 	       ((io->flags & NETFS_IO_DIRECT) || (state->opener->flags & NETFS_OPENER_UNBUFFERED));
 }
 
 static bool must_be_durable(struct netfs_io *io)
 {
-	return (io->flags & NETFS_IO_DSYNC) ||
-	       (netfs_io_state(io)->opener->flags & NETFS_OPENER_DSYNC);
+	const struct netfs_io_state *state = netfs_io_state(io);
+
+	/* It is, then, when it comes here. */
+	if (state->journaled && state->inode->core->sync_local)
+		return false;
+	return (io->flags & NETFS_IO_DSYNC) || (state->opener->flags & NETFS_OPENER_DSYNC);
 }
 
 static void durable_flushed(struct netfs_completion *done, int err)
@@ -264,7 +268,7 @@ static void run_locked(struct netfs_io *io)
 	struct netfs_io_state *state = netfs_io_state(io);
 	struct netfs_inode *inode = state->inode;
 	struct netfs_news news;
-	bool through;
+	bool through, queued = false;
 	ssize_t result;
 
 	netfs_news_init(&news);
@@ -278,13 +282,19 @@ static void run_locked(struct netfs_io *io)
 	through = result > 0 && state->through;
 	if (through)
 		netfs_through_send(io, result, &news);
+	if (result > 0 && state->journaled)
+		queued = netfs_journaled_queue(io, (size_t)result);
 	if (result > 0)
 		netfs_upload_consider(inode, &news);
 	netfs_gate_leave(&inode->gate, &news.admitted);
 	netfs_inode_settle(inode, &news);
 	netfs_news_unlock(&news, inode);
-	/* One that is to be durable may have ended and be gone. */
-	if (!through)
+	/* One that is to be durable, or in the journal, may have ended and be gone. */
+	if (through || queued)
+		return;
+	if (result > 0 && state->journaled)
+		netfs_journaled_refused(io);
+	else
 		netfs_write_finish_io(io, result);
 }
 
@@ -353,6 +363,22 @@ void netfs_io_begin(struct netfs_io *io, struct netfs_inode *inode, struct netfs
 	state->iov_room = io->niov < UINT16_MAX ? io->niov : UINT16_MAX;
 }
 
+/* Always through memory: what is past it could arrive before what is in the journal,
+ * and be undone when that is done again. */
+static void journaled_write(struct netfs_io *io)
+{
+	struct netfs_io_state *state = netfs_io_state(io);
+	int err = io->flags & NETFS_IO_NOWAIT ? -EAGAIN : netfs_journaled_new(io);
+
+	if (err) {
+		netfs_io_complete(io, err);
+		return;
+	}
+	state->resume = start;
+	state->gate.admitted = admitted;
+	start(io);
+}
+
 void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener, struct netfs_io *io)
 {
 	struct netfs_io_state *state = netfs_io_state(io);
@@ -362,6 +388,10 @@ void netfs_core_write(struct netfs_inode *inode, struct netfs_opener *opener, st
 	state->write = true;
 	if (io->len == 0) {
 		netfs_io_complete(io, 0);
+		return;
+	}
+	if (inode->journal && !(opener->flags & NETFS_OPENER_REDONE)) {
+		journaled_write(io);
 		return;
 	}
 	if ((io->flags & NETFS_IO_NOWAIT) && (must_be_durable(io) || must_arrive(io))) {

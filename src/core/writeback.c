@@ -23,6 +23,7 @@
 #include <base/limits.h>
 #include <env/clock.h>
 #include <errno.h>
+#include <journal/journal.h>
 
 /* However short the age is, the timer must not keep a thread busy. */
 #define AGE_TICK_MIN_NS (10 * NETFS_NS_PER_MS)
@@ -255,6 +256,8 @@ void netfs_upload_some(struct netfs_inode *inode, struct netfs_news *news)
 		return;
 	}
 	if (blocked(inode) || (inode->stuck && !inode->upload_all))
+		return;
+	if (inode->dirty && inode->journal && !netfs_journal_mark(inode->journal))
 		return;
 	/* What was refused is tried once more. */
 	netfs_inode_unstick(inode, 0);

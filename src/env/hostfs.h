@@ -48,6 +48,9 @@ int netfs_hostfs_rename(int old_dir_fd, const char *old_name, int dir_fd, const 
 			uint32_t flags);
 /* Raw getdents64 into buf from the descriptor's position; bytes, 0 at the end. */
 ssize_t netfs_hostfs_getdents(int fd, void *buf, size_t size);
+/* Calls fn for each name in a directory but "." and "..", in no order.  The directory
+ * is not to change meanwhile. */
+int netfs_hostfs_list(int fd, void (*fn)(void *user, const char *name), void *user);
 /* Bytes from a place in a file: less than size only at its end. */
 ssize_t netfs_hostfs_pread(int fd, void *buf, size_t size, uint64_t start);
 /* Bytes to a place in a file: all of them. */

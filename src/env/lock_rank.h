@@ -19,6 +19,7 @@
 	X(GROUP, "the order of groups of writes")                                                  \
 	X(STALLED, "core: slices waiting for the back end")                                        \
 	X(BUDGET, "core: eviction queue and memory accounting")                                    \
+	X(JOURNAL, "journal: what is in it, and its worker's queue")                               \
 	X(COOKIE, "disk cache: what is there of one file")                                         \
 	X(CACHE, "disk cache: the worker's queue, and space")                                      \
 	X(BACKEND, "back end: its connection and tables")                                          \

@@ -35,6 +35,9 @@
 	X(write_copied, "folios copied because their upload was under way")                        \
 	X(write_lost, "written bytes given up because their file is gone")                         \
 	X(write_durable, "writes that ended when they were durable")                               \
+	X(journal_bytes, "written bytes that went to the journal")                                 \
+	X(journal_refused, "writes the journal could not take, sent to the server instead")        \
+	X(journal_released, "times all of a file in it was durable at the server")                 \
 	X(writeback_requests, "requests that send dirty ranges")                                   \
 	X(writethrough_requests, "requests that send what a durable write brought")                \
 	X(flush_calls, "waits for dirty ranges to arrive")                                         \

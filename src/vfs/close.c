@@ -19,6 +19,7 @@
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <vfs/file.h>
+#include <vfs/journal.h>
 #include <vfs/lock_calls.h>
 #include <vfs/vcall.h>
 
@@ -103,12 +104,17 @@ void netfs_flush(struct netfs_file *file, uint64_t lock_owner, struct netfs_call
 
 /* ------------------------------------------------------------- fsync */
 
+static void fsync_released(struct netfs_vcall *v, int err)
+{
+	adopt(v);
+}
+
 static void fsync_durable(struct netfs_vcall *v, int err)
 {
 	int late = netfs_file_error(v->file);
 
 	v->first_err = err ? err : late;
-	adopt(v);
+	netfs_vcall_release(v, v->vnode, v->first_err ? 0 : v->settle_seq, fsync_released);
 }
 
 static void fsync_sent(struct netfs_vcall *v, int err)
@@ -128,10 +134,20 @@ static void fsync_sent(struct netfs_vcall *v, int err)
 static void fsync_start(struct netfs_vcall *v, int err)
 {
 	/* Names are at the server when their calls return. */
-	if (!netfs_vnode_regular(v->vnode))
+	struct netfs_vnode *vnode = v->vnode;
+
+	if (!netfs_vnode_regular(vnode)) {
 		netfs_vcall_finish(v, 0);
-	else
-		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, fsync_sent);
+		return;
+	}
+	if (v->mount->config.sync_local && vnode->inode.journal &&
+	    !(v->file->opener.flags & NETFS_OPENER_REDONE)) {
+		netfs_vcall_finish(v, netfs_file_error(v->file));
+		return;
+	}
+	if (vnode->inode.journal)
+		v->settle_seq = netfs_journal_seq(vnode->inode.journal);
+	netfs_vcall_flush(v, vnode, 0, UINT64_MAX, fsync_sent);
 }
 
 void netfs_fsync(struct netfs_file *file, bool datasync, struct netfs_call *call)

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <env/alloc.h>
 #include <vfs/file.h>
+#include <vfs/journal.h>
 #include <vfs/vcall.h>
 #include <vfs/whole.h>
 
@@ -120,6 +121,8 @@ static void setattr_answered(struct netfs_vcall *v, int err)
 		netfs_attr_changed(v->vnode, &v->ask.op.attr, &v->asked);
 	else
 		netfs_attr_expire(v->vnode);
+	if (!err && (v->set.valid & (NETFS_SET_MTIME | NETFS_SET_MTIME_NOW)))
+		netfs_journal_dated(v->vnode, &v->ask.op.attr.mtime);
 	if (v->gated)
 		netfs_vcall_ungate(v);
 	shown(v, err);
@@ -208,14 +211,22 @@ static void resize_flushed(struct netfs_vcall *v, int err)
 	resize_prepare(v);
 }
 
-static void resize_locked(struct netfs_vcall *v, int err)
+static void resize_settled(struct netfs_vcall *v, int err)
 {
 	if (err)
-		resize_over(v, err);
+		resize_sent(v, err);
 	else if (v->set.valid != NETFS_SET_SIZE)
 		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, resize_flushed);
 	else
 		resize_prepare(v);
+}
+
+static void resize_locked(struct netfs_vcall *v, int err)
+{
+	if (err)
+		resize_over(v, err);
+	else
+		netfs_vcall_settle(v, v->vnode, resize_settled);
 }
 
 void netfs_vcall_resize(struct netfs_vcall *v)

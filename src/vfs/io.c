@@ -9,6 +9,7 @@
 #include <base/assert.h>
 #include <env/lock.h>
 #include <vfs/file.h>
+#include <vfs/journal.h>
 
 void netfs_read(struct netfs_file *file, struct netfs_io *io)
 {
@@ -38,6 +39,8 @@ void netfs_write(struct netfs_file *file, struct netfs_io *io)
 		return;
 	}
 	netfs_times_wrote(vnode);
+	if (vnode->inode.journal)
+		netfs_journal_wrote(vnode);
 	netfs_core_write(&vnode->inode, &file->opener, io);
 }
 

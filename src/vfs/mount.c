@@ -17,6 +17,7 @@
 #include <env/alloc.h>
 #include <env/clock.h>
 #include <env/random.h>
+#include <vfs/journal.h>
 #include <vfs/mount.h>
 #include <vfs/vcall.h>
 
@@ -147,6 +148,7 @@ int netfs_mount_new(const struct netfs_vfs_config *config, struct netfs_mount **
 	netfs_list_init(&mount->all);
 	netfs_list_init(&mount->calls);
 	netfs_list_init(&mount->silly);
+	netfs_checkpoint_init(mount);
 	mount->connected = true;
 	snprintf(mount->state, sizeof(mount->state), "connected");
 	*ret_mount = mount;
@@ -179,6 +181,7 @@ int netfs_mount_start(struct netfs_mount *mount, struct netfs_be *be, struct net
 		.hard = mount->config.hard,
 		.retry_ms = mount->config.retry_ms,
 		.crypt = mount->config.crypt,
+		.sync_local = mount->config.sync_local,
 		.lost = data_lost,
 		.lost_user = mount,
 	};

@@ -10,6 +10,7 @@
 #include <base/hash.h>
 #include <base/list.h>
 #include <core/core.h>
+#include <env/timer.h>
 #include <vfs/names.h>
 #include <vfs/vfs.h>
 
@@ -33,6 +34,9 @@ struct netfs_mount {
 	struct netfs_stats stats; /* a */
 	_Atomic uint64_t stamp; /* a: grows with each question and change */
 	_Atomic bool aborted; /* a */
+	_Atomic bool checkpoint_armed; /* a: the timer is, or its task under way; has a hold */
+	struct netfs_timer checkpoint_timer;
+	struct netfs_task checkpoint_task;
 	_Atomic uint32_t busy; /* a, to zero under m: vnodes the core needs */
 
 	const struct netfs_notify_ops *notify; /* I: before the first vnode is used */

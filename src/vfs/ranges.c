@@ -25,6 +25,7 @@
 #include <crypt/crypt.h>
 #include <env/alloc.h>
 #include <vfs/file.h>
+#include <vfs/journal.h>
 #include <vfs/vcall.h>
 
 /* Forgets data of the range and tells what it is at the server now. */
@@ -186,14 +187,24 @@ static void fallocate_prepared(struct netfs_vcall *v, int err)
 	netfs_vcall_ask(v, fallocate_answered);
 }
 
+static void range_settled(struct netfs_vcall *v, int err)
+{
+	if (err) {
+		netfs_vcall_ungate(v);
+		netfs_vcall_finish(v, err);
+		return;
+	}
+	netfs_attr_ask(v->mount, v->vnode, &v->asked);
+	netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, netfs_take(v->then));
+}
+
 static void range_locked(struct netfs_vcall *v, int err)
 {
 	if (err) {
 		netfs_vcall_finish(v, err);
 		return;
 	}
-	netfs_attr_ask(v->mount, v->vnode, &v->asked);
-	netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, netfs_take(v->then));
+	netfs_vcall_settle(v, v->vnode, range_settled);
 }
 
 static int range_check(const struct netfs_file *file, uint64_t start, uint64_t len)

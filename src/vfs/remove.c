@@ -22,6 +22,7 @@
 #include <env/alloc.h>
 #include <env/random.h>
 #include <vfs/file.h>
+#include <vfs/journal.h>
 #include <vfs/vcall.h>
 
 #define SILLY_PREFIX ".unetfs-"
@@ -222,9 +223,11 @@ static void unlink_flushed(struct netfs_vcall *v, int err)
 		remove_ask(v, NETFS_ASK_UNLINK);
 }
 
-static void unlink_resolved(struct netfs_vcall *v, int err)
+/* Nothing is left that would be written again.  What the server refuses goes with
+ * the file. */
+static void unlink_settled(struct netfs_vcall *v, int err)
 {
-	if (err)
+	if (err == -EINTR)
 		netfs_vcall_finish(v, err);
 	else if (netfs_silly_needed(v->target))
 		netfs_vcall_silly(v, v->dir, v->name, remove_finish);
@@ -232,11 +235,21 @@ static void unlink_resolved(struct netfs_vcall *v, int err)
 		netfs_vcall_flush(v, v->target, 0, UINT64_MAX, unlink_flushed);
 }
 
+static void unlink_resolved(struct netfs_vcall *v, int err)
+{
+	if (err)
+		netfs_vcall_finish(v, err);
+	else
+		netfs_vcall_settle(v, v->target, unlink_settled);
+}
+
 /* Might the file be open, or have data that could not be sent without it? */
 static bool care_needed(struct netfs_mount *mount)
 {
 	bool open;
 
+	if (mount->config.journal && netfs_journal_bytes(mount->config.journal))
+		return true;
 	if (mount->be->caps & NETFS_BE_OPEN_UNLINKED)
 		return false;
 	netfs_mutex_lock(&mount->mutex);

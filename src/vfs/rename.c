@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <vfs/file.h>
+#include <vfs/journal.h>
 #include <vfs/vcall.h>
 
 #define KNOWN_FLAGS (RENAME_NOREPLACE | RENAME_EXCHANGE)
@@ -41,6 +42,8 @@ static void renamed(struct netfs_vcall *v, int err)
 		if (v->target && (v->flags & RENAME_EXCHANGE))
 			netfs_name_made(v->dir, v->name, v->target);
 	}
+	if (!err && v->mount->config.journal)
+		netfs_journal_renamed(v->mount->config.journal);
 	netfs_vcall_finish(v, err);
 }
 
@@ -69,7 +72,7 @@ static void target_flushed(struct netfs_vcall *v, int err)
 	rename_ask(v, err == -EINTR ? err : 0);
 }
 
-static void rename_flushed(struct netfs_vcall *v, int err)
+static void rename_settled(struct netfs_vcall *v, int err)
 {
 	bool replaces = v->target != v->vnode && !(v->flags & RENAME_EXCHANGE);
 
@@ -79,6 +82,15 @@ static void rename_flushed(struct netfs_vcall *v, int err)
 		netfs_vcall_silly(v, v->new_dir, v->new_name, rename_ask);
 	else
 		netfs_vcall_flush(v, v->target, 0, UINT64_MAX, target_flushed);
+}
+
+/* What is replaced must not be written again. */
+static void rename_flushed(struct netfs_vcall *v, int err)
+{
+	if (err)
+		netfs_vcall_finish(v, err);
+	else
+		netfs_vcall_settle(v, v->target, rename_settled);
 }
 
 static void rename_target(struct netfs_vcall *v, int err)

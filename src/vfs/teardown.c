@@ -20,6 +20,7 @@
 #include <env/alloc.h>
 #include <vfs/each.h>
 #include <vfs/file.h>
+#include <vfs/journal.h>
 #include <vfs/vcall.h>
 
 /* -------------------------------------------------------------- sync */
@@ -31,7 +32,7 @@ static bool wants_sync(struct netfs_vnode *vnode)
 	if (!netfs_vnode_regular(vnode))
 		return false;
 	netfs_inode_view(&vnode->inode, &view);
-	return view.dirty || view.seq > 0;
+	return view.dirty || view.seq > 0 || netfs_vnode_journalled(vnode);
 }
 
 static bool is_dirty(struct netfs_vnode *vnode)
@@ -41,7 +42,7 @@ static bool is_dirty(struct netfs_vnode *vnode)
 	if (!netfs_vnode_regular(vnode))
 		return false;
 	netfs_inode_view(&vnode->inode, &view);
-	return view.dirty;
+	return view.dirty || netfs_vnode_journalled(vnode);
 }
 
 static struct netfs_handle *writable_handle(struct netfs_vnode *vnode)
@@ -68,7 +69,7 @@ static void child_over(struct netfs_vcall *child, int err)
 }
 
 /* Files that were closed are as durable as the server makes a close. */
-static void child_sent(struct netfs_vcall *child, int err)
+static void child_settled(struct netfs_vcall *child, int err)
 {
 	struct netfs_handle *handle = NULL;
 	struct netfs_ask *ask;
@@ -82,6 +83,14 @@ static void child_sent(struct netfs_vcall *child, int err)
 	ask = netfs_vcall_prepare(child, NETFS_ASK_FSYNC);
 	ask->handle = handle;
 	netfs_vcall_ask(child, child_over);
+}
+
+static void child_sent(struct netfs_vcall *child, int err)
+{
+	if (err)
+		child_settled(child, err);
+	else
+		netfs_vcall_settle(child, child->vnode, child_settled);
 }
 
 static void child_sync(struct netfs_vcall *child, int err)
@@ -150,9 +159,11 @@ static void close_disconnected(struct netfs_vcall *v, int err)
 	struct netfs_mount *mount = v->mount;
 	void (*closed)(void *user, struct netfs_cache *cache) = mount->config.closed;
 	struct netfs_cache *cache = mount->config.cache;
+	struct netfs_journal *journal = mount->config.journal;
 	void *user = mount->config.user;
 
 	netfs_mount_free(mount);
+	netfs_journal_close(journal);
 	if (closed)
 		closed(user, cache);
 	/* Nothing is left that an error could be about. */
@@ -199,6 +210,8 @@ static void child_quiet(struct netfs_vcall *child, int err)
 
 	if (!err) {
 		dropped = netfs_inode_drop_dirty(&child->vnode->inode);
+		if (netfs_vnode_journalled(child->vnode))
+			netfs_journal_abandon(child->vnode->inode.journal);
 		netfs_vcall_ungate(child);
 	}
 	netfs_each_done(child, dropped, err);
@@ -211,9 +224,17 @@ static void child_drop(struct netfs_vcall *child, int err)
 	netfs_vcall_gate(child, child->vnode, child_quiet);
 }
 
+static void child_flushed(struct netfs_vcall *child, int err)
+{
+	if (err)
+		child_over(child, err);
+	else
+		netfs_vcall_settle(child, child->vnode, child_over);
+}
+
 static void child_close(struct netfs_vcall *child, int err)
 {
-	netfs_vcall_flush(child, child->vnode, 0, UINT64_MAX, child_over);
+	netfs_vcall_flush(child, child->vnode, 0, UINT64_MAX, child_flushed);
 }
 
 static void close_quiet(struct netfs_vcall *v, int err)
@@ -236,6 +257,7 @@ static void close_start(struct netfs_vcall *v, int err)
 		netfs_vcall_finish(v, -EBUSY);
 		return;
 	}
+	netfs_checkpoint_stop(mount);
 	if (v->flags & NETFS_CLOSE_FORCE)
 		netfs_mount_abort(mount);
 	drain(v, false, close_quiet);

@@ -16,6 +16,7 @@
 #include <core/core.h>
 #include <env/executor.h>
 #include <env/timer.h>
+#include <journal/journal.h>
 #include <unetfs/cache.h>
 #include <vfs/ask.h>
 #include <vfs/locks.h>
@@ -97,6 +98,13 @@ struct netfs_vcall {
 	uint64_t start_to;
 	uint64_t len;
 	int first_err; /* told first, when all is done */
+	/* netfs_vcall_settle() */
+	netfs_step_fn settle_next;
+	struct netfs_vnode *settle_vnode; /* no reference */
+	struct netfs_handle *settle_handle;
+	uint64_t settle_seq;
+	struct netfs_journal_wait journal_wait;
+
 	struct netfs_vcall *parent; /* a child's; see each.c */
 	struct netfs_recall *recall; /* the back end's */
 	void *scratch; /* of one family of calls; freed with the call */

@@ -14,6 +14,7 @@
 
 struct netfs_budget;
 struct netfs_crypt;
+struct netfs_journal;
 
 /* A time to live that never ends. */
 #define NETFS_TTL_FOREVER UINT32_MAX
@@ -26,6 +27,8 @@ struct netfs_vfs_config {
 	const char *cache_mode; /* its name, static */
 
 	struct netfs_cache *cache; /* for file data; NULL: none */
+	struct netfs_journal *journal; /* the mount's from its start on; NULL: none */
+	bool sync_local; /* what is in the journal is durable */
 	uint32_t attr_ttl_ms; /* attributes of anything but directories */
 	uint32_t dir_ttl_ms; /* attributes of directories */
 	uint32_t entry_ttl_ms; /* names that exist */
@@ -68,6 +71,9 @@ struct netfs_be_host *netfs_mount_host(struct netfs_mount *mount);
  * Takes over be and node where it succeeds.  -ENOMEM, -ENOTDIR. */
 int netfs_mount_start(struct netfs_mount *mount, struct netfs_be *be, struct netfs_node *node,
 		      const struct netfs_attr *attr);
+
+/* What is written through file is in a journal already. */
+void netfs_file_redo(struct netfs_file *file);
 
 /* Completes a caller's call; for the assembler's own. */
 void netfs_call_complete(struct netfs_call *call, int err);

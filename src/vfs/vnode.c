@@ -22,6 +22,7 @@
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <vfs/locks.h>
+#include <vfs/journal.h>
 #include <vfs/mount.h>
 #include <vfs/vnode.h>
 
@@ -169,6 +170,10 @@ static struct netfs_vnode *vnode_make(struct netfs_mount *mount, const struct ne
 		netfs_inode_init(&vnode->inode, mount->core, &vnode_inode_ops, attr->size, created);
 		acquire_cookie(vnode);
 	}
+	if (netfs_vnode_regular(vnode) && netfs_vnode_journal(vnode)) {
+		netfs_vnode_destroy(vnode);
+		return NULL;
+	}
 	vnode->inode.id = attr->ino;
 	return vnode;
 }
@@ -278,6 +283,7 @@ void netfs_vnode_destroy(struct netfs_vnode *vnode)
 	if (netfs_vnode_regular(vnode)) {
 		struct netfs_cookie *cookie = vnode->inode.cookie;
 
+		netfs_vnode_unjournal(vnode);
 		netfs_inode_done(&vnode->inode);
 		if (cookie)
 			vnode->mount->config.cache->relinquish(vnode->mount->config.cache, cookie);

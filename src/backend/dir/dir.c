@@ -481,6 +481,7 @@ const struct netfs_be_ops netfs_dir_ops = {
 	.read = netfs_dir_transfer,
 	.write = netfs_dir_transfer,
 	.fsync = netfs_dir_fsync,
+	.path = netfs_dir_path,
 	.fallocate = dir_fallocate,
 	.copy_range = dir_copy_range,
 	.clone_range = dir_clone_range,

@@ -168,6 +168,9 @@ void netfs_dir_start(struct netfs_be *be, struct netfs_op *op, const struct dir_
 void netfs_dir_be_put(struct dir_be *be);
 
 /* dir_path.c: nodes and where they are. */
+
+/* As in backend.h. */
+int netfs_dir_path(struct netfs_node *node, char *buf, size_t size);
 /* What the host told about one object. */
 struct dir_stat {
 	struct stat st;

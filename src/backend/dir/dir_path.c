@@ -311,6 +311,21 @@ static int path_locked(struct dir_node *node, unsigned i, char *buf, size_t size
 	return 0;
 }
 
+int netfs_dir_path(struct netfs_node *node, char *buf, size_t size)
+{
+	struct dir_be *be = netfs_dir_be(node->be);
+	char *at;
+	int err;
+
+	netfs_mutex_lock(&be->mutex);
+	err = path_locked(netfs_container_of(node, struct dir_node, node), 0, buf, size, &at);
+	netfs_mutex_unlock(&be->mutex);
+	if (err)
+		return err == -ESTALE ? -ENOENT : err;
+	memmove(buf, at, strlen(at) + 1);
+	return 0;
+}
+
 /* Opens path and checks that it is node; else -ESTALE. */
 static int open_checked(struct dir_node *node, const char *path, struct dir_stat *ret_stat)
 {

@@ -40,6 +40,7 @@ const struct netfs_be_ops netfs_p9_ops = {
 	.read = p9_read,
 	.write = p9_write,
 	.fsync = p9_fsync,
+	.path = p9_path,
 	.statfs = p9_statfs,
 	.getxattr = p9_getxattr,
 	.listxattr = p9_listxattr,

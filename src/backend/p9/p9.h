@@ -464,6 +464,7 @@ void p9_node_table_init(struct p9_conn *conn);
 struct p9_node *p9_node_found(struct p9_call *call, const struct p9_qid *qid, struct p9_fid *fid);
 struct p9_node *p9_node_root(struct p9_conn *conn, const struct p9_qid *qid);
 void p9_node_free(struct netfs_node *node);
+int p9_path(struct netfs_node *node, char *buf, size_t size);
 /* Makes call->fid[i] current for all nodes, then goes on with call->body. */
 void p9_node_ensure(struct p9_call *call);
 /* Is a the same as or above b?  Lock held. */

@@ -291,6 +291,42 @@ struct p9_node *p9_node_found(struct p9_call *call, const struct p9_qid *qid, st
 	return node;
 }
 
+/* By the likeliest names; written from the end of buf. */
+static int put_path_locked(const struct p9_node *node, char *buf, size_t size, char **ret_at)
+{
+	char *at = buf + size - 1;
+
+	*at = 0;
+	for (; !node->is_root; node = node->places[0].parent) {
+		size_t len = node->nplaces ? strlen(node->places[0].name) : 0;
+
+		if (!node->nplaces)
+			return -ENOENT;
+		if (len + 1 > (size_t)(at - buf))
+			return -ENAMETOOLONG;
+		if (*at)
+			*--at = '/';
+		at -= len;
+		memcpy(at, node->places[0].name, len);
+	}
+	*ret_at = at;
+	return 0;
+}
+
+int p9_path(struct netfs_node *node, char *buf, size_t size)
+{
+	struct p9_conn *conn = p9_conn_of(node->be);
+	char *at;
+	int err;
+
+	netfs_mutex_lock(&conn->lock);
+	err = put_path_locked(p9_node_of(node), buf, size, &at);
+	netfs_mutex_unlock(&conn->lock);
+	if (!err)
+		memmove(buf, at, strlen(at) + 1);
+	return err;
+}
+
 /* ------------------------------------------------------- walking again */
 
 /* The names from the root to node, one after the other. */

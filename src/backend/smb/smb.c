@@ -32,6 +32,7 @@ const struct netfs_be_ops netfs_smb_ops = {
 	.read = smb_read,
 	.write = smb_write,
 	.fsync = smb_fsync,
+	.path = smb_path,
 	.fallocate = smb_fallocate,
 	.copy_range = smb_copy_range,
 	.seek = smb_seek,

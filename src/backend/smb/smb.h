@@ -639,6 +639,8 @@ void smb_node_free(struct netfs_node *node);
 void smb_node_move(struct smb_node *node, struct smb_node *parent, char *name, bool also);
 /* Its name led nowhere: is there another one to try? */
 bool smb_node_doubt(struct smb_node *node);
+/* As in backend.h: from the folder that is mounted. */
+int smb_path(struct netfs_node *node, char *buf, size_t size);
 /* Path of node and, where name is not NULL, of name in it, in UTF-16LE; heap.
  * -ESTALE: it has lost its name; -ENAMETOOLONG; -ENOMEM; -EILSEQ. */
 int smb_node_path(struct smb_conn *conn, struct smb_node *node, const char *name,

@@ -339,6 +339,42 @@ int smb_node_path(struct smb_conn *conn, struct smb_node *node, const char *name
 	return 0;
 }
 
+/* Written from the end of buf. */
+static int put_path_locked(const struct smb_node *node, char *buf, size_t size, char **ret_at)
+{
+	char *at = buf + size - 1;
+
+	*at = 0;
+	for (; !node->is_root; node = node->parent) {
+		size_t len = node->parent ? strlen(node->name) : 0;
+
+		if (!node->parent)
+			return -ENOENT;
+		if (len + 1 > (size_t)(at - buf))
+			return -ENAMETOOLONG;
+		if (*at)
+			*--at = '/';
+		at -= len;
+		memcpy(at, node->name, len);
+	}
+	*ret_at = at;
+	return 0;
+}
+
+int smb_path(struct netfs_node *node, char *buf, size_t size)
+{
+	struct smb_conn *conn = smb_conn_of(node->be);
+	char *at;
+	int err;
+
+	netfs_mutex_lock(&conn->lock);
+	err = put_path_locked(smb_node_of(node), buf, size, &at);
+	netfs_mutex_unlock(&conn->lock);
+	if (!err)
+		memmove(buf, at, strlen(at) + 1);
+	return err;
+}
+
 /* -------------------------------------------------------- attributes */
 
 void smb_attr_of_all(const struct smb_node *node, const struct smb_file_all *all,

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
+#include <cache/place.h>
 #include <cache/store/files.h>
 #include <env/host.h>
 #include <env/hostfs.h>
@@ -176,4 +177,45 @@ int netfs_files_check(int folder, const char *name)
 	err = judge(fd, S_IFREG);
 	netfs_hostfs_close(fd);
 	return err;
+}
+
+/* The folder that path is in: what was made in it is on the disk. */
+static int sync_above(const char *path)
+{
+	char above[NETFS_PLACE_PATH];
+	const char *slash = strrchr(path, '/');
+	size_t len = slash && slash > path ? (size_t)(slash - path) : 1;
+	int fd, err;
+
+	if (len >= sizeof(above))
+		return -ENAMETOOLONG;
+	memcpy(above, path, len);
+	above[len] = 0;
+	fd = netfs_hostfs_open(AT_FDCWD, above, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return fd;
+	err = netfs_hostfs_fsync(fd);
+	netfs_hostfs_close(fd);
+	return err;
+}
+
+int netfs_place_open(const char *path, const char *name)
+{
+	int folder = netfs_files_open(path, true), place, err;
+
+	if (folder < 0)
+		return folder;
+	place = open_folder(folder, name, true);
+	err = place < 0 ? place : sync_above(path);
+	if (!err)
+		err = netfs_hostfs_fsync(folder);
+	netfs_hostfs_close(folder);
+	if (err && place >= 0)
+		netfs_hostfs_close(place);
+	return err ? err : place;
+}
+
+int netfs_place_file(int place, const char *name, bool make)
+{
+	return open_locked(place, name, make);
 }

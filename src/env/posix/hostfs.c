@@ -262,6 +262,34 @@ ssize_t netfs_hostfs_getdents(int fd, void *buf, size_t size)
 	return RETRY(syscall(SYS_getdents64, fd, buf, size > INT_MAX ? (size_t)INT_MAX : size));
 }
 
+/* As the kernel gives them. */
+struct dirent64 {
+	uint64_t ino;
+	int64_t off;
+	uint16_t len;
+	uint8_t type;
+	char name[];
+};
+
+int netfs_hostfs_list(int fd, void (*fn)(void *user, const char *name), void *user)
+{
+	_Alignas(struct dirent64) char buf[8192];
+	ssize_t n;
+	int err = netfs_hostfs_seekdir(fd, 0);
+
+	while (!err && (n = netfs_hostfs_getdents(fd, buf, sizeof(buf))) != 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *entry = (const struct dirent64 *)(buf + at);
+
+			if (strcmp(entry->name, ".") != 0 && strcmp(entry->name, "..") != 0)
+				fn(user, entry->name);
+			at += entry->len;
+		}
+		err = n < 0 ? (int)n : 0;
+	}
+	return err;
+}
+
 ssize_t netfs_hostfs_pread(int fd, void *buf, size_t size, uint64_t start)
 {
 	size_t done = 0;

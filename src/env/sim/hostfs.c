@@ -189,6 +189,17 @@ int netfs_hostfs_rename(int old_dir_fd, const char *old_name, int dir_fd, const 
 	return 0;
 }
 
+int netfs_hostfs_list(int fd, void (*fn)(void *user, const char *name), void *user)
+{
+	struct disk_node *node = node_of(fd);
+
+	if (!node || !S_ISDIR(node->mode))
+		return node ? -ENOTDIR : -EBADF;
+	for (size_t i = 0; i < node->names.count; i++)
+		fn(user, node->names.names[i].name);
+	return 0;
+}
+
 /* ---------------------------------------------------------- attributes */
 
 static uint64_t pages_of(const struct disk_bytes *bytes)

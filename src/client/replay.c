@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What was left in a journal is written once more.
+ *
+ *	find the file -> is it as it was? -> mark -> open, write, fsync -> done
+ *	      |                 | no
+ *	      +-- gone ---------+-----> a file beside it, with what is there now and ours
+ *
+ * A file is the one that was written if its number is the same, under one of the
+ * names it had.  It is as it was if its time and size are those that the dead mount
+ * knew before it wrote.  Where that mount may have sent some of it, they need not be:
+ * then its size must be one our writes can have made, and its time not later than
+ * that mount certainly lived and a little; otherwise somebody else was there.
+ *
+ * Nobody's bytes are overwritten in doubt: both copies are kept.  What cannot be
+ * written now stays in the journal for the next mount.
+ *
+ * One step after the other, each begun by the end of the one before.
+ *
+ * Locks: none.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <client/replay.h>
+#include <env/alloc.h>
+#include <env/clock.h>
+#include <env/executor.h>
+#include <journal/journal.h>
+#include <vfs/vfs.h>
+
+#define CHUNK (UINT32_C(1) << 20)
+/* How much later than the last sign of life of its mount a change may be ours. */
+#define GRACE_NS (30 * NETFS_NS_PER_SEC)
+
+struct netfs_replay {
+	struct netfs_mount *mount;
+	struct netfs_journal *journal;
+	struct netfs_cred cred;
+	void (*log)(void *user, int level, const char *line);
+	void (*done)(void *user, const struct netfs_replay_result *result);
+	void *user;
+	struct netfs_replay_result result;
+
+	struct netfs_journal_left_file *left; /* the file at hand */
+	unsigned path; /* which of its places is tried */
+	const char *rest; /* of the path */
+	struct netfs_vnode *at; /* how far it was followed; a reference */
+	struct netfs_vnode *parent; /* the folder it ends in; a reference, or NULL */
+	struct netfs_vnode *vnode; /* the file, or NULL: it is gone */
+	struct netfs_attr attr;
+	bool conflict;
+	struct netfs_file *from; /* what others made of it */
+	struct netfs_file *to;
+	uint64_t copied;
+	size_t extent;
+	uint32_t offset;
+
+	struct netfs_call call;
+	void (*step)(struct netfs_replay *replay, int err);
+	struct netfs_job job;
+	struct netfs_io io;
+	struct iovec iov;
+	uint8_t *buf; /* CHUNK */
+	struct netfs_setattr set;
+	char name[NETFS_NAME_MAX + 1];
+};
+
+/* ------------------------------------------------------------- steps */
+
+static void called(struct netfs_call *call, int err)
+{
+	struct netfs_replay *replay = call->user;
+
+	replay->step(replay, err);
+}
+
+static struct netfs_call *call(struct netfs_replay *replay,
+			       void (*step)(struct netfs_replay *replay, int err))
+{
+	netfs_call_init(&replay->call, called);
+	replay->call.user = replay;
+	replay->call.cred = replay->cred;
+	replay->step = step;
+	return &replay->call;
+}
+
+static void prepare(struct netfs_replay *replay, uint64_t start, size_t len,
+		    void (*done)(struct netfs_io *io, ssize_t result))
+{
+	replay->iov = (struct iovec){.iov_base = replay->buf, .iov_len = len};
+	replay->io = (struct netfs_io){
+		.done = done,
+		.user = replay,
+		.iov = &replay->iov,
+		.niov = 1,
+		.start = start,
+		.len = len,
+	};
+}
+
+static void written(struct netfs_io *io, ssize_t result)
+{
+	struct netfs_replay *replay = io->user;
+
+	if (result >= 0 && (size_t)result != io->len)
+		result = -EIO;
+	replay->step(replay, result < 0 ? (int)result : 0);
+}
+
+/* Writes what is in buf, as the last thing a step does. */
+static void put(struct netfs_replay *replay, uint64_t start, size_t len,
+		void (*step)(struct netfs_replay *replay, int err))
+{
+	prepare(replay, start, len, written);
+	replay->step = step;
+	netfs_write(replay->to, &replay->io);
+}
+
+static void run_job(struct netfs_job *job)
+{
+	struct netfs_replay *replay = netfs_container_of(job, struct netfs_replay, job);
+
+	replay->step(replay, 0);
+}
+
+/* Goes on where it may block. */
+static void block(struct netfs_replay *replay, void (*step)(struct netfs_replay *replay, int err))
+{
+	replay->step = step;
+	replay->job.fn = run_job;
+	netfs_job_post(&replay->job);
+}
+
+static void say(struct netfs_replay *replay, int level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void say(struct netfs_replay *replay, int level, const char *format, ...)
+{
+	char line[512];
+	va_list args;
+
+	if (!replay->log)
+		return;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	replay->log(replay->user, level, line);
+}
+
+/* ---------------------------------------------------------- the next */
+
+static void next_file(struct netfs_replay *replay);
+static void follow(struct netfs_replay *replay);
+
+static void let_go(struct netfs_replay *replay)
+{
+	if (replay->from)
+		netfs_release(netfs_take(replay->from));
+	if (replay->to)
+		netfs_release(netfs_take(replay->to));
+	if (replay->at)
+		netfs_vnode_put(netfs_take(replay->at));
+	if (replay->parent)
+		netfs_vnode_put(netfs_take(replay->parent));
+	if (replay->vnode)
+		netfs_vnode_put(netfs_take(replay->vnode));
+}
+
+static void replay_over(struct netfs_replay *replay)
+{
+	replay->done(replay->user, &replay->result);
+	netfs_free(replay->buf);
+	netfs_free(replay);
+}
+
+/* It could not be written: it stays, and the next one is tried. */
+static void stuck(struct netfs_replay *replay, int err)
+{
+	struct netfs_journal_left_file *left = replay->left;
+
+	say(replay, NETFS_LOG_ERROR, "%s: %llu bytes stay in the journal: %s", left->paths[0],
+	    (unsigned long long)left->bytes, strerrordesc_np(-err));
+	replay->result.stuck++;
+	replay->result.stuck_bytes += left->bytes;
+	let_go(replay);
+	replay->left = netfs_journal_left_next(replay->journal, left);
+	next_file(replay);
+}
+
+/* Blocking. */
+static void file_done(struct netfs_replay *replay, int err)
+{
+	struct netfs_journal_left_file *left = replay->left;
+	struct netfs_journal_left_file *next = netfs_journal_left_next(replay->journal, left);
+	uint64_t bytes = left->bytes;
+
+	if (replay->conflict)
+		say(replay, NETFS_LOG_WARN,
+		    "%s: changed by somebody else while %llu bytes of it were in the journal; "
+		    "they are in %s",
+		    left->paths[0], (unsigned long long)bytes, replay->name);
+	err = netfs_journal_left_done(replay->journal, left);
+	if (err) {
+		stuck(replay, err);
+		return;
+	}
+	if (replay->conflict)
+		replay->result.conflicts++;
+	else
+		replay->result.files++;
+	replay->result.bytes += bytes;
+	let_go(replay);
+	replay->left = next;
+	next_file(replay);
+}
+
+static void times_set(struct netfs_replay *replay, int err)
+{
+	/* What could not be had of that costs nothing but the time itself. */
+	block(replay, file_done);
+}
+
+static void synced(struct netfs_replay *replay, int err)
+{
+	const struct netfs_journal_left_file *left = replay->left;
+
+	if (err) {
+		stuck(replay, err);
+		return;
+	}
+	replay->set = (struct netfs_setattr){
+		.valid = NETFS_SET_MTIME,
+		.mtime = {.sec = (int64_t)(left->mtime_ns / NETFS_NS_PER_SEC),
+			  .nsec = (uint32_t)(left->mtime_ns % NETFS_NS_PER_SEC)},
+	};
+	netfs_setattr(netfs_file_vnode(replay->to), replay->to, &replay->set,
+		      call(replay, times_set));
+}
+
+/* -------------------------------------------------------- the extents */
+
+static void extent_read(struct netfs_replay *replay, int err);
+
+static uint32_t chunk(const struct netfs_replay *replay)
+{
+	uint32_t left = replay->left->extents[replay->extent].len - replay->offset;
+
+	return left < CHUNK ? left : CHUNK;
+}
+
+static void extent_written(struct netfs_replay *replay, int err)
+{
+	if (err) {
+		stuck(replay, err);
+		return;
+	}
+	replay->offset += chunk(replay);
+	if (replay->offset == replay->left->extents[replay->extent].len) {
+		replay->extent++;
+		replay->offset = 0;
+	}
+	if (replay->extent == replay->left->nextents)
+		netfs_fsync(replay->to, false, call(replay, synced));
+	else
+		block(replay, extent_read);
+}
+
+/* Blocking. */
+static void extent_read(struct netfs_replay *replay, int err)
+{
+	const struct netfs_journal_extent *extent = &replay->left->extents[replay->extent];
+	uint32_t len = chunk(replay);
+
+	err = netfs_journal_left_read(replay->journal, replay->left, extent, replay->offset,
+				      replay->buf, len);
+	if (err)
+		stuck(replay, err);
+	else
+		put(replay, extent->start + replay->offset, len, extent_written);
+}
+
+static void write_extents(struct netfs_replay *replay)
+{
+	replay->extent = 0;
+	replay->offset = 0;
+	block(replay, extent_read);
+}
+
+/* ------------------------------------------------ both copies are kept */
+
+static void copy_more(struct netfs_replay *replay, int err);
+
+static void copy_written(struct netfs_replay *replay, int err)
+{
+	if (err) {
+		stuck(replay, err);
+		return;
+	}
+	replay->copied += replay->iov.iov_len;
+	copy_more(replay, 0);
+}
+
+static void copy_read(struct netfs_io *io, ssize_t result)
+{
+	struct netfs_replay *replay = io->user;
+
+	if (result < 0)
+		stuck(replay, (int)result);
+	else if (result == 0)
+		write_extents(replay);
+	else
+		put(replay, replay->copied, (size_t)result, copy_written);
+}
+
+static void copy_more(struct netfs_replay *replay, int err)
+{
+	prepare(replay, replay->copied, CHUNK, copy_read);
+	netfs_read(replay->from, &replay->io);
+}
+
+static void copy_opened(struct netfs_replay *replay, int err)
+{
+	if (err) {
+		stuck(replay, err);
+		return;
+	}
+	replay->from = replay->call.file;
+	replay->copied = 0;
+	copy_more(replay, 0);
+}
+
+static void beside_made(struct netfs_replay *replay, int err)
+{
+	if (err) {
+		stuck(replay, err);
+		return;
+	}
+	replay->to = replay->call.file;
+	netfs_vnode_put(replay->call.vnode);
+	netfs_file_redo(replay->to);
+	if (replay->vnode)
+		netfs_open(replay->vnode, O_RDONLY, call(replay, copy_opened));
+	else
+		write_extents(replay);
+}
+
+/* NAME.unetfs-conflict-20261129T031542: by the time of the last write. */
+static void name_beside(struct netfs_replay *replay)
+{
+	const char *path = replay->left->paths[0], *slash = strrchr(path, '/');
+	uint64_t seconds = replay->left->mtime_ns / NETFS_NS_PER_SEC;
+	const unsigned room = NETFS_NAME_MAX - 48;
+
+	snprintf(replay->name, sizeof(replay->name), "%.*s.unetfs-conflict-%llu-%llx", (int)room,
+		 slash ? slash + 1 : path, (unsigned long long)seconds,
+		 (unsigned long long)(replay->left->ino & 0xffffffff));
+}
+
+static void keep_both(struct netfs_replay *replay)
+{
+	struct netfs_vnode *dir = replay->parent;
+
+	replay->conflict = true;
+	name_beside(replay);
+	if (!dir)
+		dir = replay->parent = netfs_mount_root(replay->mount);
+	netfs_create(dir, replay->name, O_WRONLY | O_TRUNC, 0600, call(replay, beside_made));
+}
+
+/* ---------------------------------------------------------- to decide */
+
+static bool time_equal(const struct netfs_time *a, const struct netfs_time *b)
+{
+	return a->sec == b->sec && a->nsec == b->nsec;
+}
+
+/* Where the writes end. */
+static uint64_t reach(const struct netfs_journal_left_file *left)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < left->nextents; i++) {
+		const struct netfs_journal_extent *extent = &left->extents[i];
+
+		if (extent->start + extent->len > end)
+			end = extent->start + extent->len;
+	}
+	return end;
+}
+
+/* Can what the server has be what we found, and what we may have sent of it? */
+static bool ours(const struct netfs_journal_left_file *left, const struct netfs_attr *attr)
+{
+	uint64_t end = reach(left), at;
+
+	if (left->base_known && time_equal(&left->base.mtime, &attr->mtime) &&
+	    left->base.size == attr->size)
+		return true;
+	if (left->base_known && !left->marked)
+		return false;
+	if (left->base_known &&
+	    (attr->size < left->base.size || (attr->size > left->base.size && attr->size > end)))
+		return false;
+	at = (uint64_t)attr->mtime.sec * NETFS_NS_PER_SEC + attr->mtime.nsec;
+	return at <= left->alive_ns + GRACE_NS;
+}
+
+static void opened(struct netfs_replay *replay, int err)
+{
+	if (err) {
+		stuck(replay, err);
+		return;
+	}
+	replay->to = replay->call.file;
+	netfs_file_redo(replay->to);
+	write_extents(replay);
+}
+
+/* Blocking. */
+static void mark(struct netfs_replay *replay, int err)
+{
+	err = netfs_journal_left_mark(replay->journal, replay->left);
+	if (err)
+		stuck(replay, err);
+	else
+		netfs_open(replay->vnode, O_WRONLY, call(replay, opened));
+}
+
+static void decide(struct netfs_replay *replay)
+{
+	if (replay->vnode && ours(replay->left, &replay->attr))
+		block(replay, mark);
+	else
+		keep_both(replay);
+}
+
+/* ------------------------------------------------------------ to find */
+
+/* Tries the next place; after the last the file is gone. */
+static void elsewhere(struct netfs_replay *replay)
+{
+	netfs_vnode_put(netfs_take(replay->at));
+	if (++replay->path == replay->left->npaths) {
+		decide(replay);
+		return;
+	}
+	replay->at = netfs_mount_root(replay->mount);
+	replay->rest = replay->left->paths[replay->path];
+	follow(replay);
+}
+
+static void followed(struct netfs_replay *replay, int err)
+{
+	struct netfs_journal_left_file *left = replay->left;
+	const struct netfs_attr *attr = &replay->call.attr;
+	bool last = !*replay->rest;
+
+	if (err && err != -ENOENT && err != -ENOTDIR && err != -ESTALE && err != -ELOOP) {
+		stuck(replay, err);
+		return;
+	}
+	/* The folder of its newest place is where a copy would go. */
+	if (last && replay->path == 0 && !replay->parent)
+		replay->parent = netfs_vnode_get(replay->at);
+	if (err) {
+		elsewhere(replay);
+		return;
+	}
+	netfs_vnode_put(replay->at);
+	replay->at = replay->call.vnode;
+	if (!last) {
+		follow(replay);
+		return;
+	}
+	if (attr->ino != left->ino || attr->gen != left->gen) {
+		elsewhere(replay);
+		return;
+	}
+	replay->attr = *attr;
+	replay->vnode = netfs_take(replay->at);
+	decide(replay);
+}
+
+/* One name further. */
+static void follow(struct netfs_replay *replay)
+{
+	size_t len = strcspn(replay->rest, "/");
+
+	if (len == 0 || len > NETFS_NAME_MAX) {
+		stuck(replay, -EINVAL);
+		return;
+	}
+	memcpy(replay->name, replay->rest, len);
+	replay->name[len] = 0;
+	replay->rest += len + (replay->rest[len] == '/');
+	netfs_lookup(replay->at, replay->name, call(replay, followed));
+}
+
+static void next_file(struct netfs_replay *replay)
+{
+	if (!replay->left) {
+		replay_over(replay);
+		return;
+	}
+	replay->conflict = false;
+	replay->path = 0;
+	replay->rest = replay->left->paths[0];
+	replay->at = netfs_mount_root(replay->mount);
+	follow(replay);
+}
+
+int netfs_replay_start(struct netfs_mount *mount, struct netfs_journal *journal,
+		       const struct netfs_cred *cred,
+		       void (*log)(void *user, int level, const char *line),
+		       void (*done)(void *user, const struct netfs_replay_result *result),
+		       void *user)
+{
+	struct netfs_replay *replay = netfs_zalloc(sizeof(*replay));
+
+	if (!replay)
+		return -ENOMEM;
+	replay->mount = mount;
+	replay->journal = journal;
+	replay->cred = *cred;
+	replay->log = log;
+	replay->done = done;
+	replay->user = user;
+	replay->buf = netfs_alloc(CHUNK);
+	if (!replay->buf) {
+		netfs_free(replay);
+		return -ENOMEM;
+	}
+	replay->left = netfs_journal_left_next(journal, NULL);
+	next_file(replay);
+	return 0;
+}

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What mounts that died have left: their logs are read from front to end, and what
+ * was not released in them is kept in lists, without its bytes.
+ *
+ *	name  --> where the file is; its base, where nothing of the file counts yet
+ *	data  --> an extent
+ *	mark, mtime --> noted
+ *	release --> the extents up to it go
+ *
+ * The end of a log may be torn: what nobody was told of.  Rubbish elsewhere is
+ * skipped, and said.  The lock on its files tells whether a mount is alive.
+ *
+ * Whoever redoes the work writes on into new files of the same log, so that it is
+ * known which of it was done.
+ *
+ * Locks: none but the journal's mutex for the sum of bytes; one thread.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <base/assert.h>
+#include <base/round.h>
+#include <cache/place.h>
+#include <env/alloc.h>
+#include <env/hostfs.h>
+#include <journal/journal_impl.h>
+
+/* Files of one volume that are looked at. */
+#define NAMES_MAX 4096u
+
+struct found {
+	uint8_t id[16];
+	uint32_t number;
+};
+
+struct names {
+	const struct netfs_journal *journal;
+	struct found *found; /* owned */
+	size_t count;
+	size_t room;
+	int err;
+};
+
+/* A log that is being read. */
+struct scan {
+	struct netfs_journal *journal;
+	struct netfs_journal_log *log;
+	struct segment *segment;
+	struct netfs_hash files;
+	struct netfs_list list; /* of them */
+	uint64_t frame_at;
+	uint64_t alive_ns;
+	uint64_t frame_ns;
+	uint64_t damaged; /* bytes that are no frames, with frames behind them */
+	int err;
+};
+
+/* ---------------------------------------------------------- the files */
+
+static void left_free(struct left *left)
+{
+	for (unsigned i = 0; i < left->file.npaths; i++)
+		netfs_free(left->file.paths[i]);
+	netfs_free(left->file.extents);
+	netfs_list_remove(&left->link);
+	netfs_free(left);
+}
+
+static struct left *find(struct scan *scan, const struct record *record)
+{
+	uint64_t hash = netfs_hash_u64s(0, record->ino, record->gen);
+	struct netfs_hash_link *link = netfs_hash_find(&scan->files, hash);
+	struct left *left;
+
+	for (; link; link = netfs_hash_find_next(link)) {
+		left = netfs_container_of(link, struct left, hash_link);
+		if (left->file.ino == record->ino && left->file.gen == record->gen)
+			return left;
+	}
+	left = netfs_zalloc(sizeof(*left));
+	if (!left) {
+		scan->err = -ENOMEM;
+		return NULL;
+	}
+	left->file.ino = record->ino;
+	left->file.gen = record->gen;
+	left->file.log = scan->log;
+	netfs_list_push_back(&scan->list, &left->link);
+	netfs_hash_insert(&scan->files, &left->hash_link, hash);
+	return left;
+}
+
+/* The newest place comes first; one that was known moves there. */
+static int add_path(struct netfs_journal_left_file *file, const struct record_name *name)
+{
+	char *path = netfs_alloc(name->path_len + 1), *out = NULL;
+	unsigned i;
+
+	if (!path)
+		return -ENOMEM;
+	memcpy(path, name->path, name->path_len);
+	path[name->path_len] = 0;
+	for (i = 0; i < file->npaths && strcmp(file->paths[i], path) != 0; i++)
+		;
+	if (i < file->npaths)
+		out = file->paths[i];
+	else if (i < NETFS_JOURNAL_PATHS)
+		file->npaths++;
+	else
+		out = file->paths[--i];
+	memmove(file->paths + 1, file->paths, i * sizeof(*file->paths));
+	file->paths[0] = path;
+	netfs_free(out);
+	return 0;
+}
+
+static int add_extent(struct scan *scan, struct left *left, const struct record *record)
+{
+	struct netfs_journal_left_file *file = &left->file;
+
+	if (file->nextents == left->extents_room) {
+		size_t room = left->extents_room ? 2 * left->extents_room : 4;
+		struct netfs_journal_extent *extents =
+			netfs_realloc(file->extents, room * sizeof(*extents));
+
+		if (!extents)
+			return -ENOMEM;
+		file->extents = extents;
+		left->extents_room = room;
+	}
+	file->extents[file->nextents++] = (struct netfs_journal_extent){
+		.seq = record->seq,
+		.start = record->start,
+		.place = scan->frame_at,
+		.at = (uint32_t)record->body_at,
+		.segment = scan->segment->number,
+		.len = record->len,
+	};
+	file->bytes += record->len;
+	file->mtime_ns = scan->frame_ns;
+	return 0;
+}
+
+static void release(struct netfs_journal_left_file *file, uint64_t seq)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < file->nextents; i++) {
+		if (file->extents[i].seq > seq)
+			file->extents[n++] = file->extents[i];
+		else
+			file->bytes -= file->extents[i].len;
+	}
+	file->nextents = n;
+	if (n == 0)
+		file->marked = false;
+}
+
+static int note_name(struct netfs_journal_left_file *file, const struct record *record)
+{
+	struct record_name name;
+	int err = frame_read_name(record, &name);
+
+	if (err)
+		return 0;
+	if (file->nextents == 0) {
+		file->base = name.base;
+		file->base_known = name.known;
+	}
+	return add_path(file, &name);
+}
+
+static void note(struct scan *scan, const struct record *record)
+{
+	struct left *left = find(scan, record);
+	int err = 0;
+
+	if (!left)
+		return;
+	if (record->seq > left->file.seq)
+		left->file.seq = record->seq;
+	switch (record->kind) {
+	case RECORD_NAME:
+		err = note_name(&left->file, record);
+		break;
+	case RECORD_DATA:
+		err = add_extent(scan, left, record);
+		break;
+	case RECORD_MARK:
+		left->file.marked = left->file.nextents > 0;
+		break;
+	case RECORD_RELEASE:
+		release(&left->file, record->start);
+		break;
+	case RECORD_MTIME:
+		left->file.mtime_ns = record->start;
+		break;
+	case RECORD_KINDS:
+		break;
+	}
+	if (err)
+		scan->err = err;
+}
+
+/* -------------------------------------------------------- the frames */
+
+/* Reads the frame at a place into frame.  -EILSEQ: there is none. */
+static int load(struct netfs_journal *journal, const struct segment *segment, uint64_t at,
+		struct frame *frame, struct frame_head *ret_head)
+{
+	uint8_t head[FRAME_HEAD];
+	ssize_t n = netfs_hostfs_pread(segment->fd, head, sizeof(head), at);
+	uint8_t *bytes;
+	int err;
+
+	if (n != sizeof(head))
+		return n < 0 ? (int)n : -EILSEQ;
+	err = frame_head_read(head, journal->open != NULL, ret_head);
+	if (err || at + FRAME_HEAD + ret_head->body_len > segment->tail)
+		return -EILSEQ;
+	if (frame->room < FRAME_HEAD + (size_t)ret_head->body_len) {
+		bytes = netfs_realloc(frame->bytes, FRAME_HEAD + (size_t)ret_head->body_len);
+		if (!bytes)
+			return -ENOMEM;
+		frame->bytes = bytes;
+		frame->room = FRAME_HEAD + (size_t)ret_head->body_len;
+	}
+	memcpy(frame->bytes, head, sizeof(head));
+	n = netfs_hostfs_pread(segment->fd, frame->bytes + FRAME_HEAD, ret_head->body_len,
+			       at + FRAME_HEAD);
+	if (n != (ssize_t)ret_head->body_len)
+		return n < 0 ? (int)n : -EILSEQ;
+	frame->used = FRAME_HEAD + (size_t)ret_head->body_len;
+	return frame_open(head, frame->bytes + FRAME_HEAD, ret_head->body_len, journal->open);
+}
+
+static void read_records(struct scan *scan, const struct frame *frame)
+{
+	size_t len = frame->used - FRAME_HEAD, at = 0;
+	struct record record;
+
+	while (!scan->err && frame_next(frame->bytes + FRAME_HEAD, len, &at, &record))
+		note(scan, &record);
+}
+
+/* From front to end; tail is the length of the file. */
+static void read_segment(struct scan *scan)
+{
+	struct netfs_journal *journal = scan->journal;
+	struct netfs_journal_log *log = scan->log;
+	uint64_t skipped = 0, at = 0;
+
+	while (at < scan->segment->tail && !scan->err) {
+		struct frame_head head;
+		int err = load(journal, scan->segment, at, &journal->read, &head);
+
+		if (err && err != -EILSEQ) {
+			scan->err = err;
+			return;
+		}
+		if (err || memcmp(head.log, log->id, sizeof(log->id)) != 0 ||
+		    head.number <= log->frames) {
+			at += FRAME_ALIGN;
+			skipped += FRAME_ALIGN;
+			continue;
+		}
+		scan->damaged += skipped;
+		skipped = 0;
+		log->frames = head.number;
+		scan->frame_at = at;
+		scan->frame_ns = head.time_ns;
+		if (head.time_ns > scan->alive_ns)
+			scan->alive_ns = head.time_ns;
+		read_records(scan, &journal->read);
+		at = netfs_round_up(at + journal->read.used, FRAME_ALIGN);
+	}
+}
+
+static int segment_open(struct scan *scan, uint32_t number)
+{
+	struct segment *segment = netfs_zalloc(sizeof(*segment));
+	struct timespec btime;
+	char name[SEGMENT_NAME];
+	struct stat st;
+	int err;
+
+	if (!segment)
+		return -ENOMEM;
+	log_name(scan->journal, scan->log, number, name);
+	segment->fd = netfs_place_file(scan->journal->place, name, false);
+	if (segment->fd < 0) {
+		err = segment->fd;
+		netfs_free(segment);
+		return err;
+	}
+	err = netfs_hostfs_stat(segment->fd, "", &st, &btime);
+	segment->number = number;
+	segment->bad = true; /* what is written from now on goes to others */
+	segment->tail = err ? 0 : (uint64_t)st.st_size;
+	netfs_list_push_back(&scan->log->segments, &segment->link);
+	scan->log->next = number + 1;
+	return err;
+}
+
+/* ------------------------------------------------------------ a log */
+
+/* Where it was is in the part that is damaged: it gets a name that leads nowhere. */
+static int name_lost(struct netfs_journal_left_file *file)
+{
+	char text[32];
+	struct record_name name = {.path = text};
+
+	name.path_len = (size_t)snprintf(text, sizeof(text), "lost-%llx",
+					 (unsigned long long)file->ino);
+	return add_path(file, &name);
+}
+
+/* What is not released counts in its segment; what has nothing left goes. */
+static void keep_files(struct scan *scan)
+{
+	struct netfs_list *link, *tmp;
+
+	netfs_hash_done(&scan->files);
+	netfs_list_for_each_safe (link, tmp, &scan->list) {
+		struct left *left = netfs_container_of(link, struct left, link);
+		struct netfs_list *place;
+
+		if (left->file.nextents == 0) {
+			left_free(left);
+			continue;
+		}
+		if (left->file.npaths == 0 && name_lost(&left->file))
+			scan->err = -ENOMEM;
+		left->file.alive_ns = scan->alive_ns;
+		for (size_t i = 0; i < left->file.nextents; i++) {
+			netfs_list_for_each (place, &scan->log->segments) {
+				struct segment *segment =
+					netfs_container_of(place, struct segment, link);
+
+				segment->live += segment->number == left->file.extents[i].segment;
+			}
+		}
+		scan->journal->left_bytes += left->file.bytes;
+	}
+	netfs_list_splice_back(&scan->journal->left_files, &scan->list);
+}
+
+static void log_free(struct netfs_journal_log *log)
+{
+	log_close(log);
+	netfs_list_remove(&log->link);
+	netfs_free(log);
+}
+
+/* The files of one log, by number.  -EBUSY: its mount is alive. */
+static int read_log(struct netfs_journal *journal, const struct found *found, size_t count,
+		    uint64_t *ret_damaged)
+{
+	struct scan scan = {.journal = journal, .log = netfs_zalloc(sizeof(*scan.log))};
+	struct netfs_list *link;
+	bool none;
+
+	if (!scan.log)
+		return -ENOMEM;
+	netfs_list_init(&scan.log->link);
+	netfs_list_init(&scan.log->segments);
+	netfs_list_init(&scan.list);
+	netfs_hash_init(&scan.files);
+	memcpy(scan.log->id, found->id, sizeof(found->id));
+	for (size_t i = 0; i < count && !scan.err; i++)
+		scan.err = segment_open(&scan, found[i].number);
+	netfs_list_for_each (link, &scan.log->segments) {
+		scan.segment = netfs_container_of(link, struct segment, link);
+		if (!scan.err)
+			read_segment(&scan);
+	}
+	none = netfs_list_empty(&scan.list);
+	keep_files(&scan);
+	*ret_damaged += scan.damaged;
+	if (scan.err || none) {
+		log_free(scan.log);
+		return scan.err;
+	}
+	netfs_list_push_back(&journal->left, &scan.log->link);
+	log_trim(journal, scan.log, true);
+	return 0;
+}
+
+/* ------------------------------------------------------------- all logs */
+
+static void note_file(void *user, const char *name)
+{
+	struct names *names = user;
+	struct found found;
+
+	if (names->err || log_name_read(names->journal, name, found.id, &found.number))
+		return;
+	if (names->count == names->room) {
+		size_t room = names->room ? 2 * names->room : 16;
+		struct found *more = netfs_realloc(names->found, room * sizeof(*more));
+
+		if (!more || room > NAMES_MAX) {
+			names->err = more ? -E2BIG : -ENOMEM;
+			names->found = more ? more : names->found;
+			return;
+		}
+		names->found = more;
+		names->room = room;
+	}
+	names->found[names->count++] = found;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct found *one = a, *other = b;
+	int order = memcmp(one->id, other->id, sizeof(one->id));
+
+	if (order)
+		return order;
+	return one->number < other->number ? -1 : one->number > other->number;
+}
+
+int scan_left(struct netfs_journal *journal, char *message, size_t message_size)
+{
+	struct names names = {.journal = journal};
+	uint64_t damaged = 0;
+	size_t from = 0, to;
+	int err;
+
+	err = netfs_hostfs_list(journal->place, note_file, &names);
+	if (!err)
+		err = names.err;
+	if (names.count)
+		qsort(names.found, names.count, sizeof(*names.found), by_number);
+	for (; from < names.count && !err; from = to) {
+		for (to = from; to < names.count && memcmp(names.found[to].id, names.found[from].id,
+							   sizeof(names.found[0].id)) == 0;
+		     to++)
+			;
+		err = read_log(journal, names.found + from, to - from, &damaged);
+		if (err == -EBUSY)
+			err = 0;
+	}
+	netfs_free(names.found);
+	if (!err && damaged)
+		snprintf(message, message_size, "%llu bytes of the journal are damaged",
+			 (unsigned long long)damaged);
+	return err;
+}
+
+void scan_done(struct netfs_journal *journal)
+{
+	while (!netfs_list_empty(&journal->left_files))
+		left_free(netfs_container_of(journal->left_files.next, struct left, link));
+	while (!netfs_list_empty(&journal->left))
+		log_free(netfs_container_of(journal->left.next, struct netfs_journal_log, link));
+}
+
+/* -------------------------------------------------------- for the redoer */
+
+struct netfs_journal_left_file *netfs_journal_left_next(struct netfs_journal *journal,
+							struct netfs_journal_left_file *file)
+{
+	struct netfs_list *next = journal->left_files.next;
+
+	if (file)
+		next = netfs_container_of(file, struct left, file)->link.next;
+	return next == &journal->left_files ? NULL
+					    : &netfs_container_of(next, struct left, link)->file;
+}
+
+static struct segment *segment_of(const struct netfs_journal_log *log, uint32_t number)
+{
+	struct netfs_list *link;
+
+	netfs_list_for_each (link, &log->segments) {
+		struct segment *segment = netfs_container_of(link, struct segment, link);
+
+		if (segment->number == number)
+			return segment;
+	}
+	return NULL;
+}
+
+int netfs_journal_left_read(struct netfs_journal *journal,
+			    const struct netfs_journal_left_file *file,
+			    const struct netfs_journal_extent *extent, uint32_t offset, void *buf,
+			    size_t len)
+{
+	const struct segment *segment = segment_of(file->log, extent->segment);
+	struct frame_head head;
+	int err = segment ? 0 : -EILSEQ;
+
+	netfs_assert(offset + len <= extent->len);
+	if (!err && (journal->read_segment != segment || journal->read_at != extent->place)) {
+		journal->read_segment = NULL;
+		err = load(journal, segment, extent->place, &journal->read, &head);
+	}
+	if (!err && (size_t)extent->at + extent->len > journal->read.used - FRAME_HEAD)
+		err = -EILSEQ;
+	if (err)
+		return err;
+	journal->read_segment = segment;
+	journal->read_at = extent->place;
+	memcpy(buf, journal->read.bytes + FRAME_HEAD + extent->at + offset, len);
+	return 0;
+}
+
+/* One record of the file, written to its log. */
+static int append(struct netfs_journal *journal, const struct netfs_journal_left_file *file,
+		  struct record record)
+{
+	struct netfs_journal_log *log = file->log;
+	struct frame_head head = journal_head(journal, log);
+	struct segment *segment;
+	ssize_t size;
+	int err = frame_begin(&journal->frame);
+
+	record.ino = file->ino;
+	record.gen = file->gen;
+	record.seq = file->seq;
+	if (!err && !frame_add(&journal->frame, &record))
+		err = -ENOMEM;
+	if (err)
+		return err;
+	size = frame_end(&journal->frame, &head, journal->seal);
+	if (size < 0)
+		return (int)size;
+	return log_append(journal, log, &journal->frame, (size_t)size, &segment);
+}
+
+int netfs_journal_left_mark(struct netfs_journal *journal, struct netfs_journal_left_file *file)
+{
+	return append(journal, file, (struct record){.kind = RECORD_MARK});
+}
+
+int netfs_journal_left_done(struct netfs_journal *journal, struct netfs_journal_left_file *file)
+{
+	struct left *left = netfs_container_of(file, struct left, file);
+	struct netfs_journal_log *log = file->log;
+	int err =
+		append(journal, file, (struct record){.kind = RECORD_RELEASE, .start = UINT64_MAX});
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < file->nextents; i++)
+		segment_of(log, file->extents[i].segment)->live--;
+	netfs_mutex_lock(&journal->mutex);
+	journal->left_bytes -= file->bytes;
+	netfs_mutex_unlock(&journal->mutex);
+	left_free(left);
+	log_trim(journal, log, true);
+	return 0;
+}
