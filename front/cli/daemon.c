@@ -73,6 +73,7 @@ struct daemon {
 	char held[512]; /* the first that was not said while it was quiet */
 	bool to_syslog;
 	uint64_t lost;
+	uint64_t kept; /* bytes that stay in the journal */
 
 	pthread_mutex_t lock; /* guards the rest */
 	struct netfs_mount *mount;
@@ -255,6 +256,10 @@ static void report(void *user, struct netfs_cli_text *text)
 	add_number(text, "lost", picture->lost);
 	if (picture->lost_last[0])
 		add_fact(text, "lost_last", picture->lost_last);
+	if (picture->journalled || picture->left) {
+		add_number(text, "journal", picture->journalled);
+		add_number(text, "left", picture->left);
+	}
 	add_number(text, "cached", picture->cached);
 	add_number(text, "vnodes", picture->vnodes);
 	add_number(text, "files_open", picture->files_open);
@@ -317,6 +322,8 @@ static uint64_t give_up(void *user)
 	uint64_t dirty = unsent(daemon);
 
 	pthread_mutex_lock(&daemon->lock);
+	/* What is in the journal stays there. */
+	dirty -= daemon->picture.journalled < dirty ? daemon->picture.journalled : dirty;
 	daemon->forced = true;
 	if (!daemon->closing && daemon->mount)
 		netfs_mount_abort(daemon->mount);
@@ -558,6 +565,7 @@ static int close_once(struct daemon *daemon, uint32_t flags, char *reason, size_
 	daemon->mount = NULL;
 	pthread_mutex_unlock(&daemon->lock);
 	daemon->lost = flags ? waiter.call.count : 0;
+	daemon->kept = flags ? waiter.call.offset : 0;
 	return 0;
 }
 
@@ -653,9 +661,14 @@ static void serve(struct daemon *daemon)
 	if (daemon->lost)
 		say(daemon, NETFS_LOG_ERROR, "%llu bytes were never sent and are lost",
 		    (unsigned long long)daemon->lost);
+	if (daemon->kept)
+		say(daemon, NETFS_LOG_WARN,
+		    "%llu bytes stay in the journal; the next mount of the share sends them",
+		    (unsigned long long)daemon->kept);
 	if (daemon->record.socket[0])
 		netfs_cli_runtime_remove(daemon->record.socket);
-	netfs_cli_control_tell(daemon->control, "closed %llu", (unsigned long long)daemon->lost);
+	netfs_cli_control_tell(daemon->control, "closed %llu %llu",
+			       (unsigned long long)daemon->lost, (unsigned long long)daemon->kept);
 	netfs_cli_control_stop(daemon->control);
 }
 

@@ -37,7 +37,8 @@ struct view {
 static bool is_size(const char *name)
 {
 	return strcmp(name, "dirty") == 0 || strcmp(name, "stuck") == 0 ||
-	       strcmp(name, "lost") == 0 || strcmp(name, "cached") == 0;
+	       strcmp(name, "lost") == 0 || strcmp(name, "cached") == 0 ||
+	       strcmp(name, "journal") == 0 || strcmp(name, "left") == 0;
 }
 
 static void show_fact(void *user, const struct netfs_cli_fact *fact)

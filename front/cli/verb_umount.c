@@ -195,10 +195,15 @@ static int report_kept(struct umount *umount, const char *line)
 
 static int report_closed(struct umount *umount, const char *line)
 {
-	unsigned long long lost = 0;
+	unsigned long long lost = 0, kept = 0;
 	char size[32];
 
-	sscanf(line, "closed %llu", &lost);
+	sscanf(line, "closed %llu %llu", &lost, &kept);
+	if (kept)
+		fprintf(stderr,
+			"unetfs: %s: %s (%llu bytes) stay in the journal; the next mount of the "
+			"share sends them\n",
+			umount->path, netfs_cli_size(size, kept), kept);
 	if (!lost)
 		return NETFS_CLI_OK;
 	break_line(umount);

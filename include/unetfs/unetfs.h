@@ -124,14 +124,16 @@ void netfs_mount_open(struct netfs_client *client, const char *source, const cha
 		      struct netfs_call *call);
 
 enum netfs_mount_close_flags {
-	/* Do not wait for unsent data: drop it and report it in call->count. */
+	/* Do not wait for unsent data: drop it and report it in call->count; what
+	 * is in the journal stays there and is in call->offset. */
 	NETFS_CLOSE_FORCE = 1 << 0,
 };
 
 /* Writes everything back, disconnects, frees mount.  All files must be
  * released; vnode references are given back by it.  Without FORCE it fails
- * with the write-back error and the mount stays usable.  Result: count, the
- * bytes that were dropped. */
+ * with the write-back error and the mount stays usable.  Results: count, the
+ * bytes that were dropped; offset, those that stay in the journal for the next
+ * mount of the share. */
 void netfs_mount_close(struct netfs_mount *mount, uint32_t flags, struct netfs_call *call);
 /* The root with a reference of the caller's. */
 struct netfs_vnode *netfs_mount_root(struct netfs_mount *mount);
@@ -162,6 +164,8 @@ struct netfs_mount_status {
 	uint64_t stuck; /* of these: bytes the server refused */
 	uint64_t lost; /* bytes given up because the server says their file is gone */
 	char lost_last[128]; /* where, the last time; "": nothing was.  The log has all. */
+	uint64_t journalled; /* bytes in the journal, not known to be durable at the server */
+	uint64_t left; /* bytes in it that a mount before could not send, nor this one */
 	uint64_t cached; /* bytes of file data in memory */
 	uint64_t vnodes;
 	uint64_t files_open;

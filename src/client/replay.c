@@ -9,8 +9,8 @@
  * A file is the one that was written if its number is the same, under one of the
  * names it had.  It is as it was if its time and size are those that the dead mount
  * knew before it wrote.  Where that mount may have sent some of it, they need not be:
- * then its size must be one our writes can have made, and its time not later than
- * that mount certainly lived and a little; otherwise somebody else was there.
+ * then it must not be shorter, and its time not later than that mount certainly lived
+ * and a little; otherwise somebody else was there.
  *
  * Nobody's bytes are overwritten in doubt: both copies are kept.  What cannot be
  * written now stays in the journal for the next mount.
@@ -377,32 +377,18 @@ static bool time_equal(const struct netfs_time *a, const struct netfs_time *b)
 	return a->sec == b->sec && a->nsec == b->nsec;
 }
 
-/* Where the writes end. */
-static uint64_t reach(const struct netfs_journal_left_file *left)
-{
-	uint64_t end = 0;
-
-	for (size_t i = 0; i < left->nextents; i++) {
-		const struct netfs_journal_extent *extent = &left->extents[i];
-
-		if (extent->start + extent->len > end)
-			end = extent->start + extent->len;
-	}
-	return end;
-}
-
 /* Can what the server has be what we found, and what we may have sent of it? */
 static bool ours(const struct netfs_journal_left_file *left, const struct netfs_attr *attr)
 {
-	uint64_t end = reach(left), at;
+	uint64_t at;
 
 	if (left->base_known && time_equal(&left->base.mtime, &attr->mtime) &&
 	    left->base.size == attr->size)
 		return true;
 	if (left->base_known && !left->marked)
 		return false;
-	if (left->base_known &&
-	    (attr->size < left->base.size || (attr->size > left->base.size && attr->size > end)))
+	/* What makes a file shorter leaves nothing of it in the journal. */
+	if (left->base_known && attr->size < left->base.size)
 		return false;
 	at = (uint64_t)attr->mtime.sec * NETFS_NS_PER_SEC + attr->mtime.nsec;
 	return at <= left->alive_ns + GRACE_NS;

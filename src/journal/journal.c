@@ -20,6 +20,7 @@
  * Locks: the journal's mutex; none is held while the disk works or owners are told.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 #include <base/assert.h>
@@ -36,7 +37,7 @@
 #define FRAME_FULL (4U << 20)
 /* Bytes after which a file of the log ends. */
 #define SEGMENT_MAX (UINT64_C(64) << 20)
-#define BEAT_NS	   (5 * NETFS_NS_PER_SEC)
+#define BEAT_NS	    (5 * NETFS_NS_PER_SEC)
 
 /* --------------------------------------------------------------- files */
 
@@ -114,7 +115,15 @@ void netfs_journal_base(struct netfs_journal_file *file, const struct netfs_cach
 {
 	netfs_mutex_lock(&file->journal->mutex);
 	file->next_base = *version;
-	file->next_known = known;
+	file->next_known = known && !file->held;
+	netfs_mutex_unlock(&file->journal->mutex);
+}
+
+void netfs_journal_hold(struct netfs_journal_file *file, bool on)
+{
+	netfs_mutex_lock(&file->journal->mutex);
+	file->held = on;
+	file->next_known = false;
 	netfs_mutex_unlock(&file->journal->mutex);
 }
 
@@ -243,6 +252,23 @@ void netfs_journal_mtime(struct netfs_journal_file *file, uint64_t mtime_ns)
 	netfs_free(wait);
 }
 
+bool netfs_journal_moving(struct netfs_journal *journal, const char *from, const char *to,
+			  struct netfs_journal_wait *wait)
+{
+	bool live;
+
+	netfs_mutex_lock(&journal->mutex);
+	live = !netfs_list_empty(&journal->live);
+	if (live) {
+		wait->from = from;
+		wait->to = to;
+		netfs_list_push_back(&journal->moves, &wait->link);
+		post_locked(journal);
+	}
+	netfs_mutex_unlock(&journal->mutex);
+	return live;
+}
+
 void netfs_journal_renamed(struct netfs_journal *journal)
 {
 	struct netfs_list *link;
@@ -318,7 +344,9 @@ void netfs_journal_abandon(struct netfs_journal_file *file)
 		journal->log.keep = true;
 	/* Until its owner is told. */
 	file->pending++;
+	journal->kept += journal->bytes;
 	release_locked(file, UINT64_MAX);
+	journal->kept -= journal->bytes;
 	if (netfs_list_empty(&file->link))
 		netfs_list_push_back(&journal->live, &file->link);
 	netfs_mutex_unlock(&journal->mutex);
@@ -347,26 +375,31 @@ static void gather(uint8_t *to, const struct iovec *iov, size_t len)
 	}
 }
 
-/* Where the file is, once a frame. */
-static int add_name(struct netfs_journal *journal, struct netfs_journal_file *file, uint64_t seq)
+/* A record of where the file is. */
+static int put_name(struct netfs_journal *journal, struct netfs_journal_file *file, uint64_t seq,
+		    const char *path)
 {
 	struct record record = {.seq = seq, .ino = file->ino, .gen = file->gen};
-	struct record_name name;
+	struct record_name name = {.path = path, .path_len = strlen(path)};
+
+	netfs_mutex_lock(&journal->mutex);
+	name.known = file->base_known;
+	name.base = file->base;
+	netfs_mutex_unlock(&journal->mutex);
+	return frame_add_name(&journal->frame, record, &name);
+}
+
+/* Where the file is now, once a frame. */
+static int add_name(struct netfs_journal *journal, struct netfs_journal_file *file, uint64_t seq)
+{
 	char path[NETFS_JOURNAL_PATH];
 	int err;
 
 	if (file->named == journal->begun)
 		return 0;
 	err = journal->ops->path(file->user, path);
-	if (err)
-		return err;
-	netfs_mutex_lock(&journal->mutex);
-	name.known = file->base_known;
-	name.base = file->base;
-	netfs_mutex_unlock(&journal->mutex);
-	name.path = path;
-	name.path_len = strlen(path);
-	err = frame_add_name(&journal->frame, record, &name);
+	if (!err)
+		err = put_name(journal, file, seq, path);
 	if (!err)
 		file->named = journal->begun;
 	return err;
@@ -421,38 +454,72 @@ static void fill(struct netfs_journal *journal, struct netfs_list *batch)
 	}
 }
 
-static struct netfs_journal_file *next_moved(struct netfs_journal *journal)
+/* The live file behind that one (NULL: the first) that counts, kept from being told
+ * that it is idle; the one given is let go. */
+static struct netfs_journal_file *next_live(struct netfs_journal *journal,
+					    struct netfs_journal_file *after, bool moved)
 {
 	struct netfs_journal_file *found = NULL;
 	struct netfs_list *link;
 
 	netfs_mutex_lock(&journal->mutex);
-	for (link = journal->live.next; journal->moved && link != &journal->live;
-	     link = link->next) {
+	link = after ? after->link.next : journal->live.next;
+	for (; link != &journal->live; link = link->next) {
 		found = netfs_container_of(link, struct netfs_journal_file, link);
-		if (found->moved && counts_locked(found)) {
-			/* Keeps it from being told that it is idle. */
-			found->pending++;
-			found->moved = false;
+		if (counts_locked(found) && (found->moved || !moved))
 			break;
-		}
 		found = NULL;
 	}
-	if (!found)
-		journal->moved = false;
+	if (found) {
+		found->pending++;
+		found->moved &= !moved;
+	}
 	netfs_mutex_unlock(&journal->mutex);
+	if (after)
+		over(after);
 	return found;
 }
 
 /* Where files are now that names have changed. */
-static void fill_names(struct netfs_journal *journal)
+static void fill_moved(struct netfs_journal *journal)
 {
-	struct netfs_journal_file *file;
+	struct netfs_journal_file *file = NULL;
+	bool moved;
 
-	while ((file = next_moved(journal))) {
+	netfs_mutex_lock(&journal->mutex);
+	moved = journal->moved;
+	journal->moved = false;
+	netfs_mutex_unlock(&journal->mutex);
+	while (moved && (file = next_live(journal, file, true)))
 		add_name(journal, file, netfs_journal_seq(file));
-		over(file);
+}
+
+/* Where they will be, if they are at from or below. */
+static void fill_move(struct netfs_journal *journal, const struct netfs_journal_wait *wait)
+{
+	struct netfs_journal_file *file = NULL;
+	char path[NETFS_JOURNAL_PATH], next[NETFS_JOURNAL_PATH];
+	size_t len = strlen(wait->from);
+
+	while ((file = next_live(journal, file, false))) {
+		if (journal->ops->path(file->user, path) || strncmp(path, wait->from, len) != 0 ||
+		    (path[len] && path[len] != '/'))
+			continue;
+		if ((size_t)snprintf(next, sizeof(next), "%s%s", wait->to, path + len) <
+		    sizeof(next))
+			put_name(journal, file, netfs_journal_seq(file), next);
 	}
+}
+
+static void fill_moves(struct netfs_journal *journal, struct netfs_list *done)
+{
+	struct netfs_list *link;
+
+	netfs_mutex_lock(&journal->mutex);
+	netfs_list_splice_back(done, &journal->moves);
+	netfs_mutex_unlock(&journal->mutex);
+	netfs_list_for_each (link, done)
+		fill_move(journal, netfs_container_of(link, struct netfs_journal_wait, link));
 }
 
 struct frame_head journal_head(const struct netfs_journal *journal,
@@ -516,6 +583,18 @@ static void tell(struct netfs_list *batch)
 	}
 }
 
+static void tell_moves(struct netfs_list *moves, int err)
+{
+	struct netfs_list *link;
+
+	while ((link = netfs_list_pop_front(moves))) {
+		struct netfs_journal_wait *wait =
+			netfs_container_of(link, struct netfs_journal_wait, link);
+
+		wait->done(wait, err);
+	}
+}
+
 static bool take_beat(struct netfs_journal *journal)
 {
 	bool alive;
@@ -531,16 +610,18 @@ static bool take_beat(struct netfs_journal *journal)
 static void write_frame(struct netfs_journal *journal)
 {
 	struct segment *segment = NULL;
-	struct netfs_list batch;
+	struct netfs_list batch, moves;
 	struct frame_head head = journal_head(journal, &journal->log);
 	bool alive = take_beat(journal);
 	ssize_t size = 0;
 	int err = frame_begin(&journal->frame);
 
 	netfs_list_init(&batch);
+	netfs_list_init(&moves);
 	journal->begun++;
 	if (!err) {
-		fill_names(journal);
+		fill_moved(journal);
+		fill_moves(journal, &moves);
 		fill(journal, &batch);
 	}
 	if (!err && (journal->frame.nrecords || alive)) {
@@ -551,6 +632,7 @@ static void write_frame(struct netfs_journal *journal)
 	}
 	settle(journal, &batch, err, segment);
 	tell(&batch);
+	tell_moves(&moves, err);
 }
 
 void journal_free(struct netfs_journal *journal)
@@ -574,7 +656,8 @@ static bool again(struct netfs_journal *journal, bool *ret_over)
 	bool more;
 
 	netfs_mutex_lock(&journal->mutex);
-	more = !netfs_list_empty(&journal->queue) || journal->moved;
+	more = !netfs_list_empty(&journal->queue) || journal->moved ||
+	       !netfs_list_empty(&journal->moves);
 	if (!more) {
 		journal->working = false;
 		*ret_over = journal->closing && !journal->beating;
@@ -647,6 +730,7 @@ int netfs_journal_open(const struct netfs_journal_config *config,
 	netfs_list_init(&journal->left_files);
 	netfs_list_init(&journal->queue);
 	netfs_list_init(&journal->live);
+	netfs_list_init(&journal->moves);
 	journal->job.fn = work;
 	netfs_task_init(&journal->beat_task, beat);
 	netfs_timer_init(&journal->beat_timer, &journal->beat_task);
@@ -708,4 +792,14 @@ uint64_t netfs_journal_left(struct netfs_journal *journal)
 bool netfs_journal_pressed(struct netfs_journal *journal)
 {
 	return netfs_journal_bytes(journal) > journal->size / 2;
+}
+
+uint64_t netfs_journal_kept(struct netfs_journal *journal)
+{
+	uint64_t bytes;
+
+	netfs_mutex_lock(&journal->mutex);
+	bytes = journal->kept;
+	netfs_mutex_unlock(&journal->mutex);
+	return bytes;
 }

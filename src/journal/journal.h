@@ -72,6 +72,8 @@ void netfs_journal_set_ops(struct netfs_journal *journal, const struct netfs_jou
 /* Bytes of data that are not released: by this mount, and by those that died. */
 uint64_t netfs_journal_bytes(struct netfs_journal *journal);
 uint64_t netfs_journal_left(struct netfs_journal *journal);
+/* Bytes of files that were abandoned. */
+uint64_t netfs_journal_kept(struct netfs_journal *journal);
 /* Is it half full? */
 bool netfs_journal_pressed(struct netfs_journal *journal);
 
@@ -85,6 +87,8 @@ struct netfs_journal_wait {
 	struct netfs_journal_file *file;
 	uint64_t seq;
 	uint64_t value;
+	const char *from;
+	const char *to;
 	int err;
 	uint8_t kind;
 };
@@ -109,6 +113,9 @@ void netfs_journal_told(struct netfs_journal_file *file);
  * Counts where nothing is live. */
 void netfs_journal_base(struct netfs_journal_file *file, const struct netfs_cache_version *version,
 			bool known);
+/* Something else of ours changes the server's file from now on, or has ended: what it
+ * is before the next write must be told anew after that. */
+void netfs_journal_hold(struct netfs_journal_file *file, bool on);
 /* Under the lock that orders the file's writes.  -ENOSPC: there is no room, and
  * nothing happened.  Otherwise write->wait.done() follows. */
 int netfs_journal_write(struct netfs_journal_file *file, struct netfs_journal_write *write);
@@ -122,7 +129,12 @@ uint64_t netfs_journal_seq(struct netfs_journal_file *file);
  * when that is on the disk. */
 void netfs_journal_release(struct netfs_journal_file *file, uint64_t seq,
 			   struct netfs_journal_wait *wait);
-/* Names have changed: where the live files are now is written down. */
+/* What is at from, and below it, is about to be at to: where the live files may be
+ * soon is written down.  Both last until wait ends.  False: no file is live, and wait
+ * does not end. */
+bool netfs_journal_moving(struct netfs_journal *journal, const char *from, const char *to,
+			  struct netfs_journal_wait *wait);
+/* They may, or may not: where they are is written down some time. */
 void netfs_journal_renamed(struct netfs_journal *journal);
 /* How long its oldest record has been there, nanoseconds; 0: there is none. */
 uint64_t netfs_journal_age(struct netfs_journal_file *file);

@@ -56,6 +56,7 @@ struct netfs_journal_file {
 	bool base_known; /* m */
 	struct netfs_cache_version next_base; /* m: where nothing counts yet */
 	bool next_known; /* m */
+	bool held; /* m: it is not known while this is so */
 	uint64_t released; /* m: what is released up to that, or will be by the queue */
 	uint32_t life; /* m: how often there was something after nothing */
 	uint32_t mark_life; /* m: the one that was marked last */
@@ -93,11 +94,13 @@ struct netfs_journal {
 	uint64_t seq; /* m */
 	uint64_t bytes; /* m: of data that is not released */
 	uint64_t left_bytes; /* m: of others */
+	uint64_t kept; /* m: of those of abandoned files */
 	bool working; /* m: the worker is posted or runs */
 	bool closing; /* m */
 	bool beating; /* m: the timer is armed, or its task under way */
 	bool beat; /* m: somebody has to say that we are alive */
 	bool moved; /* m: some file is */
+	struct netfs_list moves; /* m: struct netfs_journal_wait, of names that will change */
 	struct netfs_job job;
 	struct netfs_task beat_task;
 	struct netfs_timer beat_timer;

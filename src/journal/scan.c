@@ -313,8 +313,8 @@ static int name_lost(struct netfs_journal_left_file *file)
 	char text[32];
 	struct record_name name = {.path = text};
 
-	name.path_len = (size_t)snprintf(text, sizeof(text), "lost-%llx",
-					 (unsigned long long)file->ino);
+	name.path_len =
+		(size_t)snprintf(text, sizeof(text), "lost-%llx", (unsigned long long)file->ino);
 	return add_path(file, &name);
 }
 

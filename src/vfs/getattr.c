@@ -282,7 +282,7 @@ static void setattr_start(struct netfs_vcall *v, int err)
 		else
 			netfs_vcall_resize(v);
 	} else if (v->set.valid & (NETFS_SET_MTIME | NETFS_SET_MTIME_NOW) &&
-		   atomic_load(&v->vnode->owes_mtime)) {
+		   (atomic_load(&v->vnode->owes_mtime) || netfs_vnode_journalled(v->vnode))) {
 		netfs_vcall_gate(v, v->vnode, settime_locked);
 	} else {
 		setattr_flush(v);

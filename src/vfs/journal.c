@@ -16,6 +16,7 @@
  * Locks: the vnode's mutex, to look at its version.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <base/assert.h>
 #include <env/alloc.h>
@@ -188,6 +189,84 @@ void netfs_vcall_settle(struct netfs_vcall *v, struct netfs_vnode *vnode, netfs_
 	v->settle_vnode = vnode;
 	v->settle_seq = netfs_journal_seq(vnode->inode.journal);
 	netfs_vcall_flush(v, vnode, 0, UINT64_MAX, settle_sent);
+}
+
+/* ------------------------------------------------------------- names */
+
+/* v->scratch. */
+struct moving {
+	bool exchange; /* and the other way round is still to come */
+	struct netfs_journal_wait wait;
+	struct netfs_vcall *v;
+	char from[NETFS_JOURNAL_PATH];
+	char to[NETFS_JOURNAL_PATH];
+};
+
+static int path_of(struct netfs_vnode *vnode, char buf[NETFS_JOURNAL_PATH])
+{
+	return where(&vnode->inode, buf);
+}
+
+static int paths_of(struct netfs_vcall *v, struct moving *moving)
+{
+	int err = path_of(v->vnode, moving->from);
+	size_t len;
+
+	if (!err)
+		err = path_of(v->new_dir, moving->to);
+	if (err)
+		return err;
+	len = strlen(moving->to);
+	if (len + strlen(v->new_name) + 2 > sizeof(moving->to))
+		return -ENAMETOOLONG;
+	snprintf(moving->to + len, sizeof(moving->to) - len, "%s%s", len ? "/" : "", v->new_name);
+	return 0;
+}
+
+static void moves_noted(struct netfs_journal_wait *wait, int err)
+{
+	netfs_vcall_resume(netfs_container_of(wait, struct moving, wait)->v, 0);
+}
+
+static void moving_more(struct netfs_vcall *v, int err)
+{
+	struct netfs_journal *journal = v->mount->config.journal;
+	struct moving *moving = v->scratch;
+	bool back = moving->exchange;
+
+	if (!back) {
+		netfs_free(netfs_take(v->scratch));
+		netfs_vcall_return(v, 0);
+		return;
+	}
+	moving->exchange = false;
+	moving->wait.done = moves_noted;
+	netfs_vcall_await(v, moving_more, NULL);
+	if (!netfs_journal_moving(journal, moving->to, moving->from, &moving->wait))
+		netfs_vcall_resume(v, 0);
+}
+
+void netfs_vcall_moving(struct netfs_vcall *v, bool exchange, netfs_step_fn next)
+{
+	struct netfs_journal *journal = v->mount->config.journal;
+	struct moving *moving = journal ? netfs_zalloc(sizeof(*moving)) : NULL;
+
+	/* A place that nobody can tell is no reason not to rename: what is written there
+	 * would be kept in a file of its own. */
+	if (!moving || paths_of(v, moving)) {
+		netfs_free(moving);
+		next(v, 0);
+		return;
+	}
+	netfs_assert(!v->scratch && !v->then);
+	v->scratch = moving;
+	v->then = next;
+	moving->v = v;
+	moving->exchange = exchange;
+	moving->wait.done = moves_noted;
+	netfs_vcall_await(v, moving_more, NULL);
+	if (!netfs_journal_moving(journal, moving->from, moving->to, &moving->wait))
+		netfs_vcall_resume(v, 0);
 }
 
 /* -------------------------------------------------------- checkpoints */

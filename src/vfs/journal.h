@@ -24,6 +24,9 @@ void netfs_vcall_settle(struct netfs_vcall *v, struct netfs_vnode *vnode, netfs_
 /* From a step: what was in the journal when seq was its last record is durable. */
 void netfs_vcall_release(struct netfs_vcall *v, struct netfs_vnode *vnode, uint64_t seq,
 			 netfs_step_fn next);
+/* From a step: where what is written in v->vnode, or below it, may be soon is in the
+ * journal: as new_name in new_dir, or the other way round.  Uses v->scratch. */
+void netfs_vcall_moving(struct netfs_vcall *v, bool exchange, netfs_step_fn next);
 /* The mount is being closed. */
 void netfs_checkpoint_stop(struct netfs_mount *mount);
 void netfs_checkpoint_init(struct netfs_mount *mount);

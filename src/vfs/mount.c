@@ -364,6 +364,10 @@ void netfs_mount_status(struct netfs_mount *mount, struct netfs_mount_status *re
 	ret_status->stuck = netfs_core_stuck(mount->core);
 	ret_status->lost = netfs_stats_get(&mount->stats, NETFS_STAT_write_lost);
 	ret_status->cached = netfs_core_cached(mount->core);
+	if (mount->config.journal) {
+		ret_status->journalled = netfs_journal_bytes(mount->config.journal);
+		ret_status->left = netfs_journal_left(mount->config.journal);
+	}
 	ret_status->requests = netfs_core_requests(mount->core);
 	netfs_mutex_lock(&mount->mutex);
 	snprintf(ret_status->state, sizeof(ret_status->state), "%s", mount->state);

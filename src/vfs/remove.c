@@ -154,6 +154,8 @@ static void silly_renamed(struct netfs_vcall *v, int err)
 		netfs_list_push_back(&v->mount->silly, &silly->link);
 		netfs_mutex_unlock(&v->mount->mutex);
 		atomic_store(&target->silly, true);
+		if (v->mount->config.journal)
+			netfs_journal_renamed(v->mount->config.journal);
 		netfs_attr_expire(target);
 		/* They may all have been released meanwhile. */
 		netfs_silly_release(target);

@@ -47,14 +47,10 @@ static void renamed(struct netfs_vcall *v, int err)
 	netfs_vcall_finish(v, err);
 }
 
-static void rename_ask(struct netfs_vcall *v, int err)
+static void rename_noted(struct netfs_vcall *v, int err)
 {
 	struct netfs_ask *ask;
 
-	if (err) {
-		netfs_vcall_finish(v, err);
-		return;
-	}
 	ask = netfs_vcall_prepare(v, NETFS_ASK_RENAME);
 	ask->node = netfs_vnode_node(v->vnode);
 	ask->dir = netfs_vnode_node(v->dir);
@@ -63,6 +59,14 @@ static void rename_ask(struct netfs_vcall *v, int err)
 	ask->new_name = v->new_name;
 	ask->flags = server_flags(v) ? v->flags : 0;
 	netfs_vcall_ask(v, renamed);
+}
+
+static void rename_ask(struct netfs_vcall *v, int err)
+{
+	if (err)
+		netfs_vcall_finish(v, err);
+	else
+		netfs_vcall_moving(v, v->flags & RENAME_EXCHANGE, rename_noted);
 }
 
 /* What is unsent of the target needs its name to be there; whether it could be

@@ -199,6 +199,8 @@ static void close_sent(struct netfs_vcall *v, int err)
 		return;
 	}
 	v->call->count = v->len;
+	if (v->mount->config.journal)
+		v->call->offset = netfs_journal_kept(v->mount->config.journal);
 	netfs_core_settle_groups(v->mount->core);
 	drain(v, true, close_idle);
 }
@@ -210,8 +212,11 @@ static void child_quiet(struct netfs_vcall *child, int err)
 
 	if (!err) {
 		dropped = netfs_inode_drop_dirty(&child->vnode->inode);
-		if (netfs_vnode_journalled(child->vnode))
+		/* What nobody was told of is not lost; all else is in the journal. */
+		if (netfs_vnode_journalled(child->vnode)) {
 			netfs_journal_abandon(child->vnode->inode.journal);
+			dropped = 0;
+		}
 		netfs_vcall_ungate(child);
 	}
 	netfs_each_done(child, dropped, err);

@@ -421,6 +421,8 @@ static void gate_over(struct netfs_completion *done, int err)
 	struct netfs_vcall *v = netfs_container_of(done, struct netfs_vcall, gate);
 
 	v->gated = err == 0;
+	if (v->gated && v->gate_vnode->inode.journal)
+		netfs_journal_hold(v->gate_vnode->inode.journal, true);
 	netfs_vcall_resume(v, err);
 }
 
@@ -444,6 +446,8 @@ void netfs_vcall_gate(struct netfs_vcall *v, struct netfs_vnode *vnode, netfs_st
 void netfs_vcall_ungate(struct netfs_vcall *v)
 {
 	v->gated = false;
+	if (v->gate_vnode->inode.journal)
+		netfs_journal_hold(v->gate_vnode->inode.journal, false);
 	netfs_inode_unlock(&v->gate_vnode->inode);
 }
 

@@ -287,9 +287,8 @@ static void tell(struct write *write)
 
 static void written(struct netfs_journal_wait *wait, int err)
 {
-	struct write *write =
-		netfs_container_of(netfs_container_of(wait, struct netfs_journal_write, wait),
-				   struct write, write);
+	struct write *write = netfs_container_of(
+		netfs_container_of(wait, struct netfs_journal_write, wait), struct write, write);
 
 	write->busy = false;
 	w.flying--;
