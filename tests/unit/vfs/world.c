@@ -109,9 +109,10 @@ void world_sleep_ms(uint64_t ms)
 
 uint64_t world_stat(struct netfs_mount *mount, const char *name)
 {
-	struct netfs_stat stats[64];
-	size_t n = netfs_mount_stats(mount, stats, 64);
+	struct netfs_stat stats[128];
+	size_t n = netfs_mount_stats(mount, stats, 128);
 
+	assert_true(n <= 128);
 	for (size_t i = 0; i < n; i++) {
 		if (!strcmp(stats[i].name, name))
 			return stats[i].value;
