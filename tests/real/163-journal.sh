@@ -11,7 +11,9 @@
 #
 # JOURNAL_KILLS=200 kills so often instead of 12 times; JOURNAL_SEED repeats a run.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/smbd.sh"
 requires_fuse
+requires_smbd
 requires python3 diod sqlite3
 
 kills=${JOURNAL_KILLS:-12}
@@ -149,6 +151,36 @@ check_sh "a database works on it" "
 	sqlite3 '$tmp/m/db' 'pragma integrity_check; select count(*) from t;' >>'$tmp/db.out'
 	grep -qx ok '$tmp/db.out'
 	grep -qx 2 '$tmp/db.out'"
+check_umount "$tmp/m" "$mount_pid"
+rm -rf "$tmp/x" "$tmp/c"
+mkdir "$tmp/x"
+
+# --------------------------------------------------- encrypted, and SMB
+
+mount_dir "encrypt=$tmp/key,encrypt_init,cachekey=$tmp/key"
+yes "hidden from everybody" | head -c 50000 >"$tmp/m/e"
+kill_mount
+mount_dir "encrypt=$tmp/key,cachekey=$tmp/key"
+check_sh "encrypted content is encrypted when it is written again" "
+	cmp <(yes 'hidden from everybody' | head -c 50000) '$tmp/m/e'
+	! grep -rq 'hidden from' '$tmp/x' '$tmp/c'"
+check_umount "$tmp/m" "$mount_pid"
+
+start_smbd journal
+mount_smb "$tmp/m" "$base"
+cp "$tmp/big" "$tmp/m/big"
+echo late >>"$tmp/m/big"
+kill_mount
+mount_smb "$tmp/m" "$base"
+check_sh "SMB: what a dead mount wrote is at the server" \
+	"cmp <(cat '$tmp/big'; echo late) '$smbd_export/big'"
+echo more >>"$tmp/m/big"
+kill_mount
+echo theirs >>"$smbd_export/big"
+mount_smb "$tmp/m" "$base"
+check_sh "SMB: what somebody changed stays as it is, and ours is beside it" "
+	cmp <(cat '$tmp/big'; echo late; echo theirs) '$smbd_export/big'
+	grep -q more '$smbd_export'/big.unetfs-conflict-*"
 check_umount "$tmp/m" "$mount_pid"
 rm -rf "$tmp/x" "$tmp/c"
 mkdir "$tmp/x"
