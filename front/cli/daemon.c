@@ -127,7 +127,8 @@ static void write_log(void *user, int level, const char *line)
 	if (daemon->to_syslog)
 		syslog(priorities[level & 3], "%s: %s", daemon->request->mount_point, line);
 	else
-		netfs_cli_error("%s: %s", daemon->request->mount_point, line);
+		netfs_cli_error("%s%s%s", daemon->request->mount_point,
+				daemon->request->replay ? "" : ": ", line);
 }
 
 __attribute__((format(printf, 3, 4))) static void say(struct daemon *daemon, int level,
@@ -345,8 +346,11 @@ static const struct netfs_cli_control_ops control_ops = {
 
 static int failed(struct daemon *daemon, int code, const char *reason)
 {
-	netfs_cli_error("cannot mount %s on %s: %s", daemon->request->source,
-			daemon->request->mount_point, reason);
+	if (daemon->request->replay)
+		netfs_cli_error("cannot connect %s: %s", daemon->request->source, reason);
+	else
+		netfs_cli_error("cannot mount %s on %s: %s", daemon->request->source,
+				daemon->request->mount_point, reason);
 	return code;
 }
 
@@ -683,16 +687,36 @@ static void disconnect(struct daemon *daemon)
 		close_once(daemon, NETFS_CLOSE_FORCE, reason, sizeof(reason));
 }
 
+/* What a mount does first is done, and nothing else: what is left now stays. */
+static int replayed(struct daemon *daemon)
+{
+	char size[32], reason[256];
+
+	netfs_mount_status(daemon->mount, &daemon->picture);
+	if (daemon->picture.left)
+		netfs_cli_error("%s: %s (%llu bytes) could not be sent and stay in the journal",
+				daemon->request->source, netfs_cli_size(size, daemon->picture.left),
+				(unsigned long long)daemon->picture.left);
+	if (close_once(daemon, 0, reason, sizeof(reason))) {
+		netfs_cli_error("%s: %s", daemon->request->source, reason);
+		disconnect(daemon);
+		return NETFS_CLI_FAILED;
+	}
+	return daemon->picture.left ? NETFS_CLI_FAILED : NETFS_CLI_OK;
+}
+
 static int run(struct daemon *daemon)
 {
 	int code = connect_share(daemon);
 
-	if (code == NETFS_CLI_OK) {
+	if (code == NETFS_CLI_OK && daemon->request->replay) {
+		code = replayed(daemon);
+	} else if (code == NETFS_CLI_OK) {
 		code = attach(daemon);
 		if (code != NETFS_CLI_OK)
 			disconnect(daemon);
 	}
-	if (code == NETFS_CLI_OK) {
+	if (code == NETFS_CLI_OK && !daemon->request->replay) {
 		publish(daemon);
 		tell_ready(daemon);
 		serve(daemon);

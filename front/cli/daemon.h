@@ -14,6 +14,7 @@ struct netfs_cli_mount_request {
 	const char *option_text; /* as the user wrote them, for status */
 	bool foreground;
 	bool verbose;
+	bool replay; /* only sends what is in the journal; no mount_point */
 	int report_fd; /* where the exit code goes when ready, or -1 */
 };
 

@@ -10,6 +10,7 @@
  *	warm    reads files through their mount, so that they are in its cache
  *	pin     the same, and has the cache keep them when it makes room
  *	unpin   it need not any more
+ *	replay  sends what is in the journal of a share
  *
  * For people one line is one thing, and what takes long shows how far it is on
  * a terminal.  With --json the whole is one object.
@@ -385,6 +386,8 @@ const struct netfs_cli_flag netfs_cli_cache_flags[] = {
 	{"pin", "the same, and its cache keeps them when it makes room, up to half of its space; "
 		"for root and the owner of the mount"},
 	{"unpin", "it need not keep them any more"},
+	{"replay", "sends what mounts with writeback=journal had not sent when they died, as the "
+		   "next mount of the share would; takes SOURCE and -o OPTIONS of the mount"},
 	{"--cachekey FILE", "with check: the key of sealed objects, which cannot be checked "
 			    "without"},
 	{"--json", "for programs"},
@@ -434,6 +437,9 @@ int netfs_cli_cache(int argc, char **argv)
 		{"ls", run_ls}, {"stat", run_stat}, {"check", run_check}, {"evict", run_evict}};
 	struct work work = {.path = DEFAULT_FOLDER};
 	int opt;
+
+	if (argc > 1 && strcmp(argv[1], "replay") == 0)
+		return netfs_cli_replay(argc - 1, argv + 1);
 
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {

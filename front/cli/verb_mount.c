@@ -265,3 +265,39 @@ int netfs_cli_mount_helper(int argc, char **argv)
 	free(request);
 	return code;
 }
+
+int netfs_cli_replay(int argc, char **argv)
+{
+	struct netfs_cli_mount_request *request = request_new();
+	char options[NETFS_CLI_OPTIONS_MAX] = "";
+	int opt, code = NETFS_CLI_OK;
+	char why[256];
+
+	if (!request)
+		return NETFS_CLI_SYSTEM;
+	opterr = 0;
+	while ((opt = getopt(argc, argv, "o:")) != -1 && code == NETFS_CLI_OK) {
+		if (opt == 'o')
+			code = add_options(options, optarg) ? NETFS_CLI_OK : NETFS_CLI_USAGE;
+		else
+			code = netfs_cli_usage("cache", "flag -%c", optopt);
+	}
+	if (code == NETFS_CLI_OK && argc - optind != 1)
+		code = netfs_cli_usage("cache", "replay wants the source of a mount");
+	if (code == NETFS_CLI_OK && !add_options(options, "writeback=journal"))
+		code = NETFS_CLI_USAGE;
+	if (code == NETFS_CLI_OK)
+		code = check_source(argv[optind]);
+	if (code == NETFS_CLI_OK && netfs_cli_options_parse(&request->options, options, why) < 0) {
+		netfs_cli_error("%s", why);
+		code = NETFS_CLI_USAGE;
+	}
+	if (code == NETFS_CLI_OK) {
+		snprintf(request->source, sizeof(request->source), "%s", argv[optind]);
+		request->option_text = options;
+		request->foreground = request->verbose = request->replay = true;
+		code = netfs_cli_daemon_run(request);
+	}
+	free(request);
+	return code;
+}

@@ -71,6 +71,18 @@ check "with the time that was set" \
 	[ "$(date -d "@$(stat -c %Y "$tmp/x/e/big")" "+%F %T")" = "2001-02-03 04:05:06" ]
 check "nothing is left in the journal" no_journal
 
+echo three >>"$tmp/m/a"
+kill_mount
+check "unetfs cache replay does it without a mount" \
+	"$unetfs" cache replay -o "$base" "dir:$tmp/x"
+check "what was written is there then" holds a "one
+two
+three"
+check "and the journal is empty" no_journal
+check "a source is wanted, and one that can be" bash -c \
+	"! '$unetfs' cache replay && ! '$unetfs' cache replay -o '$base' 'dir:$tmp/none'"
+mount_dir
+
 # -------------------------------------------------- others change files
 
 echo base >"$tmp/m/changed"
