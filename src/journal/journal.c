@@ -37,6 +37,7 @@
 #define FRAME_FULL (4U << 20)
 /* Bytes after which a file of the log ends. */
 #define SEGMENT_MAX (UINT64_C(64) << 20)
+#define TRIES_MAX   16
 #define BEAT_NS	    (5 * NETFS_NS_PER_SEC)
 
 /* --------------------------------------------------------------- files */
@@ -144,6 +145,8 @@ static void queue_locked(struct netfs_journal_file *file, struct netfs_journal_w
 
 	wait->file = file;
 	wait->kind = (uint8_t)kind;
+	wait->tries = 0;
+	wait->err = 0;
 	file->pending++;
 	if (netfs_list_empty(&file->link))
 		netfs_list_push_back(&journal->live, &file->link);
@@ -549,18 +552,31 @@ static void note_written(struct netfs_journal *journal, const struct netfs_journ
 	}
 }
 
+/* Who asked for data to be written goes another way where that fails; a mark or a
+ * release is worth trying again, because what follows is less safe without. */
+static bool again_locked(struct netfs_journal *journal, struct netfs_journal_wait *wait)
+{
+	if (!wait->err || wait->kind == RECORD_DATA || ++wait->tries == TRIES_MAX)
+		return false;
+	netfs_list_remove(&wait->link);
+	netfs_list_push_front(&journal->queue, &wait->link);
+	return true;
+}
+
 static void settle(struct netfs_journal *journal, struct netfs_list *batch, int err,
 		   struct segment *segment)
 {
-	struct netfs_list *link;
+	struct netfs_list *link, *tmp;
 
 	netfs_mutex_lock(&journal->mutex);
-	netfs_list_for_each (link, batch) {
+	netfs_list_for_each_safe (link, tmp, batch) {
 		struct netfs_journal_wait *wait =
 			netfs_container_of(link, struct netfs_journal_wait, link);
 
 		if (!wait->err)
 			wait->err = err;
+		if (again_locked(journal, wait))
+			continue;
 		if (wait->kind == RECORD_DATA && !wait->err && segment)
 			note_written(journal, wait, segment);
 		else if (wait->kind == RECORD_RELEASE)

@@ -91,6 +91,7 @@ struct netfs_journal_wait {
 	const char *to;
 	int err;
 	uint8_t kind;
+	uint8_t tries;
 };
 
 struct netfs_journal_write {

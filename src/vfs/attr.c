@@ -239,6 +239,7 @@ static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 	if (vnode->version_seq == view.seq)
 		changed = !version_same(vnode, &version);
 	vnode->meta_changed = false;
+	vnode->doubted = false;
 	vnode->version = version;
 	vnode->version_seq = view.seq;
 	vnode->size_stamp = asked->stamp;
@@ -301,6 +302,7 @@ static void adopt_locked(struct netfs_vnode *vnode, const struct netfs_attr *att
 			 const struct netfs_inode_view *view)
 {
 	vnode->version = version_of(attr);
+	vnode->doubted = false;
 	vnode->version_seq = view->seq;
 	vnode->size_stamp = vnode->attr_stamp;
 	vnode->size_seq = view->seq;
@@ -362,6 +364,7 @@ void netfs_attr_resized(struct netfs_vnode *vnode, const struct netfs_attr *attr
 		vnode->attr_until_ns = 0;
 	vnode->attr_stamp = netfs_mount_stamp(vnode->mount);
 	vnode->changed_stamp = vnode->attr_stamp;
+	vnode->doubted = true;
 	if (attr && !view.dirty)
 		adopt_locked(vnode, attr, &view);
 	cover_locked(vnode, attr && !view.dirty ? asked->promise : 0);
@@ -383,6 +386,7 @@ void netfs_attr_expire(struct netfs_vnode *vnode)
 	vnode->attr_promise = 0;
 	vnode->attr_stamp = netfs_mount_stamp(vnode->mount);
 	vnode->meta_changed = true;
+	vnode->doubted = true;
 	netfs_mutex_unlock(&vnode->mutex);
 }
 
@@ -404,6 +408,19 @@ void netfs_attr_expire_names(struct netfs_vnode *dir)
 static bool unadopted_locked(struct netfs_vnode *vnode, const struct netfs_inode_view *view)
 {
 	return netfs_vnode_regular(vnode) && (view->dirty || view->seq != vnode->version_seq);
+}
+
+bool netfs_attr_certain(struct netfs_vnode *vnode, struct netfs_version *ret_version)
+{
+	struct netfs_inode_view view;
+	bool certain;
+
+	netfs_mutex_lock(&vnode->mutex);
+	view_of(vnode, &view);
+	certain = !unadopted_locked(vnode, &view) && !vnode->doubted;
+	*ret_version = vnode->version;
+	netfs_mutex_unlock(&vnode->mutex);
+	return certain;
 }
 
 bool netfs_attr_unadopted(struct netfs_vnode *vnode)

@@ -87,17 +87,15 @@ bool netfs_vnode_journalled(struct netfs_vnode *vnode)
 void netfs_journal_wrote(struct netfs_vnode *vnode)
 {
 	struct netfs_mount *mount = vnode->mount;
-	struct netfs_cache_version base;
-	bool known = !netfs_attr_unadopted(vnode);
-
-	netfs_mutex_lock(&vnode->mutex);
-	base = (struct netfs_cache_version){
-		.counter = vnode->version.counter,
-		.mtime = vnode->version.mtime,
-		.ctime = vnode->version.ctime,
-		.size = vnode->version.size,
+	struct netfs_version version;
+	bool known = netfs_attr_certain(vnode, &version);
+	struct netfs_cache_version base = {
+		.counter = version.counter,
+		.mtime = version.mtime,
+		.ctime = version.ctime,
+		.size = version.size,
 	};
-	netfs_mutex_unlock(&vnode->mutex);
+
 	netfs_journal_base(vnode->inode.journal, &base, known);
 	if (!atomic_exchange(&mount->checkpoint_armed, true)) {
 		netfs_mount_hold_more(mount);

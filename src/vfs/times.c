@@ -46,7 +46,8 @@ static bool due(struct netfs_vnode *vnode, struct netfs_inode_view *ret_view)
 {
 	bool due;
 
-	if (!atomic_load(&vnode->owes_mtime))
+	/* At a forced end data was dropped, and is not what the time would be of. */
+	if (!atomic_load(&vnode->owes_mtime) || atomic_load(&vnode->mount->aborted))
 		return false;
 	netfs_mutex_lock(&vnode->mutex);
 	netfs_inode_view(&vnode->inode, ret_view);

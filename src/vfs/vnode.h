@@ -46,6 +46,7 @@ struct netfs_vnode {
 	bool names_changed : 1; /* v: by us, since version was adopted */
 	bool meta_changed : 1; /* v: so were the names or rights of a file */
 	bool told : 1; /* v: there was an opener */
+	bool doubted : 1; /* v: a change of ours may have made another version since */
 	bool adopts_late : 1; /* v: what we sent under attr_promise has no version yet */
 	uint32_t attr_promise; /* v: attr holds while node->promise is like this; 0: it may not */
 	struct netfs_hash_link hash_link; /* m */
@@ -134,6 +135,8 @@ void netfs_attr_expire(struct netfs_vnode *vnode);
 void netfs_attr_expire_names(struct netfs_vnode *dir);
 /* Are its attributes still believed? */
 bool netfs_attr_fresh(struct netfs_vnode *vnode);
+/* Is the server's file of the version we know, as far as we had to do with it? */
+bool netfs_attr_certain(struct netfs_vnode *vnode, struct netfs_version *ret_version);
 /* Was data written since the version was adopted? */
 bool netfs_attr_unadopted(struct netfs_vnode *vnode);
 /* May its version be learned with whatever is asked next?  Then that is noted. */

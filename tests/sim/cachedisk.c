@@ -39,11 +39,18 @@ static void luck(struct cachedisk *disk, bool active)
 void cachedisk_start(struct world *world)
 {
 	struct cachedisk *disk = &world->cachedisk;
+	struct rng rng;
 
 	disk->on = cachedisk_wanted(world->options);
 	if (!disk->on)
 		return;
 	rng_init(&disk->rng, world->options->seed ^ UINT64_C(0xd15c0));
+	/* Apart, too: a run without one is what it was before there were any. */
+	rng_init(&rng, world->options->seed ^ UINT64_C(0x10c));
+	/* What is whose is told by time there. */
+	disk->journal = rng_one_in(&rng, 2) && !world->faults.mix.clock;
+	disk->small = rng_one_in(&rng, 3);
+	disk->sealed = rng_one_in(&rng, 3);
 	disk->disk = netfs_sim_disk_new(world->options->seed);
 	netfs_sim_disk_use(disk->disk);
 }
@@ -60,8 +67,14 @@ void cachedisk_add_options(struct world *world, char *options, size_t size)
 	if (rng_one_in(&disk->rng, 2))
 		snprintf(options + strlen(options), size - strlen(options), ",cachesize=%uk",
 			 kib[rng_below(&disk->rng, 4)]);
-	if (rng_one_in(&disk->rng, 3))
+	/* A journal is found by who has its key. */
+	if (disk->journal ? disk->sealed || world->cipher.on : rng_one_in(&disk->rng, 3))
 		strncat(options, ",cachekey=/key", size - strlen(options) - 1);
+	if (disk->journal) {
+		strncat(options, ",writeback=journal", size - strlen(options) - 1);
+		if (disk->small)
+			strncat(options, ",journalsize=64k", size - strlen(options) - 1);
+	}
 	/* Making the folder is not what is tested. */
 	netfs_sim_disk_fail(disk->disk, 0);
 }
@@ -80,6 +93,16 @@ void cachedisk_unmount(struct world *world)
 	for (size_t i = 0; i < n; i++)
 		if (!strcmp(stats[i].name, "cache_read_bytes") && world->cachedisk.on)
 			world->cachedisk.given += stats[i].value;
+}
+
+bool cachedisk_dies(struct world *world)
+{
+	struct cachedisk *disk = &world->cachedisk;
+
+	if (!disk->on || !disk->journal || rng_one_in(&disk->rng, 3))
+		return false;
+	disk->deaths++;
+	return true;
 }
 
 static bool closed(void *user)
@@ -107,10 +130,12 @@ void cachedisk_between(struct world *world)
 {
 	struct cachedisk *disk = &world->cachedisk;
 	struct netfs_sim_disk *after;
+	bool died = disk->deaths > disk->died;
 
+	disk->died = disk->deaths;
 	if (!disk->on)
 		return;
-	for (unsigned i = 0; i < world->slot_count && !world->cipher.on; i++)
+	for (unsigned i = 0; i < world->slot_count && !world->cipher.on && !died; i++)
 		change(&world->slots[i], &disk->rng);
 	if (!rng_one_in(&disk->rng, 3))
 		return;

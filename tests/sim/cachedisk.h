@@ -2,7 +2,7 @@
 /*
  * Runs whose mount keeps a disk cache: the product's own, in a folder on the
  * simulated disk, which fails now and then, is too small, and loses power between
- * two mounts.
+ * two mounts.  Half of them have a journal there, and their mounts may die.
  */
 #ifndef TESTS_SIM_CACHEDISK_H
 #define TESTS_SIM_CACHEDISK_H
@@ -24,6 +24,11 @@ enum disk_choice {
 
 struct cachedisk {
 	bool on;
+	bool journal; /* what was written survives the mount */
+	bool small; /* it has little room */
+	bool sealed; /* it is */
+	uint64_t deaths; /* of mounts */
+	uint64_t died; /* those that cachedisk_between() knows of */
 	struct rng rng;
 	struct netfs_sim_disk *disk;
 	uint64_t given; /* bytes, to mounts that were closed */
@@ -42,6 +47,8 @@ void cachedisk_add_options(struct world *world, char *options, size_t size);
 void cachedisk_mounted(struct world *world);
 /* The mount is about to be closed. */
 void cachedisk_unmount(struct world *world);
+/* Does the mount die, instead of being closed? */
+bool cachedisk_dies(struct world *world);
 /* Between two mounts: perhaps files are changed, or the machine loses power. */
 void cachedisk_between(struct world *world);
 /* The faults stop. */

@@ -83,7 +83,8 @@ static unsigned names_expected(struct world *world, unsigned dir)
  * it stays; nobody waits for it. */
 static bool excused_name(struct world *world, const char *name)
 {
-	bool excuse = faults_errors(&world->faults) || world->faults.mix.cancel;
+	bool excuse = faults_errors(&world->faults) || world->faults.mix.cancel ||
+		      world->cachedisk.deaths;
 
 	return excuse && !strncmp(name, ".unetfs-", 8);
 }

@@ -62,6 +62,8 @@ void mount_draw_options(struct world *world)
 	world->cached = mode != 0;
 	world->close_writes = mode != 3;
 	world->sync = rng_one_in(rng, 12);
+	if (world->cachedisk.on && world->cachedisk.journal)
+		world->close_writes = false;
 	snprintf(world->mount_options, sizeof(world->mount_options), "cache=%s", modes[mode]);
 	server_add_options(&world->server, msizes[rng_below(rng, 5)], world->mount_options,
 			   sizeof(world->mount_options));
@@ -194,6 +196,56 @@ void mount_end(struct world *world)
 		world_fail(world, "V13: the server still has %llu open files",
 			   (unsigned long long)server_left(&world->server));
 	check_tree(world);
+}
+
+static void issue_death(struct world *world, struct netfs_call *call, void *user)
+{
+	netfs_mount_close(world->mount, NETFS_CLOSE_FORCE, call);
+}
+
+/* The next one redoes what the dead one left, unless the server or the disk refuse
+ * that: then it is tried by yet another. */
+static void revive(struct world *world)
+{
+	struct netfs_mount_status status;
+
+	for (unsigned tries = 0;; tries++) {
+		mount_start(world);
+		netfs_mount_status(world->mount, &status);
+		if (!status.left)
+			return;
+		if (tries > 100 || (!faults_errors(&world->faults) && !world->cachedisk.on))
+			world_fail(world, "V1: %llu bytes stay in the journal",
+				   (unsigned long long)status.left);
+		mount_check(world);
+		for (unsigned i = 0; i < DIRS_MAX; i++)
+			netfs_vnode_put(world->dirs[i].vnode);
+		world_call(world, &(struct netfs_call){0}, "dying again", issue_death, NULL);
+		world->mount = NULL;
+		world_wait(world, nobody_connected, world, "hanging up");
+		world_nap(world, NETFS_NS_PER_SEC);
+	}
+}
+
+void mount_dies(struct world *world)
+{
+	struct netfs_call call;
+
+	mount_check(world);
+	cachedisk_unmount(world);
+	for (unsigned i = 0; i < DIRS_MAX; i++)
+		netfs_vnode_put(world->dirs[i].vnode);
+	if (world_call(world, &call, "dying", issue_death, NULL))
+		world_fail(world, "V7: a forced unmount failed: %s", call.message);
+	if (call.count)
+		world_fail(world, "V1: %llu bytes were not in the journal",
+			   (unsigned long long)call.count);
+	netfs_sim_printf("the mount died, %llu bytes are in its journal",
+			 (unsigned long long)call.offset);
+	world->mount = NULL;
+	world_wait(world, nobody_connected, world, "hanging up");
+	cachedisk_between(world);
+	revive(world);
 }
 
 void mount_again(struct world *world)

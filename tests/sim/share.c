@@ -155,7 +155,7 @@ static void draw_quiet(struct actor *actor)
 				actor->op = SHARE_FSYNC;
 			return;
 		}
-		if (handle->file && world->quiesce == QUIESCE_CLOSE) {
+		if (handle->file && world->quiesce >= QUIESCE_CLOSE) {
 			actor->op = SHARE_CLOSE;
 			return;
 		}

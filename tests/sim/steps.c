@@ -297,10 +297,13 @@ static void draw_present(struct slot *slot)
 /* The next step on the way to silence; STEP_NONE when the slot is there. */
 static void draw_quiet(struct slot *slot)
 {
-	bool closing = slot->world->quiesce == QUIESCE_CLOSE || slot->state == SLOT_ORPHAN;
+	enum quiesce quiesce = slot->world->quiesce;
+	bool closing = quiesce >= QUIESCE_CLOSE || slot->state == SLOT_ORPHAN;
 
 	slot->step = STEP_NONE;
-	if (slot->state == SLOT_PRESENT && !slot->synced) {
+	/* What may have been lost by the server is in no journal. */
+	if (slot->state == SLOT_PRESENT && !slot->synced &&
+	    (quiesce != QUIESCE_LEAVE || slot->lossy)) {
 		slot->flags = O_RDWR;
 		if (!slot->vnode)
 			slot->step = STEP_LOOKUP;

@@ -259,6 +259,12 @@ static void interlude(struct world *world)
 			world_fail(world, "no memory");
 		world->faults.others++;
 	} else {
+		if (cachedisk_dies(world)) {
+			ops_describe(world, "the mount dies, and another comes");
+			quiet(world, QUIESCE_LEAVE);
+			mount_dies(world);
+			return;
+		}
 		ops_describe(world, "unmount and mount again");
 		quiet(world, QUIESCE_CLOSE);
 		mount_again(world);

@@ -180,6 +180,7 @@ enum quiesce {
 	QUIESCE_NO,
 	QUIESCE_SYNC, /* everything flushed, no orphans */
 	QUIESCE_CLOSE, /* and everything closed */
+	QUIESCE_LEAVE, /* everything closed, and no more: the journal has the rest */
 };
 
 struct world {
@@ -240,6 +241,8 @@ void world_wait(struct world *world, bool (*cond)(void *user), void *user, const
 /* mount.c */
 void mount_start(struct world *world);
 void mount_again(struct world *world);
+/* The same, but it dies: nothing is sent any more. */
+void mount_dies(struct world *world);
 /* Everything is synced and closed. */
 void mount_check(struct world *world);
 void mount_end(struct world *world);
