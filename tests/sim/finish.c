@@ -207,9 +207,8 @@ static void check_promise(struct slot *slot, const struct transfer *transfer)
 			flags = slot->handles[i].flags;
 	if (slot->world->sync || (flags & (O_DSYNC | O_SYNC)) || (transfer->flags & NETFS_IO_DSYNC))
 		check_range(slot, transfer->start, transfer->len, true);
-	else if (!slot->world->cachedisk.journal &&
-		 (!slot->world->cached || (flags & O_DIRECT) ||
-		  (transfer->flags & NETFS_IO_DIRECT)))
+	else if (!slot->world->cachedisk.journal && (!slot->world->cached || (flags & O_DIRECT) ||
+						     (transfer->flags & NETFS_IO_DIRECT)))
 		check_range(slot, transfer->start, transfer->len, false);
 }
 

@@ -90,7 +90,11 @@ struct options {
 #define SHRINK_SECONDS 60
 /* A run takes a second or two; with sanitizers on a busy machine a hundred times
  * as long. */
+#ifdef __SANITIZE_THREAD__
+#define HUNG_SECONDS 3600 /* all is twenty times slower then */
+#else
 #define HUNG_SECONDS 600
+#endif
 
 /* One seed's process. */
 struct child {
