@@ -23,6 +23,8 @@
 #include <vfs/journal.h>
 #include <vfs/vcall.h>
 
+#define DROP_AGAIN_MS 10
+
 /* -------------------------------------------------------------- sync */
 
 static bool wants_sync(struct netfs_vnode *vnode)
@@ -189,8 +191,27 @@ static void close_idle(struct netfs_vcall *v, int err)
 	mount->be->ops->disconnect(mount->be, &v->ask.op);
 }
 
+static void close_quiet(struct netfs_vcall *v, int err);
+
+/* Is there a file that was passed over, for want of memory? */
+static bool passed_over(struct netfs_mount *mount)
+{
+	struct netfs_vnode *vnode = netfs_mount_next(mount, NULL, is_dirty);
+
+	if (vnode)
+		netfs_vnode_put(vnode);
+	return vnode != NULL;
+}
+
 static void close_sent(struct netfs_vcall *v, int err)
 {
+	v->start += v->len;
+	/* What is not dropped would be waited for without an end. */
+	if (err && (v->flags & NETFS_CLOSE_FORCE) && passed_over(v->mount)) {
+		atomic_store(&v->cancelled, false);
+		netfs_vcall_sleep(v, DROP_AGAIN_MS, close_quiet);
+		return;
+	}
 	if (err && !(v->flags & NETFS_CLOSE_FORCE)) {
 		netfs_mutex_lock(&v->mount->mutex);
 		v->mount->closing = false;
@@ -198,7 +219,7 @@ static void close_sent(struct netfs_vcall *v, int err)
 		netfs_vcall_finish(v, err);
 		return;
 	}
-	v->call->count = v->len;
+	v->call->count = v->start;
 	if (v->mount->config.journal)
 		v->call->offset = netfs_journal_kept(v->mount->config.journal);
 	netfs_core_settle_groups(v->mount->core);

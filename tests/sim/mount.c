@@ -203,6 +203,20 @@ static void issue_death(struct world *world, struct netfs_call *call, void *user
 	netfs_mount_close(world->mount, NETFS_CLOSE_FORCE, call);
 }
 
+/* Without memory for it nothing happens. */
+static void die(struct world *world, struct netfs_call *call)
+{
+	int err;
+
+	while ((err = world_call(world, call, "dying", issue_death, NULL)) == -ENOMEM)
+		world_nap(world, NETFS_NS_PER_SEC);
+	if (err)
+		world_fail(world, "V7: a forced unmount failed: %s (%s)", strerror(-err),
+			   call->message);
+	world->mount = NULL;
+	world_wait(world, nobody_connected, world, "hanging up");
+}
+
 /* The next one redoes what the dead one left, unless the server or the disk refuse
  * that: then it is tried by yet another. */
 static void revive(struct world *world)
@@ -220,9 +234,7 @@ static void revive(struct world *world)
 		mount_check(world);
 		for (unsigned i = 0; i < DIRS_MAX; i++)
 			netfs_vnode_put(world->dirs[i].vnode);
-		world_call(world, &(struct netfs_call){0}, "dying again", issue_death, NULL);
-		world->mount = NULL;
-		world_wait(world, nobody_connected, world, "hanging up");
+		die(world, &(struct netfs_call){0});
 		world_nap(world, NETFS_NS_PER_SEC);
 	}
 }
@@ -235,15 +247,12 @@ void mount_dies(struct world *world)
 	cachedisk_unmount(world);
 	for (unsigned i = 0; i < DIRS_MAX; i++)
 		netfs_vnode_put(world->dirs[i].vnode);
-	if (world_call(world, &call, "dying", issue_death, NULL))
-		world_fail(world, "V7: a forced unmount failed: %s", call.message);
+	die(world, &call);
 	if (call.count)
 		world_fail(world, "V1: %llu bytes were not in the journal",
 			   (unsigned long long)call.count);
 	netfs_sim_printf("the mount died, %llu bytes are in its journal",
 			 (unsigned long long)call.offset);
-	world->mount = NULL;
-	world_wait(world, nobody_connected, world, "hanging up");
 	cachedisk_between(world);
 	revive(world);
 }
