@@ -62,21 +62,36 @@ static void opening_free(struct opening *opening)
 	netfs_free(opening);
 }
 
+/* What there is of it is taken down; opening->err says why. */
+static void opening_failed(void *user)
+{
+	struct opening *opening = user;
+	struct netfs_client *client = opening->client;
+	struct netfs_call *call = opening->call;
+	int err = opening->err;
+
+	netfs_cache_close(opening->cache);
+	opening_free(opening);
+	atomic_fetch_sub(&client->mounts, 1);
+	netfs_call_complete(call, err);
+}
+
 static void opening_fail(struct opening *opening, int err)
 {
-	struct netfs_client *client = opening->client;
+	struct netfs_journal *journal = netfs_take(opening->journal);
 	struct netfs_call *call = opening->call;
 
 	if (!call->message[0])
 		snprintf(call->message, sizeof(call->message), "cannot mount: %s",
 			 strerrordesc_np(-err));
+	opening->err = err;
 	if (opening->mount)
 		netfs_mount_free(opening->mount);
-	netfs_journal_close(opening->journal);
-	netfs_cache_close(opening->cache);
-	opening_free(opening);
-	atomic_fetch_sub(&client->mounts, 1);
-	netfs_call_complete(call, err);
+	/* Who tries again must find it free. */
+	if (journal)
+		netfs_journal_close(journal, opening_failed, opening);
+	else
+		opening_failed(opening);
 }
 
 static void disconnected(struct netfs_op *op, int err)

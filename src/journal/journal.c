@@ -682,6 +682,16 @@ static bool again(struct netfs_journal *journal, bool *ret_over)
 	return more;
 }
 
+static void journal_end(struct netfs_journal *journal)
+{
+	void (*closed)(void *user) = journal->closed;
+	void *user = journal->closed_user;
+
+	journal_free(journal);
+	if (closed)
+		closed(user);
+}
+
 static void work(struct netfs_job *job)
 {
 	struct netfs_journal *journal = netfs_container_of(job, struct netfs_journal, job);
@@ -692,7 +702,7 @@ static void work(struct netfs_job *job)
 		log_trim(journal, &journal->log, false);
 	} while (again(journal, &end));
 	if (end)
-		journal_free(journal);
+		journal_end(journal);
 }
 
 /* ----------------------------------------------------- birth and end */
@@ -772,13 +782,15 @@ void netfs_journal_set_ops(struct netfs_journal *journal, const struct netfs_jou
 	journal->ops = ops;
 }
 
-void netfs_journal_close(struct netfs_journal *journal)
+void netfs_journal_close(struct netfs_journal *journal, void (*closed)(void *user), void *user)
 {
 	if (!journal)
 		return;
 	netfs_mutex_lock(&journal->mutex);
 	netfs_assert(netfs_list_empty(&journal->live));
 	journal->closing = true;
+	journal->closed = closed;
+	journal->closed_user = user;
 	if (journal->beating && netfs_timer_stop(&journal->beat_timer))
 		journal->beating = false;
 	post_locked(journal);

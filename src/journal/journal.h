@@ -65,8 +65,9 @@ struct netfs_journal_ops {
 int netfs_journal_open(const struct netfs_journal_config *config,
 		       struct netfs_journal **ret_journal, char *message, size_t message_size);
 /* All files are gone.  Does not block.  What was not released stays for the next
- * mount.  NULL is allowed. */
-void netfs_journal_close(struct netfs_journal *journal);
+ * mount, which finds it once closed() was called (NULL is allowed, as is a journal
+ * that is NULL: then it is not called). */
+void netfs_journal_close(struct netfs_journal *journal, void (*closed)(void *user), void *user);
 /* Before the first file. */
 void netfs_journal_set_ops(struct netfs_journal *journal, const struct netfs_journal_ops *ops);
 /* Bytes of data that are not released: by this mount, and by those that died. */

@@ -97,6 +97,8 @@ struct netfs_journal {
 	uint64_t kept; /* m: of those of abandoned files */
 	bool working; /* m: the worker is posted or runs */
 	bool closing; /* m */
+	void (*closed)(void *user); /* m */
+	void *closed_user;
 	bool beating; /* m: the timer is armed, or its task under way */
 	bool beat; /* m: somebody has to say that we are alive */
 	bool moved; /* m: some file is */

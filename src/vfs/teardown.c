@@ -156,20 +156,36 @@ static void free_vnodes(struct netfs_mount *mount)
 	netfs_mutex_unlock(&mount->mutex);
 }
 
-static void close_disconnected(struct netfs_vcall *v, int err)
+static void journal_closed(void *user)
+{
+	netfs_vcall_resume(user, 0);
+}
+
+static void close_over(struct netfs_vcall *v, int err)
 {
 	struct netfs_mount *mount = v->mount;
 	void (*closed)(void *user, struct netfs_cache *cache) = mount->config.closed;
 	struct netfs_cache *cache = mount->config.cache;
-	struct netfs_journal *journal = mount->config.journal;
 	void *user = mount->config.user;
 
 	netfs_mount_free(mount);
-	netfs_journal_close(journal);
 	if (closed)
 		closed(user, cache);
 	/* Nothing is left that an error could be about. */
 	netfs_vcall_finish(v, 0);
+}
+
+/* The next mount may come when this call ends, and must find what is left. */
+static void close_disconnected(struct netfs_vcall *v, int err)
+{
+	struct netfs_journal *journal = v->mount->config.journal;
+
+	if (!journal) {
+		close_over(v, 0);
+		return;
+	}
+	netfs_vcall_await(v, close_over, NULL);
+	netfs_journal_close(journal, journal_closed, v);
 }
 
 static void disconnect_done(struct netfs_op *op, int err)

@@ -388,7 +388,7 @@ static void close_all(bool forced)
 	check(netfs_sim_run(quiet, NULL, NETFS_NS_PER_SEC));
 	for (unsigned i = 0; i < FILES; i++)
 		netfs_journal_file_free(w.files[i].file);
-	netfs_journal_close(w.journal);
+	netfs_journal_close(w.journal, NULL, NULL);
 	netfs_executor_stop();
 }
 
