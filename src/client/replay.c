@@ -415,9 +415,19 @@ static void mark(struct netfs_replay *replay, int err)
 		netfs_open(replay->vnode, O_WRONLY, call(replay, opened));
 }
 
+/* Had it lost its name already, and only lived for those who had it open? */
+static bool was_removed(const struct netfs_journal_left_file *left)
+{
+	const char *slash = strrchr(left->paths[0], '/');
+
+	return netfs_name_silly(slash ? slash + 1 : left->paths[0]);
+}
+
 static void decide(struct netfs_replay *replay)
 {
-	if (replay->vnode && ours(replay->left, &replay->attr))
+	if (!replay->vnode && was_removed(replay->left))
+		block(replay, file_done);
+	else if (replay->vnode && ours(replay->left, &replay->attr))
 		block(replay, mark);
 	else
 		keep_both(replay);

@@ -162,10 +162,8 @@ int netfs_journal_write(struct netfs_journal_file *file, struct netfs_journal_wr
 {
 	struct netfs_journal *journal = file->journal;
 	struct jrecord *record = netfs_zalloc(sizeof(*record));
-	int err = 0;
+	int err = record ? 0 : -ENOMEM;
 
-	if (!record)
-		return -ENOMEM;
 	netfs_mutex_lock(&journal->mutex);
 	if (journal->bytes + write->len > journal->size || write->len > FRAME_FULL * 4ULL)
 		err = -ENOSPC;
@@ -182,6 +180,9 @@ int netfs_journal_write(struct netfs_journal_file *file, struct netfs_journal_wr
 		}
 		netfs_list_push_back(&file->records, &record->link);
 		queue_locked(file, &write->wait, RECORD_DATA);
+	} else {
+		/* It will be sent without a mark. */
+		file->next_known = false;
 	}
 	netfs_mutex_unlock(&journal->mutex);
 	if (err)

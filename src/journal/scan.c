@@ -190,7 +190,8 @@ static void note(struct scan *scan, const struct record *record)
 		err = add_extent(scan, left, record);
 		break;
 	case RECORD_MARK:
-		left->file.marked = left->file.nextents > 0;
+		/* Also before the first extent: one may have failed to get here. */
+		left->file.marked = true;
 		break;
 	case RECORD_RELEASE:
 		release(&left->file, record->start);

@@ -38,6 +38,12 @@ struct netfs_silly_name {
 	char text[SILLY_SIZE];
 };
 
+bool netfs_name_silly(const char *name)
+{
+	return strlen(name) == SILLY_SIZE - 1 &&
+	       memcmp(name, SILLY_PREFIX, sizeof(SILLY_PREFIX) - 1) == 0;
+}
+
 bool netfs_silly_hidden(struct netfs_vnode *dir, const char *name, size_t len)
 {
 	struct netfs_mount *mount = dir->mount;
@@ -46,7 +52,7 @@ bool netfs_silly_hidden(struct netfs_vnode *dir, const char *name, size_t len)
 
 	if (netfs_name_of_key(dir, name, len))
 		return true;
-	if (len != SILLY_SIZE - 1 || memcmp(name, SILLY_PREFIX, sizeof(SILLY_PREFIX) - 1))
+	if (len != SILLY_SIZE - 1 || memcmp(name, SILLY_PREFIX, sizeof(SILLY_PREFIX) - 1) != 0)
 		return false;
 	netfs_mutex_lock(&mount->mutex);
 	netfs_list_for_each (link, &mount->silly) {

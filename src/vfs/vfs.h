@@ -72,6 +72,8 @@ struct netfs_be_host *netfs_mount_host(struct netfs_mount *mount);
 int netfs_mount_start(struct netfs_mount *mount, struct netfs_be *be, struct netfs_node *node,
 		      const struct netfs_attr *attr);
 
+/* Is it a name that some mount made up for an open file that was removed? */
+bool netfs_name_silly(const char *name);
 /* What is written through file is in a journal already. */
 void netfs_file_redo(struct netfs_file *file);
 
