@@ -24,10 +24,14 @@ enum record_kind {
 	RECORD_NAME = 1, /* where the file is, and what it was before */
 	RECORD_DATA,
 	RECORD_MARK, /* what follows at the server may be our own doing */
-	RECORD_RELEASE, /* records of the file up to start are worth nothing */
+	/* Records of the file up to start are worth nothing; RELEASE_ALL: so is the mark. */
+	RECORD_RELEASE,
 	RECORD_MTIME, /* start: nanoseconds */
 	RECORD_KINDS,
 };
+
+/* Beside the number: nothing was left. */
+#define RELEASE_ALL (UINT64_C(1) << 63)
 
 struct record {
 	enum record_kind kind;

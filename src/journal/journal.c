@@ -227,7 +227,7 @@ void netfs_journal_release(struct netfs_journal_file *file, uint64_t seq,
 	netfs_mutex_lock(&file->journal->mutex);
 	if (seq > file->released)
 		file->released = seq;
-	wait->value = seq;
+	wait->value = seq | (blank_locked(file) ? RELEASE_ALL : 0);
 	wait->seq = ++file->journal->seq;
 	queue_locked(file, wait, RECORD_RELEASE);
 	netfs_mutex_unlock(&file->journal->mutex);
@@ -311,6 +311,13 @@ static void drop_record_locked(struct netfs_journal *journal, struct jrecord *re
 	netfs_free(record);
 }
 
+static void unmark_locked(struct netfs_journal_file *file)
+{
+	if (file->mark_segment)
+		file->mark_segment->live--;
+	file->mark_segment = NULL;
+}
+
 static void release_locked(struct netfs_journal_file *file, uint64_t seq)
 {
 	struct netfs_list *link, *tmp;
@@ -321,6 +328,8 @@ static void release_locked(struct netfs_journal_file *file, uint64_t seq)
 		if (record->seq <= seq)
 			drop_record_locked(file->journal, record);
 	}
+	if (netfs_list_empty(&file->records))
+		unmark_locked(file);
 }
 
 /* An entry is over: the file may be as well. */
@@ -553,6 +562,16 @@ static void note_written(struct netfs_journal *journal, const struct netfs_journ
 	}
 }
 
+/* What is released goes, and its segment; the mark must last as long as the rest. */
+static void note_mark(struct netfs_journal_file *file, struct segment *segment)
+{
+	unmark_locked(file);
+	if (netfs_list_empty(&file->records))
+		return;
+	file->mark_segment = segment;
+	segment->live++;
+}
+
 /* Who asked for data to be written goes another way where that fails; a mark or a
  * release is worth trying again, because what follows is less safe without. */
 static bool again_locked(struct netfs_journal *journal, struct netfs_journal_wait *wait)
@@ -580,8 +599,10 @@ static void settle(struct netfs_journal *journal, struct netfs_list *batch, int 
 			continue;
 		if (wait->kind == RECORD_DATA && !wait->err && segment)
 			note_written(journal, wait, segment);
+		else if (wait->kind == RECORD_MARK && !wait->err && segment)
+			note_mark(wait->file, segment);
 		else if (wait->kind == RECORD_RELEASE)
-			release_locked(wait->file, wait->value);
+			release_locked(wait->file, wait->value & ~RELEASE_ALL);
 	}
 	netfs_mutex_unlock(&journal->mutex);
 }

@@ -20,7 +20,7 @@ struct segment {
 	uint32_t number;
 	bool bad; /* nothing more is written to it */
 	uint64_t tail; /* w: where the next frame begins */
-	uint64_t live; /* records in it that count; m */
+	uint64_t live; /* records of data in it that count, and marks; m */
 };
 
 /* What one mount wrote.  w: the worker's, or of who opens the journal. */
@@ -65,6 +65,7 @@ struct netfs_journal_file {
 	bool moved; /* m: where it is is to be written down again */
 	uint64_t named; /* w: which frame has its name: counted as the next */
 	struct netfs_journal_wait mark_wait; /* m */
+	struct segment *mark_segment; /* m: where the mark is; counts there, while it is needed */
 };
 
 /*

@@ -144,8 +144,11 @@ static int add_extent(struct scan *scan, struct left *left, const struct record 
 	return 0;
 }
 
-static void release(struct netfs_journal_left_file *file, uint64_t seq)
+/* The mark lasts while anything is left, also what is not found here because its file
+ * of the log went. */
+static void release(struct netfs_journal_left_file *file, uint64_t value)
 {
+	uint64_t seq = value & ~RELEASE_ALL;
 	size_t n = 0;
 
 	for (size_t i = 0; i < file->nextents; i++) {
@@ -155,7 +158,7 @@ static void release(struct netfs_journal_left_file *file, uint64_t seq)
 			file->bytes -= file->extents[i].len;
 	}
 	file->nextents = n;
-	if (n == 0)
+	if (value & RELEASE_ALL)
 		file->marked = false;
 }
 

@@ -56,6 +56,7 @@ struct file {
 	unsigned name; /* how often it was renamed */
 	bool wants_mark; /* an upload waits for it */
 	bool busy; /* a release is under way */
+	uint64_t earlier; /* the last record, some time ago */
 	struct netfs_journal_wait wait;
 };
 
@@ -273,7 +274,9 @@ static void settle(struct file *file)
 	file->busy = true;
 	w.flying++;
 	file->wait = (struct netfs_journal_wait){.done = released};
-	netfs_journal_release(file->file, netfs_journal_seq(file->file), &file->wait);
+	/* What was written since a flush began is not part of it. */
+	netfs_journal_release(file->file, draw(2) ? netfs_journal_seq(file->file) : file->earlier,
+			      &file->wait);
 }
 
 static void tell(struct write *write)
@@ -442,6 +445,8 @@ static void reopen(void)
 	}
 	for (unsigned i = 0; i < FILES; i++)
 		w.files[i].wants_mark = w.files[i].busy = false;
+	for (unsigned i = 0; i < FILES; i++)
+		w.files[i].earlier = 0;
 	open_all();
 	recover();
 	watch();
@@ -451,7 +456,7 @@ static void step(void)
 {
 	struct file *file = &w.files[draw(FILES)];
 
-	switch (draw(12)) {
+	switch (draw(13)) {
 	case 0:
 		upload(file);
 		break;
@@ -465,6 +470,9 @@ static void step(void)
 		break;
 	case 4:
 		netfs_journal_mtime(file->file, netfs_clock_real());
+		break;
+	case 11:
+		file->earlier = netfs_journal_seq(file->file);
 		break;
 	case 5:
 		netfs_sim_run(never, NULL, draw(NETFS_NS_PER_SEC * 6));
