@@ -73,6 +73,13 @@ struct netfs_recall {
 	void (*done)(struct netfs_recall *recall);
 };
 
+/* What a server tells of a name in a directory that it watches for us. */
+enum netfs_change {
+	NETFS_CHANGE_MADE, /* it is there, and was not */
+	NETFS_CHANGE_GONE, /* it is not there any more, or leads somewhere else */
+	NETFS_CHANGE_TOUCHED, /* what it leads to is not as it was */
+};
+
 /* One open file or directory on the server; otherwise like a node. */
 struct netfs_handle {
 	_Atomic uint32_t refs;
@@ -194,6 +201,13 @@ struct netfs_be_host {
 	void (*ready)(struct netfs_be_host *host);
 	/* The server says this node changed behind our back.  No lock held. */
 	void (*changed)(struct netfs_be_host *host, uint64_t ino, uint64_t gen);
+	/* The server tells from now on what changes in this directory, by whomever: names,
+	 * and attributes of what they lead to; or it does so no longer.  What was asked
+	 * for before it began is not covered.  Both no lock held. */
+	void (*watching)(struct netfs_be_host *host, uint64_t ino, uint64_t gen, bool stands);
+	/* It told that.  Where it lost count, its watch ends and another begins. */
+	void (*happened)(struct netfs_be_host *host, uint64_t ino, uint64_t gen, const char *name,
+			 enum netfs_change change);
 	/* Complies with a recall: sends what is unsent, forgets what READ covered
 	 * where that goes, then calls done(), perhaps before it returns.
 	 * node->promise says already what is left.  No lock held. */
@@ -346,6 +360,10 @@ struct netfs_be_ops {
 	/* Result: lock (type UNLOCK where nothing conflicts). */
 	void (*getlock)(struct netfs_handle *handle, const struct netfs_lock *lock,
 			struct netfs_op *op);
+	/* Names in dir are used again and again, said about once a second: perhaps
+	 * the server can tell what changes there, see host->watching().  Nothing is owed.
+	 * ino and gen: what dir is called there. */
+	void (*watch)(struct netfs_node *dir, uint64_t ino, uint64_t gen);
 };
 
 static inline struct netfs_node *netfs_node_get(struct netfs_node *node)

@@ -63,6 +63,11 @@
 
 /* Names remembered per mount: a large source tree, at some 200 bytes each. */
 #define NETFS_NAMES_MAX (1 << 16)
+/* A directory is watched for changes when it is used again after this time, so that
+ * one walk through a tree watches nothing, ... */
+#define NETFS_WATCH_ROUND_MS 1000
+/* ... and within this one. */
+#define NETFS_WATCH_UNUSED_MS 60000
 /* Entries of a directory kept for a slow reader, and the room for their names;
  * more than a readdir of the kernel takes at once. */
 /* Bytes: what is no larger is expected to be read at once when it is opened. */

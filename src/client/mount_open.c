@@ -252,6 +252,7 @@ static int make_mount(struct opening *opening, const char *source)
 		.dir_ttl_ms = netfs_options_dir_ttl(options),
 		.entry_ttl_ms = netfs_options_entry_ttl(options),
 		.negative_ttl_ms = netfs_options_negative_ttl(options),
+		.watched_ms = netfs_options_watched(options),
 		.read_only = options->read_only,
 		.unbuffered = options->mode->unbuffered,
 		.revalidate = options->mode->revalidate,

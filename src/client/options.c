@@ -27,6 +27,7 @@ static const struct netfs_cache_mode modes[] = {
 	{.name = "strict",
 	 .attr_ttl_ms = 1000,
 	 .entry_ttl_ms = 1000,
+	 .watched_ms = 30000,
 	 .revalidate = true,
 	 .close_writes = true},
 	{.name = "loose", .attr_ttl_ms = 60000, .entry_ttl_ms = 60000, .negative_ttl_ms = 60000},
@@ -577,4 +578,17 @@ uint32_t netfs_options_negative_ttl(const struct netfs_mount_options *options)
 {
 	return first_given(options->negtimeo, NETFS_OPTION_UNSET, NETFS_OPTION_UNSET,
 			   options->mode->negative_ttl_ms);
+}
+
+/* Who says how long gets no more. */
+uint32_t netfs_options_watched(const struct netfs_mount_options *options)
+{
+	const uint64_t given[] = {options->actimeo,  options->acregmax, options->acregmin,
+				  options->acdirmax, options->acdirmin, options->negtimeo};
+
+	for (unsigned i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+		if (given[i] != NETFS_OPTION_UNSET)
+			return 0;
+	}
+	return options->mode->watched_ms;
 }

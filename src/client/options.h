@@ -15,6 +15,7 @@ struct netfs_cache_mode {
 	uint32_t attr_ttl_ms;
 	uint32_t entry_ttl_ms;
 	uint32_t negative_ttl_ms;
+	uint32_t watched_ms; /* more where the server tells of changes */
 	bool read_only;
 	bool unbuffered;
 	bool revalidate;
@@ -82,6 +83,7 @@ uint32_t netfs_options_attr_ttl(const struct netfs_mount_options *options);
 uint32_t netfs_options_dir_ttl(const struct netfs_mount_options *options);
 uint32_t netfs_options_entry_ttl(const struct netfs_mount_options *options);
 uint32_t netfs_options_negative_ttl(const struct netfs_mount_options *options);
+uint32_t netfs_options_watched(const struct netfs_mount_options *options);
 
 /* The words of every mount, for --help; false after the last. */
 bool netfs_options_help_at(unsigned i, const char **ret_name, const char **ret_meaning);

@@ -82,6 +82,8 @@
 	X(whole_hits, "listings and link targets answered from memory")                            \
 	X(invalidations, "files whose cached data was dropped as stale")                           \
 	X(recalls, "files whose lease the server wanted back")                                     \
+	X(watches, "times the server began to tell what changes in a directory")                   \
+	X(watch_notices, "changes it told of")                                                     \
 	X(reconnects, "connections made again")
 
 /* X("group", its first counter).  A group goes on until the next begins. */

@@ -23,7 +23,8 @@
  * told next is ours only if that promise held until then.
  *
  * How long is it believed?  For a time, or while a promise of the server holds
- * (a lease) that was there when it was told: then without asking.
+ * (a lease) that was there when it was told: then without asking.  Somewhat longer
+ * where the server tells of every change in the directory (watch.c).
  *
  * The core is told sizes with no lock held, so two answers may reach it in the
  * wrong order; the later one is then told again.
@@ -38,6 +39,9 @@
 #include <vfs/mount.h>
 #include <vfs/vnode.h>
 #include <vfs/whole.h>
+
+/* Servers tell of a change within this time, mostly. */
+#define OURS_NS (5 * NETFS_NS_PER_SEC)
 
 static uint64_t until(uint64_t from_ns, uint32_t ttl_ms)
 {
@@ -150,6 +154,12 @@ static bool adopts_too_late_locked(struct netfs_vnode *vnode)
 	return lapsed;
 }
 
+static bool watched_locked(const struct netfs_vnode *vnode)
+{
+	return vnode->told_watch && vnode->attr_until_ns &&
+	       netfs_watch_covers(vnode->told_dir, vnode->told_watch, vnode->attr_until_ns);
+}
+
 void netfs_attr_ask(struct netfs_mount *mount, struct netfs_vnode *vnode,
 		    struct netfs_asked *ret_asked)
 {
@@ -165,6 +175,7 @@ void netfs_attr_ask(struct netfs_mount *mount, struct netfs_vnode *vnode,
 		ret_asked->dirty = view.dirty;
 		ret_asked->seq = view.seq;
 		ret_asked->promise = promise_now(vnode);
+		ret_asked->watch = netfs_watch_now(vnode);
 	}
 }
 
@@ -259,14 +270,36 @@ static bool file_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 }
 
 /* True where the names in it may mean something else now. */
-static bool directory_answer_locked(struct netfs_vnode *vnode, const struct netfs_attr *attr)
+static bool directory_answer_locked(struct netfs_vnode *vnode, const struct netfs_attr *attr,
+				    const struct netfs_asked *asked)
 {
 	struct netfs_version version = version_of(attr);
 	bool changed = !vnode->names_changed && !version_same(vnode, &version);
 
 	vnode->version = version;
 	vnode->names_changed = false;
+	vnode->told_dir = vnode;
+	vnode->told_watch = asked->about == vnode ? asked->watch : 0;
 	return changed;
+}
+
+static bool told_same(const struct netfs_attr *a, const struct netfs_attr *b)
+{
+	return a->version == b->version && a->size == b->size && time_equal(&a->mtime, &b->mtime) &&
+	       time_equal(&a->ctime, &b->ctime);
+}
+
+static void answer_locked(struct netfs_vnode *vnode, const struct netfs_attr *attr,
+			  const struct netfs_asked *asked)
+{
+	if (!vnode->steady_ns || !told_same(&vnode->attr, attr)) {
+		vnode->steady_ns = netfs_clock_now();
+		vnode->told_watch = 0;
+	}
+	vnode->attr_stamp = asked->stamp;
+	vnode->attr = *attr;
+	vnode->attr_until_ns =
+		asked->stamp < vnode->stale_stamp ? 0 : attr_until(vnode, asked->sent_ns);
 }
 
 void netfs_attr_answer(struct netfs_vnode *vnode, const struct netfs_attr *attr,
@@ -280,13 +313,11 @@ void netfs_attr_answer(struct netfs_vnode *vnode, const struct netfs_attr *attr,
 		netfs_mutex_unlock(&vnode->mutex);
 		return;
 	}
-	vnode->attr_stamp = asked->stamp;
-	vnode->attr = *attr;
-	vnode->attr_until_ns = attr_until(vnode, asked->sent_ns);
+	answer_locked(vnode, attr, asked);
 	if (netfs_vnode_regular(vnode))
 		data_changed = file_answer_locked(vnode, attr, asked);
 	else if (netfs_vnode_directory(vnode))
-		names_changed = directory_answer_locked(vnode, attr);
+		names_changed = directory_answer_locked(vnode, attr, asked);
 	netfs_mutex_unlock(&vnode->mutex);
 	if (data_changed)
 		netfs_mount_notify_data(mount, vnode->ino);
@@ -313,6 +344,8 @@ static void take_answer_locked(struct netfs_vnode *vnode, const struct netfs_att
 	vnode->attr_stamp = netfs_mount_stamp(vnode->mount);
 	vnode->attr = *attr;
 	vnode->attr_until_ns = attr_until(vnode, netfs_clock_now());
+	vnode->steady_ns = netfs_clock_now();
+	vnode->told_watch = 0;
 }
 
 void netfs_attr_changed(struct netfs_vnode *vnode, const struct netfs_attr *attr,
@@ -457,10 +490,21 @@ bool netfs_attr_fresh(struct netfs_vnode *vnode)
 	netfs_mutex_lock(&vnode->mutex);
 	view_of(vnode, &view);
 	/* Written and sent since: the server knows better. */
-	fresh = (netfs_clock_now() < vnode->attr_until_ns || covered_locked(vnode)) &&
+	fresh = (netfs_clock_now() < vnode->attr_until_ns || covered_locked(vnode) ||
+		 watched_locked(vnode)) &&
 		(view.dirty || !unadopted_locked(vnode, &view));
 	netfs_mutex_unlock(&vnode->mutex);
 	return fresh;
+}
+
+bool netfs_attr_watched(struct netfs_vnode *vnode)
+{
+	bool watched;
+
+	netfs_mutex_lock(&vnode->mutex);
+	watched = watched_locked(vnode);
+	netfs_mutex_unlock(&vnode->mutex);
+	return watched;
 }
 
 static void show_unsent(struct netfs_attr *attr, const struct netfs_inode_view *view)
@@ -495,7 +539,8 @@ void netfs_attr_show(struct netfs_vnode *vnode, struct netfs_attr *ret_attr, uin
 		show_unsent(ret_attr, &view);
 	netfs_times_show(vnode, &view, ret_attr);
 	left = vnode->attr_until_ns > now ? (vnode->attr_until_ns - now) / NETFS_NS_PER_MS : 0;
-	if (covered_locked(vnode) && left < vnode->mount->config.attr_ttl_ms)
+	if ((covered_locked(vnode) || watched_locked(vnode)) &&
+	    left < vnode->mount->config.attr_ttl_ms)
 		left = vnode->mount->config.attr_ttl_ms;
 	netfs_mutex_unlock(&vnode->mutex);
 	if (atomic_load(&vnode->silly) && ret_attr->nlink)
@@ -543,6 +588,34 @@ void netfs_attr_recalled(struct netfs_vnode *vnode)
 	netfs_mount_notify_data(vnode->mount, vnode->ino);
 }
 
+/* May we have changed it a moment ago, or be about to? */
+static bool ours_locked(struct netfs_vnode *vnode)
+{
+	uint64_t since = netfs_saturating_add(vnode->steady_ns, OURS_NS);
+	struct netfs_inode_view view;
+
+	view_of(vnode, &view);
+	return vnode->writers || vnode->adopts_late || unadopted_locked(vnode, &view) ||
+	       netfs_clock_now() < since;
+}
+
+void netfs_attr_touched(struct netfs_vnode *vnode)
+{
+	bool stale;
+
+	netfs_mutex_lock(&vnode->mutex);
+	stale = !covered_locked(vnode) || !ours_locked(vnode);
+	vnode->stale_stamp = netfs_mount_stamp(vnode->mount);
+	if (stale) {
+		vnode->attr_until_ns = 0;
+		/* No lease keeps programs on the server's machine from it. */
+		vnode->attr_promise = 0;
+	}
+	netfs_mutex_unlock(&vnode->mutex);
+	if (stale)
+		netfs_mount_notify_attr(vnode->mount, vnode->ino);
+}
+
 void netfs_attr_stale(struct netfs_vnode *vnode)
 {
 	struct netfs_mount *mount = vnode->mount;
@@ -550,10 +623,12 @@ void netfs_attr_stale(struct netfs_vnode *vnode)
 	netfs_mutex_lock(&vnode->mutex);
 	vnode->attr_until_ns = 0;
 	vnode->attr_promise = 0;
+	vnode->stale_stamp = netfs_mount_stamp(mount);
 	netfs_mutex_unlock(&vnode->mutex);
 	if (netfs_vnode_directory(vnode)) {
 		/* notify only queues, so it may be called with the lock. */
 		netfs_mutex_lock(&mount->mutex);
+		vnode->names_stamp = netfs_mount_stamp(mount);
 		netfs_names_each(vnode, notify_child, vnode);
 		netfs_names_drop_children(vnode);
 		netfs_mutex_unlock(&mount->mutex);

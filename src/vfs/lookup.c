@@ -91,7 +91,7 @@ void netfs_name_made(struct netfs_vnode *dir, const char *name, struct netfs_vno
 
 	netfs_mutex_lock(&mount->mutex);
 	set_parent_locked(vnode, dir);
-	netfs_names_set(dir, name, vnode, until_ns);
+	netfs_names_set(dir, name, vnode, until_ns, 0);
 	netfs_mutex_unlock(&mount->mutex);
 }
 
@@ -131,10 +131,11 @@ int netfs_name_enter(struct netfs_vnode *dir, const char *name, struct netfs_ask
 		return err;
 	netfs_mutex_lock(&mount->mutex);
 	set_parent_locked(vnode, dir);
-	if (created || asked->stamp > dir->names_stamp)
-		netfs_names_set(dir, name, vnode, name_until(asked->sent_ns, ttl_ms));
-	else
+	if (!created && asked->stamp <= dir->names_stamp)
 		ttl_ms = 0;
+	else if (netfs_names_set(dir, name, vnode, name_until(asked->sent_ns, ttl_ms),
+				 asked->dir_watch))
+		netfs_watch_tell_locked(dir, vnode, asked);
 	netfs_mutex_unlock(&mount->mutex);
 	*ret_vnode = vnode;
 	*ret_ttl_ms = ttl_ms;
@@ -165,8 +166,9 @@ static void enter_negative(struct netfs_vcall *v, struct netfs_vnode *dir, const
 	netfs_mutex_lock(&mount->mutex);
 	if (v->asked.stamp <= dir->names_stamp)
 		ttl_ms = 0;
-	else if (ttl_ms)
-		netfs_names_set(dir, name, NULL, name_until(v->asked.sent_ns, ttl_ms));
+	else if (ttl_ms || v->asked.dir_watch)
+		netfs_names_set(dir, name, NULL, name_until(v->asked.sent_ns, ttl_ms),
+				v->asked.dir_watch);
 	else
 		netfs_names_drop(dir, name);
 	netfs_mutex_unlock(&mount->mutex);
@@ -190,6 +192,9 @@ static enum netfs_name_state cached(struct netfs_vnode *dir, const char *name,
 	netfs_mutex_unlock(&mount->mutex);
 	*ret_vnode = vnode;
 	*ret_ttl_ms = ms_left(until_ns);
+	/* The server tells us when that changes, and we the kernel. */
+	if (state == NETFS_NAME_PRESENT && !*ret_ttl_ms)
+		*ret_ttl_ms = mount->config.entry_ttl_ms;
 	return state;
 }
 
@@ -213,6 +218,7 @@ static void ask_lookup(struct netfs_vcall *v, struct netfs_vnode *dir, const cha
 	ask->dir = netfs_vnode_node(dir);
 	ask->name = name;
 	netfs_attr_ask(v->mount, v->target, &v->asked);
+	v->asked.dir_watch = netfs_watch_now(dir);
 	netfs_vcall_ask(v, next);
 }
 
@@ -320,6 +326,7 @@ static void lookup_start(struct netfs_vcall *v, int err)
 	enum netfs_name_state state;
 	uint32_t ttl_ms;
 
+	netfs_watch_used(v->dir);
 	state = cached(v->dir, v->name, &v->target, &ttl_ms);
 	if (state == NETFS_NAME_NEGATIVE) {
 		netfs_count(&v->mount->stats, name_negative);

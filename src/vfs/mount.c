@@ -137,6 +137,8 @@ int netfs_mount_new(const struct netfs_vfs_config *config, struct netfs_mount **
 		.ready = host_ready,
 		.changed = host_changed,
 		.recall = host_recall,
+		.watching = netfs_watch_stands,
+		.happened = netfs_watch_happened,
 		.state = host_state,
 		.note = host_note,
 		.priv = mount,
@@ -223,6 +225,12 @@ void netfs_mount_notify_data(struct netfs_mount *mount, uint64_t ino)
 {
 	if (mount->notify && mount->notify->inval_data)
 		mount->notify->inval_data(mount->notify_user, ino, 0, UINT64_MAX);
+}
+
+void netfs_mount_notify_attr(struct netfs_mount *mount, uint64_t ino)
+{
+	if (mount->notify && mount->notify->inval_data)
+		mount->notify->inval_data(mount->notify_user, ino, 0, 0);
 }
 
 void netfs_mount_notify_entry(struct netfs_mount *mount, uint64_t dir_ino, const char *name)

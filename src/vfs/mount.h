@@ -75,6 +75,7 @@ static inline uint64_t netfs_mount_stamp(struct netfs_mount *mount)
 
 /* Tells the front end, if it wants to know. */
 void netfs_mount_notify_data(struct netfs_mount *mount, uint64_t ino);
+void netfs_mount_notify_attr(struct netfs_mount *mount, uint64_t ino);
 void netfs_mount_notify_entry(struct netfs_mount *mount, uint64_t dir_ino, const char *name);
 
 /* The vnode after the given one (NULL: the first) for which want() holds, with

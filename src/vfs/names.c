@@ -26,6 +26,7 @@ struct name {
 	struct netfs_vnode *dir;
 	struct netfs_vnode *vnode; /* NULL: the name does not exist */
 	uint64_t until_ns;
+	uint32_t watch; /* longer than that while dir->watch is this; 0: no longer */
 	char text[];
 };
 
@@ -50,6 +51,8 @@ static struct name *name_find(struct netfs_vnode *dir, const char *text)
 
 static void name_free(struct netfs_names *names, struct name *name)
 {
+	if (name->vnode)
+		netfs_watch_untell_locked(name->dir, name->vnode);
 	netfs_hash_remove(&names->table, &name->hash_link);
 	netfs_list_remove(&name->used_link);
 	netfs_list_remove(&name->child_link);
@@ -104,7 +107,8 @@ enum netfs_name_state netfs_names_find(struct netfs_vnode *dir, const char *text
 	netfs_list_remove(&name->used_link);
 	netfs_list_push_back(&dir->mount->names.used, &name->used_link);
 	*ret_until_ns = name->until_ns;
-	if (name->until_ns <= netfs_clock_now()) {
+	if (name->until_ns <= netfs_clock_now() &&
+	    !netfs_watch_covers(dir, name->watch, name->until_ns)) {
 		if (!name->vnode)
 			return NETFS_NAME_UNKNOWN;
 		*ret_vnode = name->vnode;
@@ -116,8 +120,8 @@ enum netfs_name_state netfs_names_find(struct netfs_vnode *dir, const char *text
 	return NETFS_NAME_PRESENT;
 }
 
-void netfs_names_set(struct netfs_vnode *dir, const char *text, struct netfs_vnode *vnode,
-		     uint64_t until_ns)
+bool netfs_names_set(struct netfs_vnode *dir, const char *text, struct netfs_vnode *vnode,
+		     uint64_t until_ns, uint32_t watch)
 {
 	struct name *name;
 
@@ -126,12 +130,16 @@ void netfs_names_set(struct netfs_vnode *dir, const char *text, struct netfs_vno
 	if (!name)
 		name = name_make(dir, text);
 	if (!name)
-		return;
+		return false;
 	netfs_list_remove(&name->alias_link);
+	if (name->vnode && name->vnode != vnode)
+		netfs_watch_untell_locked(dir, name->vnode);
 	name->vnode = vnode;
 	name->until_ns = until_ns;
+	name->watch = watch;
 	if (vnode)
 		netfs_list_push_back(&vnode->aliases, &name->alias_link);
+	return true;
 }
 
 void netfs_names_drop(struct netfs_vnode *dir, const char *text)
@@ -170,5 +178,44 @@ void netfs_names_each(struct netfs_vnode *dir, void (*fn)(void *user, const char
 
 		if (name->vnode)
 			fn(user, name->text);
+	}
+}
+
+static bool foreign(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text >= 0x80)
+			return true;
+	}
+	return false;
+}
+
+static char folded(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Which letters beyond ASCII are the same only the server knows. */
+static bool alike(const char *a, const char *b)
+{
+	if (foreign(a) && foreign(b))
+		return true;
+	for (; *a && folded(*a) == folded(*b); a++)
+		b++;
+	return *a == *b;
+}
+
+void netfs_names_each_like(struct netfs_vnode *dir, const char *text,
+			   bool (*fn)(void *user, const struct netfs_name_found *found), void *user)
+{
+	struct netfs_list *link, *tmp;
+
+	netfs_assert_held(&dir->mount->mutex);
+	netfs_list_for_each_safe (link, tmp, &dir->children) {
+		struct name *name = netfs_container_of(link, struct name, child_link);
+		struct netfs_name_found found = {name->text, name->vnode, name->watch};
+
+		if (alike(name->text, text) && fn(user, &found))
+			name_free(&dir->mount->names, name);
 	}
 }

@@ -37,10 +37,10 @@ void netfs_names_done(struct netfs_names *names);
  * ret_until_ns: where the answer is not UNKNOWN. */
 enum netfs_name_state netfs_names_find(struct netfs_vnode *dir, const char *name,
 				       struct netfs_vnode **ret_vnode, uint64_t *ret_until_ns);
-/* vnode NULL: the name does not exist.  Where there is no memory the name is
- * forgotten. */
-void netfs_names_set(struct netfs_vnode *dir, const char *name, struct netfs_vnode *vnode,
-		     uint64_t until_ns);
+/* vnode NULL: the name does not exist.  watch: what dir->watch was when that was
+ * asked, 0: not watched.  False: there is no memory, and the name is forgotten. */
+bool netfs_names_set(struct netfs_vnode *dir, const char *name, struct netfs_vnode *vnode,
+		     uint64_t until_ns, uint32_t watch);
 void netfs_names_drop(struct netfs_vnode *dir, const char *name);
 /* All names in dir. */
 void netfs_names_drop_children(struct netfs_vnode *dir);
@@ -49,5 +49,17 @@ void netfs_names_forget(struct netfs_vnode *vnode);
 /* Calls fn for each name in dir that is believed to exist. */
 void netfs_names_each(struct netfs_vnode *dir, void (*fn)(void *user, const char *name),
 		      void *user);
+/* A name that netfs_names_each_like() found. */
+struct netfs_name_found {
+	const char *text;
+	struct netfs_vnode *vnode; /* NULL: it is believed not to exist */
+	bool watched; /* it was told under a watch */
+};
+
+/* Calls fn for each name in dir that a server may mean by name, which is one of its
+ * own: another case may be the same.  True from fn: it is forgotten. */
+void netfs_names_each_like(struct netfs_vnode *dir, const char *name,
+			   bool (*fn)(void *user, const struct netfs_name_found *found),
+			   void *user);
 
 #endif

@@ -269,6 +269,9 @@ static void open_start(struct netfs_vcall *v, int err)
 		netfs_vcall_finish(v, err);
 		return;
 	}
+	/* The kernel may know what is in it, and ask for nothing more. */
+	if (netfs_vnode_directory(v->vnode))
+		netfs_watch_used(v->vnode);
 	v->upgraded = wants_to_read(v->mount);
 	open_ask(v, 0);
 }

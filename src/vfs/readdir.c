@@ -253,6 +253,7 @@ static void plus_send(struct netfs_vcall *v, struct plus *plus, struct entry *en
 	plus->hint = entry->vnode ? entry->vnode : netfs_name_hint(v->vnode, entry->name);
 	entry->vnode = NULL;
 	netfs_attr_ask(v->mount, plus->hint, &plus->asked);
+	plus->asked.dir_watch = netfs_watch_now(v->vnode);
 	atomic_fetch_add(&listing_of(v)->pending, 1);
 	netfs_ask_send(&plus->ask);
 }
@@ -471,7 +472,8 @@ static void list_checked(struct netfs_vcall *v, int err)
  * file asks whether it changed; who begins a listing as well. */
 static void list_begin(struct netfs_vcall *v)
 {
-	bool believed = !v->mount->config.revalidate && netfs_attr_fresh(v->vnode);
+	bool believed = (!v->mount->config.revalidate || netfs_attr_watched(v->vnode)) &&
+			netfs_attr_fresh(v->vnode);
 	bool ask = netfs_whole_kept(v->vnode) ? !believed : netfs_whole_outdated(v->vnode);
 
 	if (!ask) {
@@ -491,8 +493,10 @@ static void list_start(struct netfs_vcall *v, int err)
 		return;
 	}
 	/* A reader who begins anew wants to see what is there now. */
-	if (cookie < COOKIE_DOTS)
+	if (cookie < COOKIE_DOTS) {
 		netfs_batch_free(batch_take(v->file));
+		netfs_watch_used(v->vnode);
+	}
 	if (!hand_on_dots(v, &cookie)) {
 		netfs_vcall_finish(v, 0);
 		return;

@@ -33,6 +33,7 @@ struct netfs_vfs_config {
 	uint32_t dir_ttl_ms; /* attributes of directories */
 	uint32_t entry_ttl_ms; /* names that exist */
 	uint32_t negative_ttl_ms; /* names that do not */
+	uint32_t watched_ms; /* this much longer where the server tells of changes; 0: no watch */
 	bool read_only;
 	bool unbuffered; /* no file data is kept in memory */
 	bool revalidate; /* ask for attributes at each open */

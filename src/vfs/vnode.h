@@ -10,6 +10,7 @@
 #include <base/list.h>
 #include <core/core.h>
 #include <env/lock.h>
+#include <unetfs/backend.h>
 #include <unetfs/unetfs.h>
 
 struct netfs_lock_table;
@@ -43,7 +44,7 @@ struct netfs_vnode {
 	_Atomic bool silly; /* a: has a silly name that nobody removes yet */
 	_Atomic bool owes_mtime; /* a: the server does not have the time of the last write */
 	bool hashed; /* m: can be found */
-	bool names_changed : 1; /* v: by us, since version was adopted */
+	bool names_changed : 1; /* v: by us, or told of, since version was adopted */
 	bool meta_changed : 1; /* v: so were the names or rights of a file */
 	bool told : 1; /* v: there was an opener */
 	bool doubted : 1; /* v: a change of ours may have made another version since */
@@ -54,7 +55,7 @@ struct netfs_vnode {
 	struct netfs_list aliases; /* m: names that lead here */
 	uint64_t parent_ino; /* m: where a directory was last seen */
 	uint64_t parent_gen; /* m */
-	uint64_t names_stamp; /* m: our last change of names in here */
+	uint64_t names_stamp; /* m: the last change of names in here */
 	struct netfs_silly_name *silly_name; /* m: owned; NULL: it has its own name */
 	struct netfs_list all_link; /* m: in mount->all */
 
@@ -62,7 +63,16 @@ struct netfs_vnode {
 	struct netfs_node *node; /* v: the newest address at the server */
 	struct netfs_attr attr; /* v: as the server told last */
 	uint64_t attr_stamp; /* v: older answers are worth nothing */
-	uint64_t attr_until_ns; /* v: believed until then */
+	uint64_t attr_until_ns; /* v: believed until then; 0: not */
+	uint64_t stale_stamp; /* v: what was asked before is not believed */
+	uint64_t steady_ns; /* v: since then the answers tell of no change */
+	/* A directory's: odd while the server tells what changes in it; another number
+	 * each time it begins. */
+	_Atomic uint32_t watch; /* a */
+	uint32_t told_watch; /* v: attr holds while told_dir->watch is this; 0: no longer */
+	/* v: itself, or whose name leads here as long as this is set; no reference */
+	struct netfs_vnode *told_dir;
+	uint64_t used_ns; /* v: a directory's: the last use that counted, watch.c */
 	struct netfs_version version; /* v: what our data came from */
 	uint64_t version_seq; /* v: the view's seq when it was adopted */
 	uint64_t size_stamp; /* v: of the answer whose size counts */
@@ -84,6 +94,8 @@ struct netfs_asked {
 	bool dirty;
 	uint64_t seq;
 	uint32_t promise; /* node->promise that the answer is told under; 0: none */
+	uint32_t watch; /* netfs_watch_now() of it */
+	uint32_t dir_watch; /* and of the directory that it was looked up in */
 };
 
 /*
@@ -137,6 +149,8 @@ void netfs_attr_expire_names(struct netfs_vnode *dir);
 bool netfs_attr_fresh(struct netfs_vnode *vnode);
 /* Is the server's file of the version we know, as far as we had to do with it? */
 bool netfs_attr_certain(struct netfs_vnode *vnode, struct netfs_version *ret_version);
+/* Are they so because the server would tell of a change? */
+bool netfs_attr_watched(struct netfs_vnode *vnode);
 /* Was data written since the version was adopted? */
 bool netfs_attr_unadopted(struct netfs_vnode *vnode);
 /* May its version be learned with whatever is asked next?  Then that is noted. */
@@ -165,5 +179,29 @@ bool netfs_attr_exclusive(struct netfs_vnode *vnode);
 void netfs_attr_recalled(struct netfs_vnode *vnode);
 /* Somebody else changed it, says the server. */
 void netfs_attr_stale(struct netfs_vnode *vnode);
+/* A server that watches the directory tells that it was changed.  Ours are among
+ * these changes: what a lease covers stays, where it may be one. */
+void netfs_attr_touched(struct netfs_vnode *vnode);
+
+/* ------------------------------------------- watched directories, watch.c */
+
+/* A name in dir is used, or dir is opened or listed. */
+void netfs_watch_used(struct netfs_vnode *dir);
+/* What is asked in dir from now on is told under this; 0: nobody watches it. */
+uint32_t netfs_watch_now(struct netfs_vnode *dir);
+/* Is what was told under that still true, if it is not older than from_ns, when it
+ * ceases to be believed without? */
+bool netfs_watch_covers(const struct netfs_vnode *dir, uint32_t watch, uint64_t from_ns);
+/* The name (dir, name) leads to vnode, and that was told together with its
+ * attributes: they are good as long as dir is watched and the name cache knows that
+ * name.  The mount's mutex is held, as by the next. */
+void netfs_watch_tell_locked(struct netfs_vnode *dir, struct netfs_vnode *vnode,
+			     const struct netfs_asked *asked);
+/* The name cache forgets that name. */
+void netfs_watch_untell_locked(const struct netfs_vnode *dir, struct netfs_vnode *vnode);
+/* The back end's, see <unetfs/backend.h>. */
+void netfs_watch_stands(struct netfs_be_host *host, uint64_t ino, uint64_t gen, bool stands);
+void netfs_watch_happened(struct netfs_be_host *host, uint64_t ino, uint64_t gen, const char *name,
+			  enum netfs_change change);
 
 #endif

@@ -419,6 +419,11 @@ static void double_slice_cancel(struct netfs_be *be, struct netfs_slice *slice)
 		netfs_mem_ops.slice_cancel(be, slice);
 }
 
+static void double_watch(struct netfs_node *dir, uint64_t ino, uint64_t gen)
+{
+	say("watch;");
+}
+
 const struct netfs_be_ops double_ops = {
 	.scheme = "mem",
 	.summary = "mem, with a hand on the wire",
@@ -448,6 +453,7 @@ const struct netfs_be_ops double_ops = {
 	.fallocate = double_fallocate,
 	.copy_range = double_copy_range,
 	.seek = double_seek,
+	.watch = double_watch,
 	.clone_range = double_clone_range,
 };
 
