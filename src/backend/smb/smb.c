@@ -42,4 +42,5 @@ const struct netfs_be_ops netfs_smb_ops = {
 	.setxattr = smb_setxattr,
 	.removexattr = smb_removexattr,
 	.lock = smb_lock,
+	.watch = smb_watch,
 };

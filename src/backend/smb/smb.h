@@ -16,6 +16,7 @@
  *	smb_idle.c     files that stay open for a while
  *	smb_head.c     the first bytes of a small file, brought along by its open
  *	smb_lock.c     byte ranges locked at the server
+ *	smb_watch.c    directories whose changes the server tells
  *	smb_break.c    leases, and giving them back (the rules: smb_lease_rule.c)
  *	smb_name.c smb_make.c smb_attr.c smb_xattr.c smb_dir.c smb_io.c smb_range.c
  *	               the operations
@@ -71,6 +72,7 @@
 #define SMB_IOV_MAX	 64u /* pieces per send or receive */
 #define SMB_STAGE	 65536u
 #define SMB_IDLE_MAX	 1024u /* files that stay open though nobody uses them */
+#define SMB_WATCHES_MAX	 128u /* directories whose changes the server tells */
 #define SMB_HELD_MAX	 1024u /* ranges locked through one handle */
 #define SMB_PATH_MAX	 32767u /* UTF-16 code units of a path */
 #define SMB_RESTARTS_MAX 8u
@@ -79,20 +81,26 @@
 
 #define SMB_CONNECT_NS (20 * NETFS_NS_PER_SEC)
 /* For one more channel: a Samba whose old process just ends may never answer. */
-#define SMB_BIND_NS	   (5 * NETFS_NS_PER_SEC)
-#define SMB_CANCEL_NS	   (5 * NETFS_NS_PER_SEC)
-#define SMB_AGAIN_NS	   (100 * NETFS_NS_PER_MS) /* without memory to send */
-#define SMB_RECALL_NS	   (25 * NETFS_NS_PER_SEC) /* servers take a lease after 30 or 35 s */
-#define SMB_IDLE_NS	   (10 * NETFS_NS_PER_SEC)
-#define SMB_BACKOFF_MIN_NS (100 * NETFS_NS_PER_MS)
-#define SMB_BACKOFF_MAX_NS (5 * NETFS_NS_PER_SEC)
-#define SMB_BINDING_MAX_NS (60 * NETFS_NS_PER_SEC) /* of a channel that is not the only one */
-#define SMB_ECHO_DEFAULT   60u /* seconds; a silent server is dead after two */
+#define SMB_BIND_NS   (5 * NETFS_NS_PER_SEC)
+#define SMB_CANCEL_NS (5 * NETFS_NS_PER_SEC)
+#define SMB_AGAIN_NS  (100 * NETFS_NS_PER_MS) /* without memory to send */
+#define SMB_RECALL_NS (25 * NETFS_NS_PER_SEC) /* servers take a lease after 30 or 35 s */
+#define SMB_IDLE_NS   (10 * NETFS_NS_PER_SEC)
+/* Samba's other processes hear of a watch a little later than we of its acceptance. */
+#define SMB_WATCH_SETTLE_NS (NETFS_NS_PER_SEC / 2)
+#define SMB_WATCH_UNUSED_NS (60 * NETFS_NS_PER_SEC) /* then it ends */
+#define SMB_WATCH_TRY_NS    (30 * NETFS_NS_PER_SEC) /* one that ended is not asked for again */
+#define SMB_WATCH_BUSY	    32u /* notices in a second: more are not worth it */
+#define SMB_BACKOFF_MIN_NS  (100 * NETFS_NS_PER_MS)
+#define SMB_BACKOFF_MAX_NS  (5 * NETFS_NS_PER_SEC)
+#define SMB_BINDING_MAX_NS  (60 * NETFS_NS_PER_SEC) /* of a channel that is not the only one */
+#define SMB_ECHO_DEFAULT    60u /* seconds; a silent server is dead after two */
 
 struct smb_conn;
 struct smb_channel;
 struct smb_call;
 struct smb_recall;
+struct smb_watch;
 
 /* ------------------------------------------------------------ requests */
 
@@ -106,7 +114,7 @@ struct smb_part {
 	struct netfs_list link; /* c chan->ids, by message id */
 	struct smb_req *req; /* I */
 	uint64_t mid; /* c */
-	uint64_t async_id; /* c 0: no interim reply yet */
+	uint64_t async_id; /* c 0: no interim reply yet; else it counts for chan->pending */
 	uint16_t command; /* I */
 	uint16_t charge; /* I credits */
 	uint32_t at; /* I where it begins in req->head */
@@ -149,6 +157,9 @@ struct smb_req {
 	uint8_t *sealed; /* s ciphertext, heap, or NULL */
 	size_t frame_len; /* s bytes on the wire */
 	size_t frame_done; /* s bytes the socket took */
+	/* The server has taken it and will answer later; NULL: of no interest.  On the
+	 * channel's task, as the next, before that. */
+	void (*pending)(struct smb_req *req);
 	/* Last use of the request by the channel, on its task.  No lock held. */
 	void (*done)(struct smb_req *req, enum smb_end end);
 };
@@ -180,6 +191,7 @@ struct smb_node {
 	uint32_t writes; /* c changes of its data that we began; wraps */
 	struct netfs_list lease_link; /* c conn->leases, while leased > 0 */
 	struct smb_recall *recall; /* c the server wants some of it back */
+	uint64_t unwatched_until_ns; /* c of a directory: no new watch before */
 };
 
 /* A range that the server has locked for a handle. */
@@ -300,6 +312,7 @@ struct smb_call {
 	bool reclaim; /* p claimed: what handle->fid was in an earlier session */
 	bool opens; /* p what it opens stays open */
 	bool no_lease; /* p the server did not like it */
+	struct smb_watch *watch; /* I of its request */
 	struct smb_handle *target; /* I of a copy; handle is one of the two */
 	struct smb_fid stray; /* I of a file that nobody wants, to be closed */
 };
@@ -354,11 +367,12 @@ struct smb_channel {
 	bool sealing; /* c all frames from here on */
 	uint64_t next_mid; /* c */
 	uint32_t credits; /* c that may be spent */
-	uint32_t charged; /* c spent on what has no reply yet */
+	uint32_t charged; /* c spent on what has no reply yet, not even an interim one */
 	uint32_t credits_most; /* c that there were at once, since it was connected */
 	struct netfs_list ids[SMB_BUCKETS]; /* c parts in flight by message id */
 	struct netfs_list small, large; /* c requests without credits */
 	uint32_t outstanding; /* c parts in flight */
+	uint32_t pending; /* c of these, answered for the time being */
 	uint64_t heard_ns; /* c last sign of life, or first request after idling */
 	bool timer_on; /* c */
 	uint32_t cancelling; /* c requests with a CANCEL out */
@@ -408,6 +422,7 @@ struct smb_conn {
 	enum smb_seal_mode seal; /* I */
 	bool hard, mfsymlinks; /* I */
 	bool no_leases, no_idle; /* I */
+	bool no_watches; /* I */
 	enum smb_map map; /* I */
 	uint32_t uid, gid, file_mode, dir_mode; /* I */
 	uint32_t io_want; /* I */
@@ -431,6 +446,9 @@ struct smb_conn {
 	_Atomic bool leases_on; /* a the server has them, and they are wanted */
 	struct netfs_list leases[SMB_BUCKETS]; /* c nodes with one, by key */
 	struct netfs_list recalls; /* c struct smb_recall */
+	struct netfs_list watches; /* c struct smb_watch, least recently used first */
+	uint32_t nwatches; /* c how many */
+	bool unwatchable; /* c the server cannot tell of changes */
 	struct netfs_list idle; /* c handles that nobody uses, oldest first */
 	uint32_t nidle; /* c how many */
 	struct netfs_list calls; /* c all of them */
@@ -615,6 +633,11 @@ int smb_call_all(const struct smb_call *call, unsigned i, union smb_info *ret_in
 /* Ends the call with what its op or slice is told. */
 void smb_call_end(struct smb_call *call, int err);
 void smb_call_slice_end(struct smb_call *call, size_t moved, int err, unsigned flags);
+/* Ends a call of ours early, whatever it waits for: puts it on list where that has to be
+ * done, by the next, without a lock.  chan: what to smb_send() then, or NULL. */
+void smb_call_cancel_locked(struct smb_call *call, struct netfs_list *list,
+			    struct smb_channel **ret_chan);
+void smb_call_end_all(struct netfs_list *list, int err);
 void smb_call_cancel_op(struct netfs_be *be, struct netfs_op *op);
 void smb_call_cancel_slice(struct netfs_be *be, struct netfs_slice *slice);
 /* Deadlines: fails what is due; when to look again, or 0. */
@@ -659,6 +682,8 @@ uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *cal
 			   const struct smb_msg *reply);
 /* True: handle is open in this session.  Else the call waits or has ended. */
 bool smb_handle_ready(struct smb_call *call);
+/* Was it ever opened?  That of a watched directory is when it is needed. */
+bool smb_handle_is_open(struct smb_handle *handle);
 /* A new session is there: claims what the server kept, before it is tired of it. */
 void smb_handle_reclaim_all(struct smb_conn *conn);
 
@@ -668,6 +693,10 @@ void smb_handle_dies_locked(struct smb_handle *handle, int err);
 /* The file that part 0 of the call's request opened, if it did, is not wanted. */
 void smb_handle_close_stray(const struct smb_call *call);
 void smb_handle_close(struct smb_handle *handle);
+/* One less of conn->closes: whom it stood in the way of tries again. */
+void smb_handle_close_over(struct smb_conn *conn);
+/* It is closed at the server, whoever has a reference, and fails from now on. */
+void smb_handle_shut(struct smb_handle *handle);
 
 /* smb_idle.c */
 
@@ -681,6 +710,23 @@ void smb_idle_close_name(struct smb_node *dir, const char *name);
 void smb_idle_close_all(struct smb_conn *conn);
 /* Closes what was idle long enough; when to look again, or 0. */
 uint64_t smb_idle_expire(struct smb_conn *conn, uint64_t now);
+
+/* smb_watch.c */
+
+/* As in backend.h. */
+void smb_watch(struct netfs_node *dir, uint64_t ino, uint64_t gen);
+/* Does the server tell now what changes in node? */
+bool smb_watch_stands(struct smb_node *node);
+/* End those of what is called name in dir, of node and all below it, all of them.  True:
+ * there was one; it is over, at the server too, when conn->closes is 0. */
+bool smb_watch_close_name(struct smb_node *dir, const char *name);
+void smb_watch_close_below(struct smb_node *node);
+void smb_watch_close_all(struct smb_conn *conn);
+/* A channel was lost, and with it perhaps notices. */
+void smb_watch_lost_all(struct smb_conn *conn);
+/* Believes and ends those whose time has come; when to look again, or 0.  On
+ * conn->task. */
+uint64_t smb_watch_expire(struct smb_conn *conn, uint64_t now);
 
 /* smb_head.c */
 

@@ -70,7 +70,7 @@ void smb_getattr(struct netfs_node *node, struct netfs_handle *handle, struct ne
 	if (!call)
 		return;
 	call->node[0] = smb_node_of(node);
-	if (handle && !atomic_load(&handle->dead))
+	if (handle && !atomic_load(&handle->dead) && smb_handle_is_open(smb_handle_of(handle)))
 		call->handle = smb_handle_of(handle);
 	smb_call_start(call);
 }

@@ -564,7 +564,7 @@ static void cancel_locked(struct smb_call *call, struct netfs_list *list)
 	}
 }
 
-static void end_all(struct netfs_list *list, int err)
+void smb_call_end_all(struct netfs_list *list, int err)
 {
 	struct netfs_list *link;
 
@@ -573,6 +573,14 @@ static void end_all(struct netfs_list *list, int err)
 
 		end(call, err, 0, 0);
 	}
+}
+
+void smb_call_cancel_locked(struct smb_call *call, struct netfs_list *list,
+			    struct smb_channel **ret_chan)
+{
+	netfs_assert_held(&call->conn->lock);
+	*ret_chan = call->req.chan;
+	cancel_locked(call, list);
 }
 
 static void cancel(struct smb_conn *conn, const struct netfs_op *op,
@@ -594,7 +602,7 @@ static void cancel(struct smb_conn *conn, const struct netfs_op *op,
 		}
 	}
 	netfs_mutex_unlock(&conn->lock);
-	end_all(&list, -EINTR);
+	smb_call_end_all(&list, -EINTR);
 	if (chan)
 		smb_send(chan);
 	smb_conn_leave(conn);
@@ -631,7 +639,7 @@ uint64_t smb_call_expire(struct smb_conn *conn, uint64_t now)
 		}
 	}
 	netfs_mutex_unlock(&conn->lock);
-	end_all(&list, -ETIMEDOUT);
+	smb_call_end_all(&list, -ETIMEDOUT);
 	return next;
 }
 
@@ -644,5 +652,5 @@ void smb_call_fail_parked(struct smb_conn *conn, int err)
 	smb_call_unpark_locked(&conn->parked, &list);
 	smb_call_unpark_locked(&conn->again, &list);
 	netfs_mutex_unlock(&conn->lock);
-	end_all(&list, err);
+	smb_call_end_all(&list, err);
 }

@@ -40,6 +40,7 @@ const struct netfs_option_info smb_options[] = {
 	{"serverino", "inode numbers are the server's (always on)"},
 	{"nounix", "no POSIX extensions (always on)"},
 	{"nolease", "no leases: whatever may have changed is asked for"},
+	{"nonotify", "the server is not asked to tell of changes in directories"},
 	{"nohandlecache", "files are closed at the server when they are closed here"},
 	{"multichannel", "several connections, as many as max_channels says (default: one)"},
 	{"nomultichannel", "one connection (default)"},
@@ -278,6 +279,7 @@ static int read_rest(struct reading *rd)
 	conn->mfsymlinks = option(rd, "mfsymlinks");
 	conn->no_leases = option(rd, "nolease");
 	conn->no_idle = option(rd, "nohandlecache");
+	conn->no_watches = option(rd, "nonotify");
 	conn->map = option(rd, "nomapposix") ? SMB_MAP_NONE : SMB_MAP_POSIX;
 	conn->uid = netfs_host_uid();
 	conn->gid = netfs_host_gid();

@@ -120,8 +120,10 @@ void smb_conn_lost(struct smb_conn *conn, bool joined, bool session, const char 
 {
 	bool down;
 
-	if (joined)
+	if (joined) {
 		smb_lease_lost_all(conn);
+		smb_watch_lost_all(conn);
+	}
 	netfs_mutex_lock(&conn->lock);
 	if (joined && !session && !conn->quit) {
 		conn->news = true;
@@ -232,6 +234,7 @@ static void watch_time(struct smb_conn *conn)
 	next = smb_call_expire(conn, now);
 	next = smb_sooner(next, smb_lease_expire(conn, now));
 	next = smb_sooner(next, smb_idle_expire(conn, now));
+	next = smb_sooner(next, smb_watch_expire(conn, now));
 	next = smb_sooner(next, smb_call_again(conn, now));
 	netfs_mutex_lock(&conn->lock);
 	if (conn->closing)
@@ -295,6 +298,7 @@ static int conn_init(struct smb_conn *conn)
 	for (unsigned i = 0; i < SMB_BUCKETS; i++)
 		netfs_list_init(&conn->leases[i]);
 	netfs_list_init(&conn->recalls);
+	netfs_list_init(&conn->watches);
 	netfs_list_init(&conn->idle);
 	netfs_list_init(&conn->calls);
 	netfs_list_init(&conn->parked);
@@ -379,6 +383,7 @@ void smb_disconnect(struct netfs_be *be, struct netfs_op *op)
 	conn->close_ns = netfs_clock_now() + conn->soft_ns;
 	netfs_mutex_unlock(&conn->lock);
 	smb_idle_close_all(conn);
+	smb_watch_close_all(conn);
 	netfs_task_post(&conn->task);
 	smb_conn_leave(conn);
 }

@@ -79,8 +79,7 @@ static void handle_done(struct smb_handle *handle)
 	netfs_free(handle);
 }
 
-/* Whom the file stood in the way of tries again. */
-static void close_over(struct smb_conn *conn)
+void smb_handle_close_over(struct smb_conn *conn)
 {
 	struct netfs_list list;
 
@@ -95,7 +94,7 @@ static void close_over(struct smb_conn *conn)
 static void closed(struct smb_call *call)
 {
 	handle_done(call->opening);
-	close_over(call->conn);
+	smb_handle_close_over(call->conn);
 }
 
 static void close_replied(struct smb_call *call)
@@ -191,7 +190,7 @@ static void stray_body(struct smb_call *call)
 
 static void stray_closed(struct smb_call *call)
 {
-	close_over(call->conn);
+	smb_handle_close_over(call->conn);
 }
 
 static void close_fid(struct smb_conn *conn, struct smb_fid fid)
@@ -215,6 +214,22 @@ void smb_handle_close_stray(const struct smb_call *call)
 
 	if (part->status == SMB_STATUS_OK && part->reply.kind == SMB_REPLY(SMB_CREATE))
 		close_fid(call->conn, part->reply.create_rep.fid);
+}
+
+void smb_handle_shut(struct smb_handle *handle)
+{
+	struct smb_conn *conn = smb_conn_of(handle->base.be);
+	struct smb_fid fid;
+	bool open;
+
+	netfs_mutex_lock(&conn->lock);
+	open = handle->session == conn->session;
+	fid = handle->fid;
+	handle->session = 0;
+	smb_handle_dies_locked(handle, -ESTALE);
+	netfs_mutex_unlock(&conn->lock);
+	if (open)
+		close_fid(conn, fid);
 }
 
 /* ------------------------------------------------------------ reopen */
@@ -267,13 +282,13 @@ static void reopened(struct smb_call *call)
 	const struct smb_msg *reply = &call->req.part[0].reply;
 	union smb_info info;
 	int err = call->err;
-	bool same;
+	bool same, before = handle->session;
 
 	if (!err && reply->kind != SMB_REPLY(SMB_CREATE))
 		err = -EPROTO;
 	if (!err)
 		err = smb_call_all(call, 1, &info);
-	if (!err && !handle->node->is_root && !smb_node_is(handle->node, &info.all, true))
+	if (!err && !handle->node->is_root && !smb_node_is(handle->node, &info.all, before))
 		err = -ESTALE;
 	if (err)
 		smb_handle_close_stray(call);
@@ -344,6 +359,17 @@ static void reopen(struct smb_conn *conn, struct smb_handle *handle)
 	call->opening = smb_handle_of(netfs_handle_get(&handle->base));
 	call->end = reopen_ended;
 	smb_call_start(call);
+}
+
+bool smb_handle_is_open(struct smb_handle *handle)
+{
+	struct smb_conn *conn = smb_conn_of(handle->base.be);
+	bool open;
+
+	netfs_mutex_lock(&conn->lock);
+	open = handle->session;
+	netfs_mutex_unlock(&conn->lock);
+	return open;
 }
 
 bool smb_handle_ready(struct smb_call *call)

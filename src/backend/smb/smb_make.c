@@ -199,8 +199,15 @@ void smb_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
 	struct smb_handle *idle = NULL;
 	struct smb_call *call;
 
-	if (!(flags & O_TRUNC))
+	/* It was opened for the watch; entries are asked for when one wants them. */
+	if (smb_node_of(node)->is_dir && smb_watch_stands(smb_node_of(node))) {
+		idle = smb_handle_new(smb_conn_of(node->be), smb_node_of(node), ACCESS_READ,
+				      SMB_OPT_DIRECTORY);
+		if (idle)
+			note_access(idle);
+	} else if (!(flags & O_TRUNC)) {
 		idle = smb_idle_take(smb_node_of(node), access_of(flags), &op->promise);
+	}
 	if (idle) {
 		op->handle = &idle->base;
 		op->done(op, 0);

@@ -153,6 +153,11 @@ static void remove_body(struct smb_call *call)
 
 	call->changing = true;
 	smb_idle_close_name(call->node[0], call->name);
+	/* As long as it is open there its name is not free. */
+	if (call->is_dir && smb_watch_close_name(call->node[0], call->name))
+		call->index = 1;
+	if (call->index && smb_call_wait_for_closes(call))
+		return;
 	if (!smb_call_add_create(call, call->node[0], call->name, &msg))
 		return;
 	if (call->flags && !smb_call_add_set(call, SMB_FILE_BASIC, &normal))
@@ -285,10 +290,13 @@ static void rename_try(struct smb_call *call)
 static void rename_body(struct smb_call *call)
 {
 	/* Nobody may have anything open in a directory that moves. */
-	if (call->node[0]->is_dir)
+	if (call->node[0]->is_dir) {
 		smb_idle_close_all(call->conn);
-	else
+		smb_watch_close_below(call->node[0]);
+		smb_watch_close_name(call->node[2], call->name2);
+	} else {
 		smb_idle_close(call->node[0]);
+	}
 	smb_idle_close_name(call->node[2], call->name2);
 	rename_try(call);
 }

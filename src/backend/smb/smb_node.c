@@ -75,7 +75,9 @@ static bool is_open_from_before_locked(struct smb_conn *conn, const struct smb_n
 	netfs_list_for_each (link, &conn->handles) {
 		struct smb_handle *handle = netfs_container_of(link, struct smb_handle, link);
 
-		if (handle->node == node && !handle->err && handle->session != conn->session)
+		/* Session 0: it was not opened yet. */
+		if (handle->node == node && !handle->err && handle->session &&
+		    handle->session != conn->session)
 			return true;
 	}
 	return false;

@@ -80,13 +80,19 @@ static void interim(struct smb_channel *chan, const struct smb_header *hdr)
 
 	netfs_mutex_lock(&chan->conn->lock);
 	part = smb_part_find_locked(chan, hdr->message_id);
-	if (part && !part->async_id)
+	if (part && !part->async_id && hdr->async_id) {
+		/* What was spent on it comes back with this, if at all. */
 		part->async_id = hdr->async_id;
-	else
+		chan->pending++;
+		chan->charged -= part->charge;
+	} else {
 		part = NULL;
+	}
 	netfs_mutex_unlock(&chan->conn->lock);
 	if (part && hdr->credits <= SMB_CREDITS_WANT)
 		smb_credits_add(chan, hdr->credits);
+	if (part && part->req->pending)
+		part->req->pending(part->req);
 }
 
 /* ------------------------------------------------------------ answer */

@@ -325,7 +325,7 @@ static void send_locked(struct smb_channel *chan, struct smb_req *req)
 	req->queued = true;
 	netfs_list_push_back(req->charge > SMB_PARTS_MAX ? &chan->large : &chan->small, &req->link);
 	/* For want of memory, not of credits?  The task sees to it. */
-	if (chan->outstanding == 0)
+	if (chan->outstanding == chan->pending)
 		netfs_task_post(&chan->task);
 }
 
@@ -432,7 +432,7 @@ void smb_credits_add(struct smb_channel *chan, uint32_t credits)
 static bool waits_alone(const struct smb_channel *chan, const struct netfs_list *wait,
 			bool *ret_poor)
 {
-	if (chan->outstanding > 0 || netfs_list_empty(wait))
+	if (chan->outstanding > chan->pending || netfs_list_empty(wait))
 		return false;
 	*ret_poor |= !affordable(chan, netfs_container_of(wait->next, struct smb_req, link));
 	return true;
@@ -662,7 +662,10 @@ bool smb_part_answered(struct smb_channel *chan, struct smb_part *part)
 	netfs_list_remove(&part->link);
 	part->waiting = false;
 	chan->outstanding--;
-	chan->charged -= part->charge;
+	if (part->async_id)
+		chan->pending--;
+	else
+		chan->charged -= part->charge;
 	last = --req->left == 0;
 	if (last)
 		ended(chan, req);
@@ -719,6 +722,6 @@ void smb_req_steal_locked(struct smb_channel *chan, struct netfs_list *list)
 	}
 	steal_waiting(&chan->small, list);
 	steal_waiting(&chan->large, list);
-	chan->outstanding = chan->charged = chan->cancelling = 0;
+	chan->outstanding = chan->pending = chan->charged = chan->cancelling = 0;
 	chan->credits = 0;
 }
