@@ -64,6 +64,7 @@ static int init_smb(struct server *server, struct faults *faults,
 	config.addresses = rng_one_in(&more, 2) ? (unsigned)rng_between(&more, 1, 3) : 0;
 	config.rss = rng_one_in(&more, 2);
 	server->channels = rng_one_in(&more, 2) ? (unsigned)rng_between(&more, 2, 4) : 1;
+	config.notify = rng_one_in(&more, 2);
 
 	server->tree = &server->cifs.tree;
 	return smb_server_init(&server->cifs, faults, &config);
@@ -170,7 +171,7 @@ uint64_t server_requests(const struct server *server)
 
 uint64_t server_pending(const struct server *server)
 {
-	return server->smb ? server->cifs.pending : server->p9.pending;
+	return server->smb ? server->cifs.pending - server->cifs.idle : server->p9.pending;
 }
 
 bool server_connected(const struct server *server, unsigned more_than)

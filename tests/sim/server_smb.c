@@ -441,6 +441,10 @@ static bool execute_one(struct conn_smb *conn, struct request_smb *request, size
 	if (call.wait && request->cancelled) {
 		status = SMB_STATUS_CANCELLED;
 	} else if (call.wait) {
+		if (!request->idles && call.req.kind == SMB_REQUEST(SMB_CHANGE_NOTIFY)) {
+			request->idles = true;
+			conn->server->idle++;
+		}
 		if (!request->async_id && request->at == 0 && last)
 			send_pending(&call);
 		return false;
@@ -488,6 +492,7 @@ static void request_free(struct request_smb *request)
 {
 	smb_session_uncount(request);
 	request->server->pending--;
+	request->server->idle -= request->idles;
 	free(request->reply);
 	free(request);
 }

@@ -89,6 +89,8 @@ struct open_smb {
 	unsigned dots; /* of "." and ".." told */
 	struct lock_smb locks[SMB_FILE_LOCKS_MAX];
 	unsigned nlocks;
+	struct seen_smb *seen; /* heap: what is in the directory, as it was told; or NULL */
+	unsigned nseen;
 };
 
 struct conn_smb {
@@ -146,7 +148,8 @@ struct request_smb {
 	uint64_t message_id; /* of its first message */
 	uint64_t async_id; /* it was told to wait; 0: not */
 	bool sealed; /* it came sealed, and its reply goes so */
-	bool waits; /* for a lease or a lock */
+	bool waits; /* for a lease, a lock or a change */
+	bool idles; /* for a change, perhaps for ever: counts for server->idle */
 	bool executed;
 	bool cancelled;
 	bool lost;
@@ -166,6 +169,7 @@ struct smb_server_config {
 	enum server_defect defect;
 	uint32_t leases; /* enum smb_lease_state that it grants at most */
 	bool durable;
+	bool notify; /* it tells of changes in directories */
 	uint32_t starve; /* grants no more credits than these at once; 0: as many as asked for */
 	uint16_t signing; /* enum smb_signing; HMAC: says nothing of it, which is CMAC */
 	uint16_t cipher; /* enum smb_cipher */
@@ -189,6 +193,7 @@ struct smb_server {
 	bool listening;
 	uint64_t last_id; /* of opens, sessions, async requests */
 	uint64_t pending; /* living struct request_smb */
+	uint64_t idle; /* of these, waiting for a change in a directory */
 	uint64_t requests; /* messages received so far */
 	uint64_t replies;
 	uint64_t breaks; /* lease breaks sent */
@@ -279,6 +284,9 @@ void smb_lie_signed(struct conn_smb *conn, struct frame_smb *frame);
 void smb_lie_on_the_way(struct conn_smb *conn, struct frame_smb *frame);
 /* Somebody on the way keeps it. */
 void smb_lie_remember(struct conn_smb *conn, const struct frame_smb *frame);
+
+/* server_smb_watch.c */
+uint32_t smb_on_change_notify(struct call_smb *call);
 
 /* server_smb_ioctl.c */
 uint32_t smb_on_ioctl(struct call_smb *call);

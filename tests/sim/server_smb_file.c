@@ -65,6 +65,7 @@ void smb_open_close(struct smb_server *server, struct open_smb *open)
 	netfs_sim_printf("smb: open %llu is closed", (unsigned long long)open->id);
 	netfs_list_remove(&open->link);
 	smb_lease_put(open->lease);
+	free(open->seen);
 	free(open);
 }
 

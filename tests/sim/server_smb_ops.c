@@ -110,11 +110,6 @@ static uint32_t on_nothing(struct call_smb *call)
 	return SMB_STATUS_OK;
 }
 
-static uint32_t on_unsupported(struct call_smb *call)
-{
-	return SMB_STATUS_NOT_SUPPORTED;
-}
-
 /* ------------------------------------------------------------------ data */
 
 static bool overlaps(const struct lock_smb *lock, uint64_t start, uint64_t length)
@@ -321,7 +316,7 @@ static uint32_t (*const handlers[SMB_COMMANDS])(struct call_smb *call) = {
 	[SMB_CANCEL] = on_nothing,
 	[SMB_ECHO] = on_nothing,
 	[SMB_QUERY_DIRECTORY] = smb_on_query_directory,
-	[SMB_CHANGE_NOTIFY] = on_unsupported,
+	[SMB_CHANGE_NOTIFY] = smb_on_change_notify,
 	[SMB_QUERY_INFO] = smb_on_query_info,
 	[SMB_SET_INFO] = smb_on_set_info,
 	[SMB_OPLOCK_BREAK] = on_break_ack,
