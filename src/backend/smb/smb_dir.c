@@ -124,10 +124,22 @@ static void fetched(struct smb_call *call)
 		fetch(call, false);
 }
 
+/* As much as there are credits for at this moment: to wait for all that there were once,
+ * while a lost answer holds one, would be to wait for ever. */
+static size_t size_now(struct smb_conn *conn)
+{
+	size_t size;
+
+	netfs_mutex_lock(&conn->lock);
+	size = smb_credits_slice_locked(conn, conn->max_transact);
+	netfs_mutex_unlock(&conn->lock);
+	return size > SMB_CREDIT_BYTES ? size : SMB_CREDIT_BYTES;
+}
+
 static void fetch(struct smb_call *call, bool restart)
 {
 	static const uint8_t star[2] = {'*', 0};
-	size_t size = smb_credits_reach(call->conn, call->conn->max_transact);
+	size_t size = size_now(call->conn);
 	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_QUERY_DIRECTORY),
 			      .query_directory_req = {.info_class = SMB_FILE_ID_FULL_DIRECTORY,
 						      .flags = restart ? SMB_FIND_RESTART : 0,
