@@ -448,6 +448,7 @@ struct smb_conn {
 	struct netfs_list recalls; /* c struct smb_recall */
 	struct netfs_list watches; /* c struct smb_watch, least recently used first */
 	uint32_t nwatches; /* c how many */
+	bool noted_remote; /* c that a name leads to another server was told */
 	bool unwatchable; /* c the server cannot tell of changes */
 	struct netfs_list idle; /* c handles that nobody uses, oldest first */
 	uint32_t nidle; /* c how many */

@@ -13,6 +13,7 @@
  *
  * Locks: conn->lock for lists and flags; none while a step runs.
  */
+#include <stdio.h>
 #include <string.h>
 #include "smb.h"
 
@@ -373,6 +374,26 @@ uint64_t smb_call_again(struct smb_conn *conn, uint64_t now)
 	return next;
 }
 
+/* People would look for the fault on this machine. */
+static void note_remote(struct smb_call *call)
+{
+	struct smb_conn *conn = call->conn;
+	char text[384];
+	bool noted;
+
+	netfs_mutex_lock(&conn->lock);
+	noted = conn->noted_remote;
+	conn->noted_remote = true;
+	netfs_mutex_unlock(&conn->lock);
+	if (noted || !conn->host || !conn->host->note)
+		return;
+	snprintf(text, sizeof(text),
+		 "%.255s leads to another server (DFS), which is not followed; mount the share it "
+		 "leads to",
+		 call->name ? call->name : "a name");
+	conn->host->note(conn->host, text);
+}
+
 static void replied(struct smb_req *req, enum smb_end how)
 {
 	struct smb_call *call = netfs_container_of(req, struct smb_call, req);
@@ -398,6 +419,8 @@ static void replied(struct smb_req *req, enum smb_end how)
 			call->err = err;
 			call->failed = i;
 		}
+		if (err == -EREMOTE)
+			note_remote(call);
 	}
 	if (held_up(call))
 		return;

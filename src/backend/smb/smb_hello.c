@@ -53,11 +53,27 @@ static struct smb_channel *of_hello(struct smb_req *req)
 	return netfs_container_of(req, struct smb_channel, hello);
 }
 
+static const char *tree_error(uint32_t status)
+{
+	switch (status) {
+	case SMB_STATUS_BAD_NETWORK_NAME:
+		return "there is no such share";
+	case SMB_STATUS_ACCESS_DENIED:
+		return "permission denied";
+	case SMB_STATUS_PATH_NOT_COVERED:
+		return "it leads to another server (DFS), which is not followed; mount the share "
+		       "it leads to";
+	default:
+		return smb_status_name(status);
+	}
+}
+
 static void root_seen(struct smb_req *req, enum smb_end end)
 {
 	struct smb_channel *chan = of_hello(req);
 	struct smb_conn *conn = chan->conn;
 	const struct smb_buf *out = &req->part[1].reply.query_info_rep.output;
+	const char *slash = conn->prefix[0] ? "/" : "";
 	struct smb_node *root;
 	union smb_info info;
 	struct netfs_attr attr;
@@ -68,8 +84,8 @@ static void root_seen(struct smb_req *req, enum smb_end end)
 		int err = smb_status_errno(req->part[i].status);
 
 		if (err) {
-			smb_channel_fault(chan, err, "cannot look into share %s: %s", conn->share,
-					  smb_status_name(req->part[i].status));
+			smb_channel_fault(chan, err, "cannot look into %s%s%s: %s", conn->share,
+					  slash, conn->prefix, tree_error(req->part[i].status));
 			return;
 		}
 	}
@@ -127,18 +143,6 @@ static void seal_from_now(struct smb_channel *chan)
 	netfs_mutex_lock(&chan->conn->lock);
 	chan->sealing = chan->conn->sealing = true;
 	netfs_mutex_unlock(&chan->conn->lock);
-}
-
-static const char *tree_error(uint32_t status)
-{
-	switch (status) {
-	case SMB_STATUS_BAD_NETWORK_NAME:
-		return "there is no such share";
-	case SMB_STATUS_ACCESS_DENIED:
-		return "permission denied";
-	default:
-		return smb_status_name(status);
-	}
 }
 
 static void tree_connected(struct smb_req *req, enum smb_end end)
