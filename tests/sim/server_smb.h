@@ -84,6 +84,7 @@ struct open_smb {
 	char name[TREE_NAME_MAX + 1]; /* "": the share's root */
 	uint32_t access, share;
 	bool remove; /* at its close */
+	bool doomed; /* it is closed when it is used */
 	struct lease_smb *lease;
 	uint64_t cookie; /* of the enumeration: the last entry that was told */
 	unsigned dots; /* of "." and ".." told */
