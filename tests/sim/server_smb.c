@@ -727,7 +727,8 @@ static void conn_frames(struct conn_smb *conn)
 		at += LENGTH + len;
 	}
 	conn->in_len -= at;
-	memmove(conn->in, conn->in + at, conn->in_len);
+	if (at)
+		memmove(conn->in, conn->in + at, conn->in_len);
 }
 
 /* A client hangs up by itself. */
