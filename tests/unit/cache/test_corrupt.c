@@ -383,6 +383,15 @@ static uint64_t goal_of_all(void)
 	return count ? strtoull(count, NULL, 10) : 10000;
 }
 
+/* Culling may be the first to come to a damaged page of the catalogue. */
+static void cull_all(struct netfs_store *store)
+{
+	int err = netfs_store_cull(store, &(struct netfs_store_cull){0}, UINT64_MAX, UINT64_MAX,
+				   UINT64_MAX);
+
+	assert_true(err == 0 || err == -EUCLEAN);
+}
+
 static void serve_no_wrong_byte(const char *name, uint64_t goal)
 {
 	struct netfs_store *store;
@@ -397,9 +406,7 @@ static void serve_no_wrong_byte(const char *name, uint64_t goal)
 		store = store_open();
 		visit_all(store);
 		if (draw(8) == 0)
-			assert_int_equal(netfs_store_cull(store, &(struct netfs_store_cull){0},
-							  UINT64_MAX, UINT64_MAX, UINT64_MAX),
-					 0);
+			cull_all(store);
 		netfs_store_close(store);
 		outside_is_as_it_was();
 		for (unsigned i = draw(4); i < 4; i++)
