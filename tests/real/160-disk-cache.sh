@@ -119,7 +119,9 @@ for part in 0 1000000 2000000 3000000 4000000 5000000 6000000 7000000 8000000; d
 	check "the limit holds inside an open file, from byte $part" read_part "$part"
 done
 check "and the cache is not empty for that" [ "$(data_bytes "$tmp/c4")" -ge $((1 << 20)) ]
-check "what was read last is in it" in_cache_file "$tmp/c4" "$tmp/e4/big2" 8000000
+# It is copied there in the background.
+check "what was read last is in it" \
+	wait_for "$patience" in_cache_file "$tmp/c4" "$tmp/e4/big2" 8000000
 exec 7<&-
 # What is pinned stays, whatever else is read, and over mounts.
 cp "$tmp/e3/d/f20" "$tmp/e4/pinned"
