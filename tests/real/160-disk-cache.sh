@@ -11,18 +11,18 @@
 requires_fuse
 requires python3
 
-# in_cache_file FOLDER FILE AT: is a block of the file near there in an object?
+# in_cache_file FOLDER FILE AT: is a block of the MB from there on in an object?  Not
+# each is: what comes while room is being made is not kept.
 in_cache_file() {
 	python3 -c 'import glob, sys
-at = int(sys.argv[3]) // 4096 * 4096 + 40960
-with open(sys.argv[2], "rb") as f:
-    f.seek(at)
-    want = f.read(4096)
-def at_place(name):
+first = int(sys.argv[3]) // 4096 * 4096 + 40960
+places = range(first, first + 900000, 40960)
+def blocks(name):
     with open(name, "rb") as f:
-        f.seek(at)
-        return f.read(4096)
-sys.exit(not any(at_place(n) == want for n in glob.glob(sys.argv[1] + "/??/*")))' "$@"
+        return [f.seek(at) and f.read(4096) for at in places]
+want = blocks(sys.argv[2])
+found = [blocks(name) for name in glob.glob(sys.argv[1] + "/??/*")]
+sys.exit(not any(a == b and len(a) == 4096 for f in found for a, b in zip(f, want)))' "$@"
 }
 
 make_tree() {
