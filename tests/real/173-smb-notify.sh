@@ -221,14 +221,14 @@ cost() {
 
 mkdir "$B/thousand"
 (cd "$B/thousand" && seq 1000 | xargs touch)
-git -C "$B" init -q work
-cp -r "$here/../../src" "$B/work/"
-(cd "$B/work" && git add . && git -c user.name=a -c user.email=a@b commit -qm all)
+git -C "$B" init -q repo
+cp -r "$here/../../src" "$B/repo/"
+(cd "$B/repo" && git add . && git -c user.name=a -c user.email=a@b commit -qm all)
 mount_relayed "$tmp/three" nonotify
 three_pid=$mount_pid
 export GIT_OPTIONAL_LOCKS=0
 status() {
-	git -c safe.directory='*' -C "$1/work" status --short
+	git -c safe.directory='*' -C "$1/repo" status --short
 }
 watched ls -l "$one/thousand"
 with=$(cost 10 ls -l "$one/thousand")
@@ -240,7 +240,7 @@ watched status "$one"
 with=$(cost 4 status "$one")
 status "$tmp/three" >/dev/null
 without=$(cost 4 status "$tmp/three")
-files=$(git -C "$B/work" ls-files | wc -l)
+files=$(git -C "$B/repo" ls-files | wc -l)
 echo "# git status of $files files, four times: $with requests, without a watch $without"
 check "and of git status" test $((with * 3)) -lt "$without"
 
