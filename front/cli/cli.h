@@ -40,6 +40,7 @@ const struct netfs_cli_verb *netfs_cli_verb_find(const char *name);
 
 int netfs_cli_mount(int argc, char **argv);
 int netfs_cli_umount(int argc, char **argv);
+int netfs_cli_sync(int argc, char **argv);
 int netfs_cli_status(int argc, char **argv);
 int netfs_cli_stats(int argc, char **argv);
 int netfs_cli_trace(int argc, char **argv);
@@ -51,6 +52,7 @@ int netfs_cli_help(int argc, char **argv);
 int netfs_cli_mount_helper(int argc, char **argv);
 extern const struct netfs_cli_flag netfs_cli_mount_flags[];
 extern const struct netfs_cli_flag netfs_cli_umount_flags[];
+extern const struct netfs_cli_flag netfs_cli_sync_flags[];
 extern const struct netfs_cli_flag netfs_cli_status_flags[];
 extern const struct netfs_cli_flag netfs_cli_json_flags[];
 extern const struct netfs_cli_flag netfs_cli_cache_flags[];

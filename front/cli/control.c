@@ -216,7 +216,7 @@ static void tell_synced_locked(struct netfs_cli_control *control, uint64_t dirty
 			continue;
 		connection->state = CONNECTION_STAYING;
 		if (control->sync_err == 0)
-			say_line(connection, "synced");
+			say_line(connection, "synced %llu", (unsigned long long)dirty);
 		else
 			say_line(connection, "failed %d %llu %s", -control->sync_err,
 				 (unsigned long long)dirty,

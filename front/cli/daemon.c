@@ -312,7 +312,7 @@ static uint64_t unsent(void *user)
 
 	pthread_mutex_lock(&daemon->lock);
 	take_picture_locked(daemon);
-	dirty = daemon->picture.dirty;
+	dirty = daemon->picture.dirty + daemon->picture.left;
 	pthread_mutex_unlock(&daemon->lock);
 	return dirty;
 }
@@ -687,11 +687,15 @@ static void disconnect(struct daemon *daemon)
 		close_once(daemon, NETFS_CLOSE_FORCE, reason, sizeof(reason));
 }
 
-/* What a mount does first is done, and nothing else: what is left now stays. */
+/* What a mount sends again is sent, and nothing else: what is left now stays. */
 static int replayed(struct daemon *daemon)
 {
 	char size[32], reason[256];
+	struct netfs_call call;
 
+	netfs_call_init(&call, NULL);
+	netfs_mount_sync(daemon->mount, &call);
+	netfs_call_wait(&call);
 	netfs_mount_status(daemon->mount, &daemon->picture);
 	if (daemon->picture.left)
 		netfs_cli_error("%s: %s (%llu bytes) could not be sent and stay in the journal",

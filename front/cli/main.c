@@ -70,6 +70,16 @@ const struct netfs_cli_verb netfs_cli_verbs[] = {
 		.run = netfs_cli_trace,
 	},
 	{
+		.name = "sync",
+		.arguments = "[-t SECONDS] DIR",
+		.summary = "wait until everything written is at the server",
+		.text = "Sends all that was written to the mount at DIR and waits until it is "
+			"durable at the server, also what an earlier mount had left in the "
+			"journal.",
+		.flags = netfs_cli_sync_flags,
+		.run = netfs_cli_sync,
+	},
+	{
 		.name = "cache",
 		.arguments = "ls | stat | check [--cachekey FILE] | evict [--json] [FOLDER], or "
 			     "warm | pin | unpin [--json] PATH..., or replay [-o OPTIONS] SOURCE",

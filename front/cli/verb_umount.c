@@ -25,6 +25,7 @@
 #include "busy.h"
 #include "cli.h"
 #include "contact.h"
+#include "drain.h"
 #include "runtime.h"
 
 /* How long a daemon that was told to give up may take. */
@@ -32,8 +33,6 @@
 /* A process that is just ending may keep a mount busy for a moment. */
 #define BUSY_TRIES    4
 #define BUSY_PAUSE_MS 50
-/* A daemon that works answers in this time. */
-#define ANSWER_MS 300
 
 const struct netfs_cli_flag netfs_cli_umount_flags[] = {
 	{"-f", "force: give up what is unsent, say how much that was, and always end"},
@@ -49,53 +48,9 @@ struct umount {
 	bool in_contact;
 	char stale[NETFS_CLI_SOCKET_SIZE]; /* socket of a dead process */
 	int pid_fd; /* of the daemon, or -1 */
-	uint64_t until; /* when to stop waiting; 0: never */
+	struct netfs_cli_drain drain;
 	bool force;
-	bool tty;
-	bool shown; /* a line of progress stands on the terminal */
 };
-
-static int time_left(const struct umount *umount)
-{
-	uint64_t now = netfs_cli_now_ms();
-
-	if (!umount->until)
-		return -1;
-	return umount->until > now ? (int)(umount->until - now) : 0;
-}
-
-/* ------------------------------------------------------------ progress */
-
-static void show_left(struct umount *umount, uint64_t left)
-{
-	char size[32];
-
-	if (umount->tty)
-		fprintf(stderr, "\r%s left to send    ", netfs_cli_size(size, left));
-	else if (!umount->shown)
-		fprintf(stderr, "unetfs: sending %s before unmounting %s\n",
-			netfs_cli_size(size, left), umount->path);
-	umount->shown = true;
-}
-
-static void show_end(struct umount *umount)
-{
-	if (!umount->shown)
-		return;
-	if (umount->tty)
-		fprintf(stderr, "\r%*s\r", 40, "");
-	else
-		fprintf(stderr, "unetfs: everything was sent\n");
-	umount->shown = false;
-}
-
-/* An error starts on a line of its own. */
-static void break_line(struct umount *umount)
-{
-	if (umount->shown && umount->tty)
-		fputc('\n', stderr);
-	umount->shown = false;
-}
 
 /* ------------------------------------------------------------- contact */
 
@@ -113,64 +68,18 @@ static void contact(struct umount *umount, const char *request)
 	umount->pid_fd = pidfd_open(umount->contact.pid, 0);
 }
 
-static int give_up_waiting(struct umount *umount, uint64_t left)
-{
-	char size[32];
-
-	break_line(umount);
-	netfs_cli_error("%s stays mounted: %s not sent in time", umount->path,
-			netfs_cli_size(size, left));
-	return NETFS_CLI_FAILED;
-}
-
-static int report_failed(struct umount *umount, const char *line)
-{
-	unsigned long long left = 0;
-	char size[32], reason[256] = "";
-	int err = 0;
-
-	break_line(umount);
-	sscanf(line, "failed %d %llu %255[^\n]", &err, &left, reason);
-	netfs_cli_error("%s stays mounted: %s could not be sent: %s", umount->path,
-			netfs_cli_size(size, left), reason);
-	return NETFS_CLI_FAILED;
-}
-
-/* Even who does not want to wait is told how much is left. */
-static int time_for_line(const struct umount *umount, bool first)
-{
-	int left = time_left(umount);
-
-	return first && left >= 0 && left < ANSWER_MS ? ANSWER_MS : left;
-}
-
 /* Until the daemon has sent everything. */
 static int drain(struct umount *umount)
 {
-	unsigned long long left = 0;
-	bool first = true;
-	char line[512];
+	bool dead = false;
+	int code = NETFS_CLI_OK;
 
 	contact(umount, "drain");
-	while (umount->in_contact) {
-		int n = netfs_cli_contact_line(&umount->contact, line, sizeof(line),
-					       time_for_line(umount, first));
-
-		first = false;
-		if (n == -ETIMEDOUT)
-			return give_up_waiting(umount, left);
-		if (n <= 0) {
-			umount->in_contact = false; /* it died: the mount is dead */
-		} else if (sscanf(line, "left %llu", &left) == 1) {
-			if (left)
-				show_left(umount, left);
-		} else if (strncmp(line, "failed", 6) == 0) {
-			return report_failed(umount, line);
-		} else if (strcmp(line, "synced") == 0) {
-			break;
-		}
-	}
-	return NETFS_CLI_OK;
+	if (umount->in_contact)
+		code = netfs_cli_drain(&umount->drain, &umount->contact, &dead);
+	if (dead)
+		umount->in_contact = false; /* so is the mount */
+	return code;
 }
 
 /* Waits for the process; false: not in time. */
@@ -186,7 +95,7 @@ static int report_kept(struct umount *umount, const char *line)
 	unsigned long long left = 0;
 	char size[32], reason[256] = "";
 
-	break_line(umount);
+	netfs_cli_drain_break(&umount->drain);
 	sscanf(line, "kept %llu %255[^\n]", &left, reason);
 	netfs_cli_error("%s is unmounted, but %s could not be sent: %s; process %d keeps trying",
 			umount->path, netfs_cli_size(size, left), reason, umount->contact.pid);
@@ -206,7 +115,7 @@ static int report_closed(struct umount *umount, const char *line)
 			umount->path, netfs_cli_size(size, kept), kept);
 	if (!lost)
 		return NETFS_CLI_OK;
-	break_line(umount);
+	netfs_cli_drain_break(&umount->drain);
 	netfs_cli_error("%s: %s (%llu bytes) were never sent and are lost", umount->path,
 			netfs_cli_size(size, lost), lost);
 	return NETFS_CLI_FAILED;
@@ -215,7 +124,7 @@ static int report_closed(struct umount *umount, const char *line)
 /* With -f it is not left to linger. */
 static int report_lingering(struct umount *umount)
 {
-	break_line(umount);
+	netfs_cli_drain_break(&umount->drain);
 	if (umount->force && umount->pid_fd >= 0)
 		pidfd_send_signal(umount->pid_fd, SIGKILL, NULL, 0);
 	netfs_cli_error("%s is unmounted; process %d %s", umount->path, umount->contact.pid,
@@ -231,7 +140,7 @@ static int wait_end(struct umount *umount)
 
 	while (umount->in_contact) {
 		int n = netfs_cli_contact_line(&umount->contact, line, sizeof(line),
-					       time_left(umount));
+					       netfs_cli_drain_left(&umount->drain));
 
 		if (n == -ETIMEDOUT)
 			return report_lingering(umount);
@@ -242,7 +151,7 @@ static int wait_end(struct umount *umount)
 		if (strncmp(line, "closed", 6) == 0)
 			code = report_closed(umount, line);
 	}
-	wait_process(umount, time_left(umount));
+	wait_process(umount, netfs_cli_drain_left(&umount->drain));
 	return code;
 }
 
@@ -252,7 +161,7 @@ static int report_refusal(struct umount *umount, int err)
 {
 	char who[512];
 
-	break_line(umount);
+	netfs_cli_drain_break(&umount->drain);
 	if (err == -EPERM) {
 		netfs_cli_error("%s: not permitted to unmount", umount->path);
 		return NETFS_CLI_USAGE;
@@ -282,7 +191,7 @@ static int umount_plain(struct umount *umount)
 		return report_refusal(umount, err);
 	code = wait_end(umount);
 	if (code == NETFS_CLI_OK)
-		show_end(umount);
+		netfs_cli_drain_end(&umount->drain);
 	return code;
 }
 
@@ -319,7 +228,7 @@ static int umount_force(struct umount *umount)
 	err = netfs_fuse_unmount(umount->path, MNT_FORCE | MNT_DETACH);
 	if (err < 0 && err != -EINVAL)
 		return report_refusal(umount, err);
-	umount->until = netfs_cli_now_ms() + FORCE_MS;
+	umount->drain.until = netfs_cli_now_ms() + FORCE_MS;
 	code = wait_end(umount);
 	if (!wait_process(umount, FORCE_MS))
 		code = report_lingering(umount);
@@ -352,32 +261,22 @@ static int find_mount(struct umount *umount, const char *dir)
 	return NETFS_CLI_OK;
 }
 
-static int parse_seconds(const char *text, uint64_t *ret_until)
-{
-	char *end;
-	unsigned long seconds = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || seconds > 1000000)
-		return netfs_cli_usage("umount", "-t %s is not a number of seconds", text);
-	*ret_until = netfs_cli_now_ms() + seconds * 1000;
-	return NETFS_CLI_OK;
-}
-
 int netfs_cli_umount(int argc, char **argv)
 {
-	static struct umount umount = {.pid_fd = -1};
+	static struct umount umount = {.pid_fd = -1, .drain.unmounting = true};
 	bool lazy = false;
 	int opt, code = NETFS_CLI_OK;
 
 	opterr = 0;
-	umount.tty = isatty(STDERR_FILENO);
+	umount.drain.path = umount.path;
+	umount.drain.tty = isatty(STDERR_FILENO);
 	while ((opt = getopt(argc, argv, "flt:")) != -1 && code == NETFS_CLI_OK) {
 		if (opt == 'f')
 			umount.force = true;
 		else if (opt == 'l')
 			lazy = true;
 		else if (opt == 't')
-			code = parse_seconds(optarg, &umount.until);
+			code = netfs_cli_drain_seconds("umount", optarg, &umount.drain.until);
 		else
 			code = netfs_cli_usage("umount", "flag -%c", optopt);
 	}

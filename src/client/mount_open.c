@@ -22,11 +22,13 @@
 #include <client/options.h>
 #include <client/replay.h>
 #include <client/source.h>
+#include <crypt/crypt.h>
 #include <crypt/key.h>
 #include <env/alloc.h>
 #include <env/executor.h>
 #include <env/secret.h>
 #include <journal/journal.h>
+#include <journal/left.h>
 #include <vfs/vfs.h>
 
 #define READ_AHEAD_DEFAULT (4 << 20)
@@ -45,7 +47,8 @@ struct opening {
 	const struct netfs_be_ops *ops;
 	char *text; /* owned: the source, as it was given */
 	struct netfs_cache *cache; /* the disk cache; the mount's, once there is one */
-	struct netfs_journal *journal; /* likewise */
+	struct netfs_journal *journal; /* likewise, and the next */
+	struct netfs_left *left; /* of mounts that died */
 	struct netfs_job job; /* opens it, and reads the secret */
 	struct netfs_crypt_share share;
 	struct netfs_node *root; /* while the share's key is looked at */
@@ -87,6 +90,7 @@ static void opening_fail(struct opening *opening, int err)
 	opening->err = err;
 	if (opening->mount)
 		netfs_mount_free(opening->mount);
+	netfs_left_close(opening->left);
 	/* Who tries again must find it free. */
 	if (journal)
 		netfs_journal_close(journal, opening_failed, opening);
@@ -142,41 +146,25 @@ static void mount_log(void *user, int level, const char *line)
 		client->config.log(client->config.user, level, line);
 }
 
-static void opened(struct opening *opening)
+static uint32_t given(uint64_t number, uint32_t otherwise)
 {
-	struct netfs_call *call = opening->call;
-
-	call->mount = opening->mount;
-	call->message[0] = 0;
-	opening_free(opening);
-	netfs_call_complete(call, 0);
+	return number == NETFS_OPTION_UNSET ? otherwise : (uint32_t)number;
 }
 
-static void replay_log(void *user, int level, const char *line)
+/* An encrypted block that goes in two requests is garbage where only one gets there. */
+static int check_blocks(struct opening *opening, const struct netfs_be *be)
 {
-	struct opening *opening = user;
-	char text[600];
+	uint32_t wsize = given(opening->options.wsize, be->wsize);
 
-	snprintf(text, sizeof(text), "%.180s: %s", opening->text, line);
-	mount_log(opening->client, level, text);
-}
-
-/* What could not be written again is no reason not to mount: it is told, and stays. */
-static void replayed(void *user, const struct netfs_replay_result *result)
-{
-	struct opening *opening = user;
-	char line[256];
-
-	if (result->files || result->conflicts || result->stuck) {
-		snprintf(line, sizeof(line),
-			 "journal: %llu files, %llu bytes written again; %llu conflicts, %llu "
-			 "files with %llu bytes stuck",
-			 (unsigned long long)result->files, (unsigned long long)result->bytes,
-			 (unsigned long long)result->conflicts, (unsigned long long)result->stuck,
-			 (unsigned long long)result->stuck_bytes);
-		replay_log(opening, result->stuck ? NETFS_LOG_WARN : NETFS_LOG_INFO, line);
-	}
-	opened(opening);
+	if (be->wsize && be->wsize < wsize)
+		wsize = be->wsize;
+	if (!encrypted(opening) || !wsize || wsize >= NETFS_CRYPT_BLOCK)
+		return 0;
+	snprintf(opening->call->message, sizeof(opening->call->message),
+		 "encrypted content needs room for %llu bytes in a request, here are %u: make "
+		 "msize= or wsize= larger",
+		 (unsigned long long)NETFS_CRYPT_BLOCK, wsize);
+	return -EINVAL;
 }
 
 /* The connection stands, and the key is right or err says what is wrong. */
@@ -185,12 +173,14 @@ static void opening_finish(struct opening *opening, int err)
 	struct netfs_be *be = opening->share.be;
 	struct netfs_call *call = opening->call;
 
+	if (!err)
+		err = check_blocks(opening, be);
 	if (!err) {
 		netfs_mount_set_crypt(opening->mount, netfs_take(opening->share.crypt));
 		err = netfs_mount_start(opening->mount, be, opening->root, &opening->root_attr);
-		if (err)
-			snprintf(call->message, sizeof(call->message), "%s",
-				 err == -ENOTDIR ? "the source is not a directory" : "");
+		if (err == -ENOTDIR)
+			snprintf(call->message, sizeof(call->message),
+				 "the source is not a directory");
 	}
 	if (err) {
 		netfs_node_put(opening->root);
@@ -200,10 +190,17 @@ static void opening_finish(struct opening *opening, int err)
 		be->ops->disconnect(be, &opening->op);
 		return;
 	}
+	/* The mount's from now on. */
 	opening->cache = NULL;
-	if (!opening->journal || netfs_replay_start(opening->mount, netfs_take(opening->journal),
-						    &call->cred, replay_log, replayed, opening))
-		opened(opening);
+	opening->journal = NULL;
+	if (opening->left &&
+	    netfs_replay_start(opening->mount, netfs_take(opening->left), &call->cred,
+			       opening->text, mount_log, opening->client))
+		mount_log(opening->client, NETFS_LOG_ERROR, "no memory to replay the journal");
+	call->mount = opening->mount;
+	call->message[0] = 0;
+	opening_free(opening);
+	netfs_call_complete(call, 0);
 }
 
 static void mount_closed(void *user, struct netfs_cache *cache)
@@ -213,11 +210,6 @@ static void mount_closed(void *user, struct netfs_cache *cache)
 	if (cache != client->config.cache)
 		netfs_cache_close(cache);
 	atomic_fetch_sub(&client->mounts, 1);
-}
-
-static uint32_t given(uint64_t number, uint32_t otherwise)
-{
-	return number == NETFS_OPTION_UNSET ? otherwise : (uint32_t)number;
 }
 
 /* One request's patience, in milliseconds. */
@@ -247,6 +239,7 @@ static int make_mount(struct opening *opening, const char *source)
 		.cache_mode = options->mode->name,
 		.cache = opening->cache ? opening->cache : client->config.cache,
 		.journal = opening->journal,
+		.left = opening->left,
 		.sync_local = options->sync_local,
 		.attr_ttl_ms = netfs_options_attr_ttl(options),
 		.dir_ttl_ms = netfs_options_dir_ttl(options),
@@ -383,11 +376,13 @@ static int open_journal(struct opening *opening, const struct netfs_cache_config
 			 "writeback=journal is not possible with %s:", opening->ops->scheme);
 		return -EOPNOTSUPP;
 	}
-	err = netfs_journal_open(&config, &opening->journal, message,
-				 sizeof(opening->call->message));
+	err = netfs_left_open(&config, &opening->left, message, sizeof(opening->call->message));
 	if (!err && message[0])
-		replay_log(opening, NETFS_LOG_WARN, message);
-	else if (err && !message[0])
+		mount_log(opening->client, NETFS_LOG_WARN, message);
+	message[0] = 0;
+	if (!err)
+		err = netfs_journal_open(&config, &opening->journal);
+	if (err)
 		snprintf(message, sizeof(opening->call->message), "the journal in %.180s: %s",
 			 cache->folder, strerrordesc_np(-err));
 	return err;

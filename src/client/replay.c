@@ -15,7 +15,9 @@
  * Nobody's bytes are overwritten in doubt: both copies are kept.  What cannot be
  * written now stays in the journal for the next mount.
  *
- * One step after the other, each begun by the end of the one before.
+ * One step after the other, each begun by the end of the one before.  The mount
+ * serves meanwhile; it holds the files back that are not done (vfs/restore.c), and
+ * says which somebody waits for: that is the next.
  *
  * Locks: none.
  */
@@ -24,27 +26,36 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <client/lane.h>
 #include <client/replay.h>
 #include <env/alloc.h>
 #include <env/clock.h>
 #include <env/executor.h>
-#include <journal/journal.h>
+#include <journal/left.h>
 #include <vfs/vfs.h>
 
 #define CHUNK (UINT32_C(1) << 20)
 /* How much later than the last sign of life of its mount a change may be ours. */
 #define GRACE_NS (30 * NETFS_NS_PER_SEC)
+/* How often it is written down that a file is being redone. */
+#define LIFE_NS (5 * NETFS_NS_PER_SEC)
 
 struct netfs_replay {
 	struct netfs_mount *mount;
-	struct netfs_journal *journal;
+	struct netfs_left *all; /* the mount's */
 	struct netfs_cred cred;
 	void (*log)(void *user, int level, const char *line);
-	void (*done)(void *user, const struct netfs_replay_result *result);
 	void *user;
-	struct netfs_replay_result result;
+	char *source; /* owned: for people */
+	struct {
+		uint64_t files; /* written again, or found to be there */
+		uint64_t bytes;
+		uint64_t conflicts; /* kept in files of their own beside what others made */
+		uint64_t stuck; /* that could not be written, and stay in the journal */
+		uint64_t stuck_bytes;
+	} sum;
 
-	struct netfs_journal_left_file *left; /* the file at hand */
+	struct netfs_left_file *left; /* the file at hand */
 	unsigned path; /* which of its places is tried */
 	const char *rest; /* of the path */
 	struct netfs_vnode *at; /* how far it was followed; a reference */
@@ -52,6 +63,7 @@ struct netfs_replay {
 	struct netfs_vnode *vnode; /* the file, or NULL: it is gone */
 	struct netfs_attr attr;
 	bool conflict;
+	bool marked; /* some of it may have been sent by us */
 	struct netfs_file *from; /* what others made of it */
 	struct netfs_file *to;
 	uint64_t copied;
@@ -60,7 +72,10 @@ struct netfs_replay {
 
 	struct netfs_call call;
 	void (*step)(struct netfs_replay *replay, int err);
-	struct netfs_job job;
+	struct netfs_lane lane; /* of what blocks */
+	int err; /* why the file at hand is stuck */
+	uint64_t ino; /* of the one that was tried last */
+	uint64_t gen;
 	struct netfs_io io;
 	struct iovec iov;
 	uint8_t *buf; /* CHUNK */
@@ -119,9 +134,9 @@ static void put(struct netfs_replay *replay, uint64_t start, size_t len,
 	netfs_write(replay->to, &replay->io);
 }
 
-static void run_job(struct netfs_job *job)
+static void run_step(void *user)
 {
-	struct netfs_replay *replay = netfs_container_of(job, struct netfs_replay, job);
+	struct netfs_replay *replay = user;
 
 	replay->step(replay, 0);
 }
@@ -130,16 +145,13 @@ static void run_job(struct netfs_job *job)
 static void block(struct netfs_replay *replay, void (*step)(struct netfs_replay *replay, int err))
 {
 	replay->step = step;
-	replay->job.fn = run_job;
-	netfs_job_post(&replay->job);
+	netfs_lane_post(&replay->lane, run_step);
 }
 
-static void say(struct netfs_replay *replay, int level, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void say(struct netfs_replay *replay, int level, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void say(const struct netfs_replay *replay, int level,
+						      const char *format, ...)
 {
-	char line[512];
+	char line[512], text[700];
 	va_list args;
 
 	if (!replay->log)
@@ -147,7 +159,8 @@ static void say(struct netfs_replay *replay, int level, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	replay->log(replay->user, level, line);
+	snprintf(text, sizeof(text), "%.180s: %s", replay->source, line);
+	replay->log(replay->user, level, text);
 }
 
 /* ---------------------------------------------------------- the next */
@@ -169,52 +182,136 @@ static void let_go(struct netfs_replay *replay)
 		netfs_vnode_put(netfs_take(replay->vnode));
 }
 
-static void replay_over(struct netfs_replay *replay)
+static void replay_free(struct netfs_replay *replay)
 {
-	replay->done(replay->user, &replay->result);
+	netfs_free(replay->source);
 	netfs_free(replay->buf);
 	netfs_free(replay);
 }
 
-/* It could not be written: it stays, and the next one is tried. */
+/* As the mount's own journal does while it has something in it: what changes at the
+ * server until then, and a little later, may be our doing. */
+static void show_life(void *user)
+{
+	struct netfs_replay *replay = user;
+
+	if (replay->marked)
+		netfs_left_mark(replay->all, replay->left);
+}
+
+static void say_sum(const struct netfs_replay *replay)
+{
+	say(replay, replay->sum.stuck ? NETFS_LOG_WARN : NETFS_LOG_INFO,
+	    "journal: %llu files, %llu bytes written again; %llu conflicts, %llu files with %llu "
+	    "bytes stuck",
+	    (unsigned long long)replay->sum.files, (unsigned long long)replay->sum.bytes,
+	    (unsigned long long)replay->sum.conflicts, (unsigned long long)replay->sum.stuck,
+	    (unsigned long long)replay->sum.stuck_bytes);
+}
+
+static void replay_over(void *user)
+{
+	struct netfs_replay *replay = user;
+	struct netfs_mount *mount = replay->mount;
+	uint64_t ino = replay->ino, gen = replay->gen;
+
+	say_sum(replay);
+	replay_free(replay);
+	/* After that the mount may be gone, and a new one may do what is left. */
+	netfs_mount_restored(mount, ino, gen, NULL);
+}
+
+/* What has not been tried, from after (NULL: the first) on. */
+static struct netfs_left_file *untried(struct netfs_replay *replay, struct netfs_left_file *after)
+{
+	struct netfs_left_file *file = netfs_left_next(replay->all, after);
+
+	while (file && file->tried)
+		file = netfs_left_next(replay->all, file);
+	return file;
+}
+
+/* Another of the same file: other mounts that died had written to it too. */
+static struct netfs_left_file *another(struct netfs_replay *replay, uint64_t ino, uint64_t gen)
+{
+	struct netfs_left_file *file = untried(replay, NULL);
+
+	while (file && (file->ino != ino || file->gen != gen))
+		file = untried(replay, file);
+	return file;
+}
+
+/* That file was tried; done: and is gone.  What somebody waits for comes next. */
+static void go_on(struct netfs_replay *replay, uint64_t ino, uint64_t gen)
+{
+	let_go(replay);
+	if (!untried(replay, NULL)) {
+		replay->ino = ino;
+		replay->gen = gen;
+		netfs_lane_end(&replay->lane, replay_over);
+		return;
+	}
+	netfs_mount_restored(replay->mount, ino, gen, another(replay, ino, gen));
+	replay->left = netfs_mount_held_wanted(replay->mount);
+	if (!replay->left)
+		replay->left = untried(replay, NULL);
+	next_file(replay);
+}
+
+/* Blocking. */
+static void stays(struct netfs_replay *replay, int err)
+{
+	struct netfs_left_file *left = replay->left;
+
+	/* Some of it may have been sent just now. */
+	show_life(replay);
+	if (!netfs_mount_aborted(replay->mount))
+		say(replay, NETFS_LOG_ERROR, "%s: %llu bytes stay in the journal: %s",
+		    left->paths[0], (unsigned long long)left->bytes, strerrordesc_np(-replay->err));
+	replay->sum.stuck++;
+	replay->sum.stuck_bytes += left->bytes;
+	left->tried = true;
+	go_on(replay, left->ino, left->gen);
+}
+
+static void undone(struct netfs_replay *replay, int err)
+{
+	block(replay, stays);
+}
+
+/* It could not be written: it stays, and the next one is tried.  Nothing of it is sent
+ * later, when nobody tells that it is our doing. */
 static void stuck(struct netfs_replay *replay, int err)
 {
-	struct netfs_journal_left_file *left = replay->left;
-
-	say(replay, NETFS_LOG_ERROR, "%s: %llu bytes stay in the journal: %s", left->paths[0],
-	    (unsigned long long)left->bytes, strerrordesc_np(-err));
-	replay->result.stuck++;
-	replay->result.stuck_bytes += left->bytes;
-	let_go(replay);
-	replay->left = netfs_journal_left_next(replay->journal, left);
-	next_file(replay);
+	replay->err = err;
+	if (replay->to)
+		netfs_file_undo(replay->to, call(replay, undone));
+	else
+		undone(replay, 0);
 }
 
 /* Blocking. */
 static void file_done(struct netfs_replay *replay, int err)
 {
-	struct netfs_journal_left_file *left = replay->left;
-	struct netfs_journal_left_file *next = netfs_journal_left_next(replay->journal, left);
-	uint64_t bytes = left->bytes;
+	struct netfs_left_file *left = replay->left;
+	uint64_t ino = left->ino, gen = left->gen, bytes = left->bytes;
 
 	if (replay->conflict)
 		say(replay, NETFS_LOG_WARN,
 		    "%s: changed by somebody else while %llu bytes of it were in the journal; "
 		    "they are in %s",
 		    left->paths[0], (unsigned long long)bytes, replay->name);
-	err = netfs_journal_left_done(replay->journal, left);
+	err = netfs_left_done(replay->all, left);
 	if (err) {
 		stuck(replay, err);
 		return;
 	}
 	if (replay->conflict)
-		replay->result.conflicts++;
+		replay->sum.conflicts++;
 	else
-		replay->result.files++;
-	replay->result.bytes += bytes;
-	let_go(replay);
-	replay->left = next;
-	next_file(replay);
+		replay->sum.files++;
+	replay->sum.bytes += bytes;
+	go_on(replay, ino, gen);
 }
 
 static void times_set(struct netfs_replay *replay, int err)
@@ -225,7 +322,7 @@ static void times_set(struct netfs_replay *replay, int err)
 
 static void synced(struct netfs_replay *replay, int err)
 {
-	const struct netfs_journal_left_file *left = replay->left;
+	const struct netfs_left_file *left = replay->left;
 
 	if (err) {
 		stuck(replay, err);
@@ -271,11 +368,10 @@ static void extent_written(struct netfs_replay *replay, int err)
 /* Blocking. */
 static void extent_read(struct netfs_replay *replay, int err)
 {
-	const struct netfs_journal_extent *extent = &replay->left->extents[replay->extent];
+	const struct netfs_left_extent *extent = &replay->left->extents[replay->extent];
 	uint32_t len = chunk(replay);
 
-	err = netfs_journal_left_read(replay->journal, replay->left, extent, replay->offset,
-				      replay->buf, len);
+	err = netfs_left_read(replay->all, replay->left, extent, replay->offset, replay->buf, len);
 	if (err)
 		stuck(replay, err);
 	else
@@ -378,7 +474,7 @@ static bool time_equal(const struct netfs_time *a, const struct netfs_time *b)
 }
 
 /* Can what the server has be what we found, and what we may have sent of it? */
-static bool ours(const struct netfs_journal_left_file *left, const struct netfs_attr *attr)
+static bool ours(const struct netfs_left_file *left, const struct netfs_attr *attr)
 {
 	uint64_t at;
 
@@ -408,7 +504,8 @@ static void opened(struct netfs_replay *replay, int err)
 /* Blocking. */
 static void mark(struct netfs_replay *replay, int err)
 {
-	err = netfs_journal_left_mark(replay->journal, replay->left);
+	err = netfs_left_mark(replay->all, replay->left);
+	replay->marked = !err;
 	if (err)
 		stuck(replay, err);
 	else
@@ -416,7 +513,7 @@ static void mark(struct netfs_replay *replay, int err)
 }
 
 /* Had it lost its name already, and only lived for those who had it open? */
-static bool was_removed(const struct netfs_journal_left_file *left)
+static bool was_removed(const struct netfs_left_file *left)
 {
 	const char *slash = strrchr(left->paths[0], '/');
 
@@ -450,7 +547,7 @@ static void elsewhere(struct netfs_replay *replay)
 
 static void followed(struct netfs_replay *replay, int err)
 {
-	struct netfs_journal_left_file *left = replay->left;
+	struct netfs_left_file *left = replay->left;
 	const struct netfs_attr *attr = &replay->call.attr;
 	bool last = !*replay->rest;
 
@@ -497,39 +594,58 @@ static void follow(struct netfs_replay *replay)
 
 static void next_file(struct netfs_replay *replay)
 {
-	if (!replay->left) {
-		replay_over(replay);
-		return;
-	}
 	replay->conflict = false;
+	replay->marked = false;
 	replay->path = 0;
 	replay->rest = replay->left->paths[0];
 	replay->at = netfs_mount_root(replay->mount);
 	follow(replay);
 }
 
-int netfs_replay_start(struct netfs_mount *mount, struct netfs_journal *journal,
-		       const struct netfs_cred *cred,
-		       void (*log)(void *user, int level, const char *line),
-		       void (*done)(void *user, const struct netfs_replay_result *result),
-		       void *user)
+static void begin(struct netfs_replay *replay, int err)
 {
-	struct netfs_replay *replay = netfs_zalloc(sizeof(*replay));
+	next_file(replay);
+}
 
+static int hold_back(struct netfs_replay *replay)
+{
+	struct netfs_left_file *file = NULL, *held = NULL;
+	int err = 0;
+
+	while (!err && (file = netfs_left_next(replay->all, file)))
+		err = netfs_mount_hold_back(replay->mount, file->ino, file->gen, file);
+	while (err && (held = netfs_left_next(replay->all, held)) != file)
+		netfs_mount_restored(replay->mount, held->ino, held->gen, NULL);
+	return err;
+}
+
+int netfs_replay_start(struct netfs_mount *mount, struct netfs_left *left,
+		       const struct netfs_cred *cred, const char *source,
+		       void (*log)(void *user, int level, const char *line), void *user)
+{
+	struct netfs_replay *replay;
+	int err;
+
+	if (!netfs_left_next(left, NULL))
+		return 0;
+	replay = netfs_zalloc(sizeof(*replay));
 	if (!replay)
 		return -ENOMEM;
 	replay->mount = mount;
-	replay->journal = journal;
+	replay->all = left;
 	replay->cred = *cred;
 	replay->log = log;
-	replay->done = done;
 	replay->user = user;
+	replay->source = netfs_strdup(source);
 	replay->buf = netfs_alloc(CHUNK);
-	if (!replay->buf) {
-		netfs_free(replay);
-		return -ENOMEM;
+	netfs_mount_set_restorer(mount, &replay->call);
+	err = replay->buf && replay->source ? hold_back(replay) : -ENOMEM;
+	if (err) {
+		replay_free(replay);
+		return err;
 	}
-	replay->left = netfs_journal_left_next(journal, NULL);
-	next_file(replay);
+	replay->left = netfs_left_next(left, NULL);
+	netfs_lane_begin(&replay->lane, LIFE_NS, show_life, replay);
+	block(replay, begin);
 	return 0;
 }

@@ -22,23 +22,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 #include <base/assert.h>
-#include <cache/place.h>
-#include <crypt/aead.h>
-#include <crypt/kdf.h>
 #include <env/alloc.h>
 #include <env/clock.h>
-#include <env/hostfs.h>
 #include <env/secret.h>
 #include <journal/journal_impl.h>
 
 /* Bytes of a frame after which no further entry goes into it. */
 #define FRAME_FULL (4U << 20)
-/* Bytes after which a file of the log ends. */
-#define SEGMENT_MAX (UINT64_C(64) << 20)
-#define TRIES_MAX   16
-#define BEAT_NS	    (5 * NETFS_NS_PER_SEC)
+#define TRIES_MAX  16
+#define BEAT_NS	   (5 * NETFS_NS_PER_SEC)
 
 /* --------------------------------------------------------------- files */
 
@@ -306,7 +299,7 @@ static void drop_record_locked(struct netfs_journal *journal, struct jrecord *re
 {
 	journal->bytes -= record->len;
 	if (record->segment)
-		record->segment->live--;
+		atomic_fetch_sub(&record->segment->live, 1);
 	netfs_list_remove(&record->link);
 	netfs_free(record);
 }
@@ -314,7 +307,7 @@ static void drop_record_locked(struct netfs_journal *journal, struct jrecord *re
 static void unmark_locked(struct netfs_journal_file *file)
 {
 	if (file->mark_segment)
-		file->mark_segment->live--;
+		atomic_fetch_sub(&file->mark_segment->live, 1);
 	file->mark_segment = NULL;
 }
 
@@ -399,7 +392,7 @@ static int put_name(struct netfs_journal *journal, struct netfs_journal_file *fi
 	name.known = file->base_known;
 	name.base = file->base;
 	netfs_mutex_unlock(&journal->mutex);
-	return frame_add_name(&journal->frame, record, &name);
+	return frame_add_name(&journal->dir.frame, record, &name);
 }
 
 /* Where the file is now, once a frame. */
@@ -440,7 +433,7 @@ static int add_entry(struct netfs_journal *journal, struct netfs_journal_wait *w
 		if (err)
 			return err;
 	}
-	body = frame_add(&journal->frame, &record);
+	body = frame_add(&journal->dir.frame, &record);
 	if (!body)
 		return -ENOMEM;
 	if (write)
@@ -452,7 +445,7 @@ static int add_entry(struct netfs_journal *journal, struct netfs_journal_wait *w
  * what is wrong with those that are not in the frame. */
 static void fill(struct netfs_journal *journal, struct netfs_list *batch)
 {
-	while (journal->frame.used < FRAME_FULL) {
+	while (journal->dir.frame.used < FRAME_FULL) {
 		struct netfs_journal_wait *wait;
 		struct netfs_list *link;
 
@@ -535,15 +528,6 @@ static void fill_moves(struct netfs_journal *journal, struct netfs_list *done)
 		fill_move(journal, netfs_container_of(link, struct netfs_journal_wait, link));
 }
 
-struct frame_head journal_head(const struct netfs_journal *journal,
-			       const struct netfs_journal_log *log)
-{
-	struct frame_head head = {.number = log->frames + 1, .time_ns = netfs_clock_real()};
-
-	memcpy(head.log, log->id, sizeof(head.log));
-	return head;
-}
-
 /* ---------------------------------------------------------- the worker */
 
 static void note_written(struct netfs_journal *journal, const struct netfs_journal_wait *wait,
@@ -557,7 +541,7 @@ static void note_written(struct netfs_journal *journal, const struct netfs_journ
 		if (record->seq != wait->seq)
 			continue;
 		record->segment = segment;
-		segment->live++;
+		atomic_fetch_add(&segment->live, 1);
 		return;
 	}
 }
@@ -569,7 +553,7 @@ static void note_mark(struct netfs_journal_file *file, struct segment *segment)
 	if (netfs_list_empty(&file->records))
 		return;
 	file->mark_segment = segment;
-	segment->live++;
+	atomic_fetch_add(&segment->live, 1);
 }
 
 /* Who asked for data to be written goes another way where that fails; a mark or a
@@ -649,10 +633,10 @@ static void write_frame(struct netfs_journal *journal)
 {
 	struct segment *segment = NULL;
 	struct netfs_list batch, moves;
-	struct frame_head head = journal_head(journal, &journal->log);
+	struct frame_head head = log_head(&journal->log);
 	bool alive = take_beat(journal);
 	ssize_t size = 0;
-	int err = frame_begin(&journal->frame);
+	int err = frame_begin(&journal->dir.frame);
 
 	netfs_list_init(&batch);
 	netfs_list_init(&moves);
@@ -662,11 +646,11 @@ static void write_frame(struct netfs_journal *journal)
 		fill_moves(journal, &moves);
 		fill(journal, &batch);
 	}
-	if (!err && (journal->frame.nrecords || alive)) {
-		size = frame_end(&journal->frame, &head, journal->seal);
+	if (!err && (journal->dir.frame.nrecords || alive)) {
+		size = frame_end(&journal->dir.frame, &head, journal->dir.seal);
 		err = size < 0 ? (int)size
-			       : log_append(journal, &journal->log, &journal->frame, (size_t)size,
-					    &segment);
+			       : log_append(&journal->dir, &journal->log, &journal->dir.frame,
+					    (size_t)size, &segment);
 	}
 	settle(journal, &batch, err, segment);
 	tell(&batch);
@@ -675,15 +659,9 @@ static void write_frame(struct netfs_journal *journal)
 
 void journal_free(struct netfs_journal *journal)
 {
-	log_trim(journal, &journal->log, true);
+	log_trim(&journal->dir, &journal->log, true);
 	log_close(&journal->log);
-	scan_done(journal);
-	netfs_hostfs_close(journal->place);
-	netfs_aead_free(journal->seal);
-	netfs_aead_free(journal->open);
-	netfs_secret_free(journal->key, NETFS_AEAD_KEY);
-	frame_done(&journal->frame);
-	frame_done(&journal->read);
+	log_dir_close(&journal->dir);
 	netfs_mutex_done(&journal->mutex);
 	netfs_free(journal);
 }
@@ -721,7 +699,7 @@ static void work(struct netfs_job *job)
 
 	do {
 		write_frame(journal);
-		log_trim(journal, &journal->log, false);
+		log_trim(&journal->dir, &journal->log, false);
 	} while (again(journal, &end));
 	if (end)
 		journal_end(journal);
@@ -729,43 +707,8 @@ static void work(struct netfs_job *job)
 
 /* ----------------------------------------------------- birth and end */
 
-static int make_key(struct netfs_journal *journal, const struct netfs_journal_config *config)
-{
-	static const char info[] = "unetfs journal 1";
-	const struct netfs_kdf_from from = {
-		.secret = config->secret,
-		.secret_len = config->secret_len,
-		.salt = config->volume,
-		.salt_len = strlen(config->volume),
-		.info = info,
-		.info_len = sizeof(info),
-	};
-	uint8_t name[sizeof(journal->volume)];
-	uint8_t both[NETFS_AEAD_KEY + sizeof(name)];
-	int err;
-
-	journal->key = netfs_secret_alloc(NETFS_AEAD_KEY);
-	if (!journal->key)
-		return -ENOMEM;
-	/* The name in the folder does not tell which share it is either. */
-	err = netfs_kdf(&from, both, sizeof(both));
-	memcpy(journal->key, both, NETFS_AEAD_KEY);
-	memcpy(&journal->volume, both + NETFS_AEAD_KEY, sizeof(name));
-	explicit_bzero(both, sizeof(both));
-	if (!err)
-		err = netfs_aead_new(journal->key, NETFS_AEAD_SEAL, &journal->seal);
-	if (!err)
-		err = netfs_aead_new(journal->key, NETFS_AEAD_OPEN, &journal->open);
-	return err;
-}
-
-static int new_id(struct netfs_journal *journal)
-{
-	return netfs_secret_random(journal->log.id, sizeof(journal->log.id));
-}
-
 int netfs_journal_open(const struct netfs_journal_config *config,
-		       struct netfs_journal **ret_journal, char *message, size_t message_size)
+		       struct netfs_journal **ret_journal)
 {
 	struct netfs_journal *journal = netfs_zalloc(sizeof(*journal));
 	int err;
@@ -774,8 +717,6 @@ int netfs_journal_open(const struct netfs_journal_config *config,
 		return -ENOMEM;
 	netfs_mutex_init(&journal->mutex, NETFS_RANK_JOURNAL);
 	netfs_list_init(&journal->log.segments);
-	netfs_list_init(&journal->left);
-	netfs_list_init(&journal->left_files);
 	netfs_list_init(&journal->queue);
 	netfs_list_init(&journal->live);
 	netfs_list_init(&journal->moves);
@@ -783,14 +724,9 @@ int netfs_journal_open(const struct netfs_journal_config *config,
 	netfs_task_init(&journal->beat_task, beat);
 	netfs_timer_init(&journal->beat_timer, &journal->beat_task);
 	journal->size = config->size;
-	journal->segment = config->segment ? config->segment : SEGMENT_MAX;
-	journal->volume = XXH3_64bits(config->volume, strlen(config->volume));
-	journal->place = netfs_place_open(config->folder, "journal");
-	err = journal->place < 0 ? journal->place : new_id(journal);
-	if (!err && config->secret)
-		err = make_key(journal, config);
+	err = log_dir_open(&journal->dir, config);
 	if (!err)
-		err = scan_left(journal, message, message_size);
+		err = netfs_secret_random(journal->log.id, sizeof(journal->log.id));
 	if (err) {
 		journal_free(journal);
 		return err;
@@ -825,16 +761,6 @@ uint64_t netfs_journal_bytes(struct netfs_journal *journal)
 
 	netfs_mutex_lock(&journal->mutex);
 	bytes = journal->bytes;
-	netfs_mutex_unlock(&journal->mutex);
-	return bytes;
-}
-
-uint64_t netfs_journal_left(struct netfs_journal *journal)
-{
-	uint64_t bytes;
-
-	netfs_mutex_lock(&journal->mutex);
-	bytes = journal->left_bytes;
 	netfs_mutex_unlock(&journal->mutex);
 	return bytes;
 }

@@ -10,7 +10,7 @@
  * Each record is of one file and has a sequence number; the records of a file up
  * to some number are released together, when everything they tell is durable at
  * the server.  What a mount that died had not released is found by the next one
- * of the same volume, and done again (client/replay.c).
+ * of the same volume (left.h), and done again (client/replay.c).
  *
  * Before anything of a file is sent to the server it is marked, so that who finds
  * the records knows whether the server's file may have changed by our own hand.
@@ -36,7 +36,7 @@
 struct netfs_journal;
 struct netfs_journal_file;
 
-/* Only read by netfs_journal_open(). */
+/* Only read by netfs_journal_open() and netfs_left_open(). */
 struct netfs_journal_config {
 	const char *folder; /* the cache's, an absolute path */
 	const char *volume; /* what names the share, and whose eyes see it */
@@ -59,20 +59,17 @@ struct netfs_journal_ops {
 	void (*idle)(void *user);
 };
 
-/* Blocking.  Finds what mounts that died have left.  message says what is wrong, in
- * one line.  -EPERM, -ENOMEM, -EIO, -EKEYREJECTED: what is left was sealed, or was
- * not, and secret says otherwise. */
+/* Blocking.  -EPERM, -ENOMEM, -EIO, or as netfs_place_open(). */
 int netfs_journal_open(const struct netfs_journal_config *config,
-		       struct netfs_journal **ret_journal, char *message, size_t message_size);
+		       struct netfs_journal **ret_journal);
 /* All files are gone.  Does not block.  What was not released stays for the next
  * mount, which finds it once closed() was called (NULL is allowed, as is a journal
  * that is NULL: then it is not called). */
 void netfs_journal_close(struct netfs_journal *journal, void (*closed)(void *user), void *user);
 /* Before the first file. */
 void netfs_journal_set_ops(struct netfs_journal *journal, const struct netfs_journal_ops *ops);
-/* Bytes of data that are not released: by this mount, and by those that died. */
+/* Bytes of data that are not released. */
 uint64_t netfs_journal_bytes(struct netfs_journal *journal);
-uint64_t netfs_journal_left(struct netfs_journal *journal);
 /* Bytes of files that were abandoned. */
 uint64_t netfs_journal_kept(struct netfs_journal *journal);
 /* Is it half full? */
@@ -143,49 +140,5 @@ uint64_t netfs_journal_age(struct netfs_journal_file *file);
 /* A mount that gives up what is unsent: files become idle as they are, and the
  * records stay for the next one. */
 void netfs_journal_abandon(struct netfs_journal_file *file);
-
-/* ------------------------------------------------ what others have left */
-
-/* A stretch of data. */
-struct netfs_journal_extent {
-	uint64_t seq;
-	uint64_t start;
-	uint64_t place; /* where its bytes are; the next too */
-	uint32_t at;
-	uint32_t segment;
-	uint32_t len;
-};
-
-/* A file that a mount wrote which then died.  The journal's, as is all in it. */
-struct netfs_journal_left_file {
-	uint64_t ino;
-	uint64_t gen;
-	struct netfs_cache_version base; /* the server's file, before the first byte */
-	bool base_known;
-	bool marked; /* some of it may have been sent */
-	uint64_t mtime_ns; /* what its time should be */
-	uint64_t alive_ns; /* when that mount was certainly still alive */
-	uint64_t seq; /* of the last record */
-	uint64_t bytes;
-	char *paths[NETFS_JOURNAL_PATHS]; /* where it was, the newest first */
-	unsigned npaths;
-	struct netfs_journal_extent *extents; /* in the order of the writes */
-	size_t nextents;
-	struct netfs_journal_log *log;
-};
-
-/* The one after file (NULL: the first); NULL: there are no more. */
-struct netfs_journal_left_file *netfs_journal_left_next(struct netfs_journal *journal,
-							struct netfs_journal_left_file *file);
-/* The bytes of one extent: len of them from offset.  Blocking.  0 or a negative
- * errno; -EILSEQ: they are not what was written. */
-int netfs_journal_left_read(struct netfs_journal *journal,
-			    const struct netfs_journal_left_file *file,
-			    const struct netfs_journal_extent *extent, uint32_t offset, void *buf,
-			    size_t len);
-/* Some of it is about to be sent.  Blocking; 0 or a negative errno. */
-int netfs_journal_left_mark(struct netfs_journal *journal, struct netfs_journal_left_file *file);
-/* It is durable at the server, or kept elsewhere.  Blocking. */
-int netfs_journal_left_done(struct netfs_journal *journal, struct netfs_journal_left_file *file);
 
 #endif

@@ -10,7 +10,7 @@
  * A file that failed to take a frame gets no other: what is in it may or may not be
  * found later.
  *
- * Locks: the journal's mutex, for what counts in a segment.
+ * Locks: none; who has the log is one thread at a time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,14 +18,14 @@
 #include <string.h>
 #include <cache/place.h>
 #include <env/alloc.h>
+#include <env/clock.h>
 #include <env/hostfs.h>
-#include <journal/journal_impl.h>
+#include <journal/log.h>
 
-void log_name(const struct netfs_journal *journal, const struct netfs_journal_log *log,
-	      uint32_t number, char name[SEGMENT_NAME])
+void log_name(const struct log_dir *dir, const struct netfs_journal_log *log, uint32_t number,
+	      char name[SEGMENT_NAME])
 {
-	char *to = name +
-		   snprintf(name, SEGMENT_NAME, "%016llx-", (unsigned long long)journal->volume);
+	char *to = name + snprintf(name, SEGMENT_NAME, "%016llx-", (unsigned long long)dir->volume);
 
 	for (unsigned i = 0; i < sizeof(log->id); i++)
 		to += snprintf(to, 3, "%02x", log->id[i]);
@@ -45,13 +45,13 @@ static int hex(const char **at, unsigned digits, uint64_t *ret_value)
 	return 0;
 }
 
-int log_name_read(const struct netfs_journal *journal, const char *name, uint8_t ret_id[16],
+int log_name_read(const struct log_dir *dir, const char *name, uint8_t ret_id[16],
 		  uint32_t *ret_number)
 {
 	const char *at = name;
 	uint64_t value;
 
-	if (hex(&at, 16, &value) || value != journal->volume || *at++ != '-')
+	if (hex(&at, 16, &value) || value != dir->volume || *at++ != '-')
 		return -EILSEQ;
 	for (unsigned i = 0; i < 16; i++) {
 		if (hex(&at, 2, &value))
@@ -78,7 +78,7 @@ static void segment_free(struct segment *segment)
 	netfs_free(segment);
 }
 
-static int begin(struct netfs_journal *journal, struct netfs_journal_log *log)
+static int begin(const struct log_dir *dir, struct netfs_journal_log *log)
 {
 	struct segment *segment = netfs_zalloc(sizeof(*segment));
 	char name[SEGMENT_NAME];
@@ -86,9 +86,9 @@ static int begin(struct netfs_journal *journal, struct netfs_journal_log *log)
 
 	if (!segment)
 		return -ENOMEM;
-	log_name(journal, log, log->next, name);
-	segment->fd = netfs_place_file(journal->place, name, true);
-	err = segment->fd < 0 ? segment->fd : netfs_hostfs_fsync(journal->place);
+	log_name(dir, log, log->next, name);
+	segment->fd = netfs_place_file(dir->place, name, true);
+	err = segment->fd < 0 ? segment->fd : netfs_hostfs_fsync(dir->place);
 	if (err) {
 		if (segment->fd >= 0)
 			netfs_hostfs_close(segment->fd);
@@ -100,15 +100,15 @@ static int begin(struct netfs_journal *journal, struct netfs_journal_log *log)
 	return 0;
 }
 
-int log_append(struct netfs_journal *journal, struct netfs_journal_log *log,
-	       const struct frame *frame, size_t size, struct segment **ret_segment)
+int log_append(const struct log_dir *dir, struct netfs_journal_log *log, const struct frame *frame,
+	       size_t size, struct segment **ret_segment)
 {
 	struct segment *segment = last(log);
 	int err = 0;
 
 	*ret_segment = NULL;
-	if (!segment || segment->bad || segment->tail >= journal->segment)
-		err = begin(journal, log);
+	if (!segment || segment->bad || segment->tail >= dir->segment)
+		err = begin(dir, log);
 	if (err)
 		return err;
 	segment = last(log);
@@ -123,18 +123,21 @@ int log_append(struct netfs_journal *journal, struct netfs_journal_log *log,
 	return err;
 }
 
-/* Counts nothing in it any more? */
-static bool dead(struct netfs_journal *journal, const struct segment *segment)
+struct frame_head log_head(const struct netfs_journal_log *log)
 {
-	bool none;
+	struct frame_head head = {.number = log->frames + 1, .time_ns = netfs_clock_real()};
 
-	netfs_mutex_lock(&journal->mutex);
-	none = segment->live == 0;
-	netfs_mutex_unlock(&journal->mutex);
-	return none;
+	memcpy(head.log, log->id, sizeof(head.log));
+	return head;
 }
 
-void log_trim(struct netfs_journal *journal, struct netfs_journal_log *log, bool all)
+/* Counts nothing in it any more? */
+static bool dead(const struct segment *segment)
+{
+	return atomic_load(&segment->live) == 0;
+}
+
+void log_trim(const struct log_dir *dir, struct netfs_journal_log *log, bool all)
 {
 	while (!netfs_list_empty(&log->segments) && !log->keep) {
 		struct segment *segment =
@@ -142,17 +145,15 @@ void log_trim(struct netfs_journal *journal, struct netfs_journal_log *log, bool
 		char name[SEGMENT_NAME];
 		int err;
 
-		if (!dead(journal, segment))
+		if (!dead(segment))
 			return;
-		if (segment == last(log) && !all && segment->tail < journal->segment)
+		if (segment == last(log) && !all && segment->tail < dir->segment)
 			return;
-		log_name(journal, log, segment->number, name);
+		log_name(dir, log, segment->number, name);
 		/* It may be gone already, where that could not be made durable. */
-		err = netfs_hostfs_unlink(journal->place, name, 0);
-		if ((err && err != -ENOENT) || netfs_hostfs_fsync(journal->place))
+		err = netfs_hostfs_unlink(dir->place, name, 0);
+		if ((err && err != -ENOENT) || netfs_hostfs_fsync(dir->place))
 			return;
-		if (journal->read_segment == segment)
-			journal->read_segment = NULL;
 		segment_free(segment);
 	}
 }

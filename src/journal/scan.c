@@ -14,19 +14,18 @@
  * Whoever redoes the work writes on into new files of the same log, so that it is
  * known which of it was done.
  *
- * Locks: none but the journal's mutex for the sum of bytes; one thread.
+ * Locks: none; one thread.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <base/assert.h>
 #include <base/round.h>
 #include <cache/place.h>
 #include <env/alloc.h>
 #include <env/hostfs.h>
-#include <journal/journal_impl.h>
+#include <journal/left_impl.h>
 
 /* Files of one volume that are looked at. */
 #define NAMES_MAX 4096u
@@ -37,7 +36,7 @@ struct found {
 };
 
 struct names {
-	const struct netfs_journal *journal;
+	struct netfs_left *all;
 	struct found *found; /* owned */
 	size_t count;
 	size_t room;
@@ -46,7 +45,7 @@ struct names {
 
 /* A log that is being read. */
 struct scan {
-	struct netfs_journal *journal;
+	struct netfs_left *all;
 	struct netfs_journal_log *log;
 	struct segment *segment;
 	struct netfs_hash files;
@@ -60,7 +59,7 @@ struct scan {
 
 /* ---------------------------------------------------------- the files */
 
-static void left_free(struct left *left)
+void left_entry_free(struct left_entry *left)
 {
 	for (unsigned i = 0; i < left->file.npaths; i++)
 		netfs_free(left->file.paths[i]);
@@ -69,14 +68,14 @@ static void left_free(struct left *left)
 	netfs_free(left);
 }
 
-static struct left *find(struct scan *scan, const struct record *record)
+static struct left_entry *find(struct scan *scan, const struct record *record)
 {
 	uint64_t hash = netfs_hash_u64s(0, record->ino, record->gen);
 	struct netfs_hash_link *link = netfs_hash_find(&scan->files, hash);
-	struct left *left;
+	struct left_entry *left;
 
 	for (; link; link = netfs_hash_find_next(link)) {
-		left = netfs_container_of(link, struct left, hash_link);
+		left = netfs_container_of(link, struct left_entry, hash_link);
 		if (left->file.ino == record->ino && left->file.gen == record->gen)
 			return left;
 	}
@@ -94,7 +93,7 @@ static struct left *find(struct scan *scan, const struct record *record)
 }
 
 /* The newest place comes first; one that was known moves there. */
-static int add_path(struct netfs_journal_left_file *file, const struct record_name *name)
+static int add_path(struct netfs_left_file *file, const struct record_name *name)
 {
 	char *path = netfs_alloc(name->path_len + 1), *out = NULL;
 	unsigned i;
@@ -117,13 +116,13 @@ static int add_path(struct netfs_journal_left_file *file, const struct record_na
 	return 0;
 }
 
-static int add_extent(struct scan *scan, struct left *left, const struct record *record)
+static int add_extent(struct scan *scan, struct left_entry *left, const struct record *record)
 {
-	struct netfs_journal_left_file *file = &left->file;
+	struct netfs_left_file *file = &left->file;
 
 	if (file->nextents == left->extents_room) {
 		size_t room = left->extents_room ? 2 * left->extents_room : 4;
-		struct netfs_journal_extent *extents =
+		struct netfs_left_extent *extents =
 			netfs_realloc(file->extents, room * sizeof(*extents));
 
 		if (!extents)
@@ -131,7 +130,7 @@ static int add_extent(struct scan *scan, struct left *left, const struct record 
 		file->extents = extents;
 		left->extents_room = room;
 	}
-	file->extents[file->nextents++] = (struct netfs_journal_extent){
+	file->extents[file->nextents++] = (struct netfs_left_extent){
 		.seq = record->seq,
 		.start = record->start,
 		.place = scan->frame_at,
@@ -146,7 +145,7 @@ static int add_extent(struct scan *scan, struct left *left, const struct record 
 
 /* The mark lasts while anything is left, also what is not found here because its file
  * of the log went. */
-static void release(struct netfs_journal_left_file *file, uint64_t value)
+static void release(struct netfs_left_file *file, uint64_t value)
 {
 	uint64_t seq = value & ~RELEASE_ALL;
 	size_t n = 0;
@@ -162,7 +161,7 @@ static void release(struct netfs_journal_left_file *file, uint64_t value)
 		file->marked = false;
 }
 
-static int note_name(struct netfs_journal_left_file *file, const struct record *record)
+static int note_name(struct netfs_left_file *file, const struct record *record)
 {
 	struct record_name name;
 	int err = frame_read_name(record, &name);
@@ -178,7 +177,7 @@ static int note_name(struct netfs_journal_left_file *file, const struct record *
 
 static void note(struct scan *scan, const struct record *record)
 {
-	struct left *left = find(scan, record);
+	struct left_entry *left = find(scan, record);
 	int err = 0;
 
 	if (!left)
@@ -211,10 +210,10 @@ static void note(struct scan *scan, const struct record *record)
 
 /* -------------------------------------------------------- the frames */
 
-/* Reads the frame at a place into frame.  -EILSEQ: there is none. */
-static int load(struct netfs_journal *journal, const struct segment *segment, uint64_t at,
-		struct frame *frame, struct frame_head *ret_head)
+int left_load(struct netfs_left *all, const struct segment *segment, uint64_t at,
+	      struct frame_head *ret_head)
 {
+	struct frame *frame = &all->read;
 	uint8_t head[FRAME_HEAD];
 	ssize_t n = netfs_hostfs_pread(segment->fd, head, sizeof(head), at);
 	uint8_t *bytes;
@@ -222,7 +221,7 @@ static int load(struct netfs_journal *journal, const struct segment *segment, ui
 
 	if (n != sizeof(head))
 		return n < 0 ? (int)n : -EILSEQ;
-	err = frame_head_read(head, journal->open != NULL, ret_head);
+	err = frame_head_read(head, all->dir.open != NULL, ret_head);
 	if (err || at + FRAME_HEAD + ret_head->body_len > segment->tail)
 		return -EILSEQ;
 	if (frame->room < FRAME_HEAD + (size_t)ret_head->body_len) {
@@ -238,7 +237,7 @@ static int load(struct netfs_journal *journal, const struct segment *segment, ui
 	if (n != (ssize_t)ret_head->body_len)
 		return n < 0 ? (int)n : -EILSEQ;
 	frame->used = FRAME_HEAD + (size_t)ret_head->body_len;
-	return frame_open(head, frame->bytes + FRAME_HEAD, ret_head->body_len, journal->open);
+	return frame_open(head, frame->bytes + FRAME_HEAD, ret_head->body_len, all->dir.open);
 }
 
 static void read_records(struct scan *scan, const struct frame *frame)
@@ -253,13 +252,13 @@ static void read_records(struct scan *scan, const struct frame *frame)
 /* From front to end; tail is the length of the file. */
 static void read_segment(struct scan *scan)
 {
-	struct netfs_journal *journal = scan->journal;
+	struct netfs_left *all = scan->all;
 	struct netfs_journal_log *log = scan->log;
 	uint64_t skipped = 0, at = 0;
 
 	while (at < scan->segment->tail && !scan->err) {
 		struct frame_head head;
-		int err = load(journal, scan->segment, at, &journal->read, &head);
+		int err = left_load(all, scan->segment, at, &head);
 
 		if (err && err != -EILSEQ) {
 			scan->err = err;
@@ -278,8 +277,8 @@ static void read_segment(struct scan *scan)
 		scan->frame_ns = head.time_ns;
 		if (head.time_ns > scan->alive_ns)
 			scan->alive_ns = head.time_ns;
-		read_records(scan, &journal->read);
-		at = netfs_round_up(at + journal->read.used, FRAME_ALIGN);
+		read_records(scan, &all->read);
+		at = netfs_round_up(at + all->read.used, FRAME_ALIGN);
 	}
 }
 
@@ -293,8 +292,8 @@ static int segment_open(struct scan *scan, uint32_t number)
 
 	if (!segment)
 		return -ENOMEM;
-	log_name(scan->journal, scan->log, number, name);
-	segment->fd = netfs_place_file(scan->journal->place, name, false);
+	log_name(&scan->all->dir, scan->log, number, name);
+	segment->fd = netfs_place_file(scan->all->dir.place, name, false);
 	if (segment->fd < 0) {
 		err = segment->fd;
 		netfs_free(segment);
@@ -312,7 +311,7 @@ static int segment_open(struct scan *scan, uint32_t number)
 /* ------------------------------------------------------------ a log */
 
 /* Where it was is in the part that is damaged: it gets a name that leads nowhere. */
-static int name_lost(struct netfs_journal_left_file *file)
+static int name_lost(struct netfs_left_file *file)
 {
 	char text[32];
 	struct record_name name = {.path = text};
@@ -329,11 +328,11 @@ static void keep_files(struct scan *scan)
 
 	netfs_hash_done(&scan->files);
 	netfs_list_for_each_safe (link, tmp, &scan->list) {
-		struct left *left = netfs_container_of(link, struct left, link);
+		struct left_entry *left = netfs_container_of(link, struct left_entry, link);
 		struct netfs_list *place;
 
 		if (left->file.nextents == 0) {
-			left_free(left);
+			left_entry_free(left);
 			continue;
 		}
 		if (left->file.npaths == 0 && name_lost(&left->file))
@@ -347,12 +346,12 @@ static void keep_files(struct scan *scan)
 				segment->live += segment->number == left->file.extents[i].segment;
 			}
 		}
-		scan->journal->left_bytes += left->file.bytes;
+		atomic_fetch_add(&scan->all->bytes, left->file.bytes);
 	}
-	netfs_list_splice_back(&scan->journal->left_files, &scan->list);
+	netfs_list_splice_back(&scan->all->files, &scan->list);
 }
 
-static void log_free(struct netfs_journal_log *log)
+void left_log_free(struct netfs_journal_log *log)
 {
 	log_close(log);
 	netfs_list_remove(&log->link);
@@ -360,10 +359,10 @@ static void log_free(struct netfs_journal_log *log)
 }
 
 /* The files of one log, by number.  -EBUSY: its mount is alive. */
-static int read_log(struct netfs_journal *journal, const struct found *found, size_t count,
+static int read_log(struct netfs_left *all, const struct found *found, size_t count,
 		    uint64_t *ret_damaged)
 {
-	struct scan scan = {.journal = journal, .log = netfs_zalloc(sizeof(*scan.log))};
+	struct scan scan = {.all = all, .log = netfs_zalloc(sizeof(*scan.log))};
 	struct netfs_list *link;
 	bool none;
 
@@ -385,11 +384,11 @@ static int read_log(struct netfs_journal *journal, const struct found *found, si
 	keep_files(&scan);
 	*ret_damaged += scan.damaged;
 	if (scan.err || none) {
-		log_free(scan.log);
+		left_log_free(scan.log);
 		return scan.err;
 	}
-	netfs_list_push_back(&journal->left, &scan.log->link);
-	log_trim(journal, scan.log, true);
+	netfs_list_push_back(&all->logs, &scan.log->link);
+	log_trim(&all->dir, scan.log, true);
 	return 0;
 }
 
@@ -400,8 +399,12 @@ static void note_file(void *user, const char *name)
 	struct names *names = user;
 	struct found found;
 
-	if (names->err || log_name_read(names->journal, name, found.id, &found.number))
+	if (names->err)
 		return;
+	if (log_name_read(&names->all->dir, name, found.id, &found.number)) {
+		names->all->others++;
+		return;
+	}
 	if (names->count == names->room) {
 		size_t room = names->room ? 2 * names->room : 16;
 		struct found *more = netfs_realloc(names->found, room * sizeof(*more));
@@ -427,14 +430,14 @@ static int by_number(const void *a, const void *b)
 	return one->number < other->number ? -1 : one->number > other->number;
 }
 
-int scan_left(struct netfs_journal *journal, char *message, size_t message_size)
+int scan_left(struct netfs_left *all, char *message, size_t message_size)
 {
-	struct names names = {.journal = journal};
+	struct names names = {.all = all};
 	uint64_t damaged = 0;
 	size_t from = 0, to;
 	int err;
 
-	err = netfs_hostfs_list(journal->place, note_file, &names);
+	err = netfs_hostfs_list(all->dir.place, note_file, &names);
 	if (!err)
 		err = names.err;
 	if (names.count)
@@ -444,118 +447,15 @@ int scan_left(struct netfs_journal *journal, char *message, size_t message_size)
 							   sizeof(names.found[0].id)) == 0;
 		     to++)
 			;
-		err = read_log(journal, names.found + from, to - from, &damaged);
-		if (err == -EBUSY)
+		err = read_log(all, names.found + from, to - from, &damaged);
+		if (err == -EBUSY) {
+			all->others += to - from;
 			err = 0;
+		}
 	}
 	netfs_free(names.found);
 	if (!err && damaged)
 		snprintf(message, message_size, "%llu bytes of the journal are damaged",
 			 (unsigned long long)damaged);
 	return err;
-}
-
-void scan_done(struct netfs_journal *journal)
-{
-	while (!netfs_list_empty(&journal->left_files))
-		left_free(netfs_container_of(journal->left_files.next, struct left, link));
-	while (!netfs_list_empty(&journal->left))
-		log_free(netfs_container_of(journal->left.next, struct netfs_journal_log, link));
-}
-
-/* -------------------------------------------------------- for the redoer */
-
-struct netfs_journal_left_file *netfs_journal_left_next(struct netfs_journal *journal,
-							struct netfs_journal_left_file *file)
-{
-	struct netfs_list *next = journal->left_files.next;
-
-	if (file)
-		next = netfs_container_of(file, struct left, file)->link.next;
-	return next == &journal->left_files ? NULL
-					    : &netfs_container_of(next, struct left, link)->file;
-}
-
-static struct segment *segment_of(const struct netfs_journal_log *log, uint32_t number)
-{
-	struct netfs_list *link;
-
-	netfs_list_for_each (link, &log->segments) {
-		struct segment *segment = netfs_container_of(link, struct segment, link);
-
-		if (segment->number == number)
-			return segment;
-	}
-	return NULL;
-}
-
-int netfs_journal_left_read(struct netfs_journal *journal,
-			    const struct netfs_journal_left_file *file,
-			    const struct netfs_journal_extent *extent, uint32_t offset, void *buf,
-			    size_t len)
-{
-	const struct segment *segment = segment_of(file->log, extent->segment);
-	struct frame_head head;
-	int err = segment ? 0 : -EILSEQ;
-
-	netfs_assert(offset + len <= extent->len);
-	if (!err && (journal->read_segment != segment || journal->read_at != extent->place)) {
-		journal->read_segment = NULL;
-		err = load(journal, segment, extent->place, &journal->read, &head);
-	}
-	if (!err && (size_t)extent->at + extent->len > journal->read.used - FRAME_HEAD)
-		err = -EILSEQ;
-	if (err)
-		return err;
-	journal->read_segment = segment;
-	journal->read_at = extent->place;
-	memcpy(buf, journal->read.bytes + FRAME_HEAD + extent->at + offset, len);
-	return 0;
-}
-
-/* One record of the file, written to its log. */
-static int append(struct netfs_journal *journal, const struct netfs_journal_left_file *file,
-		  struct record record)
-{
-	struct netfs_journal_log *log = file->log;
-	struct frame_head head = journal_head(journal, log);
-	struct segment *segment;
-	ssize_t size;
-	int err = frame_begin(&journal->frame);
-
-	record.ino = file->ino;
-	record.gen = file->gen;
-	record.seq = file->seq;
-	if (!err && !frame_add(&journal->frame, &record))
-		err = -ENOMEM;
-	if (err)
-		return err;
-	size = frame_end(&journal->frame, &head, journal->seal);
-	if (size < 0)
-		return (int)size;
-	return log_append(journal, log, &journal->frame, (size_t)size, &segment);
-}
-
-int netfs_journal_left_mark(struct netfs_journal *journal, struct netfs_journal_left_file *file)
-{
-	return append(journal, file, (struct record){.kind = RECORD_MARK});
-}
-
-int netfs_journal_left_done(struct netfs_journal *journal, struct netfs_journal_left_file *file)
-{
-	struct left *left = netfs_container_of(file, struct left, file);
-	struct netfs_journal_log *log = file->log;
-	int err =
-		append(journal, file, (struct record){.kind = RECORD_RELEASE, .start = UINT64_MAX});
-
-	if (err)
-		return err;
-	for (size_t i = 0; i < file->nextents; i++)
-		segment_of(log, file->extents[i].segment)->live--;
-	netfs_mutex_lock(&journal->mutex);
-	journal->left_bytes -= file->bytes;
-	netfs_mutex_unlock(&journal->mutex);
-	left_free(left);
-	log_trim(journal, log, true);
-	return 0;
 }

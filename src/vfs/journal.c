@@ -116,6 +116,35 @@ void netfs_file_redo(struct netfs_file *file)
 	file->opener.flags |= NETFS_OPENER_REDONE;
 }
 
+static void undo_gated(struct netfs_vcall *v, int err)
+{
+	if (!err) {
+		netfs_inode_discard(&v->vnode->inode, 0, UINT64_MAX);
+		netfs_vcall_ungate(v);
+		netfs_attr_stale(v->vnode);
+	}
+	netfs_vcall_finish(v, err);
+}
+
+static void undo_start(struct netfs_vcall *v, int err)
+{
+	/* Of an encrypted block half may be at the server: it has to follow. */
+	if (v->mount->config.crypt)
+		netfs_vcall_finish(v, -EOPNOTSUPP);
+	else
+		netfs_vcall_gate(v, v->vnode, undo_gated);
+}
+
+void netfs_file_undo(struct netfs_file *file, struct netfs_call *call)
+{
+	struct netfs_vcall *v = netfs_vcall_new(file->vnode->mount, call);
+
+	if (!v)
+		return;
+	v->vnode = netfs_vnode_get(file->vnode);
+	netfs_vcall_start(v, undo_start);
+}
+
 /* ---------------------------------------------------------- to settle */
 
 static void settle_done(struct netfs_vcall *v, int err)

@@ -16,6 +16,7 @@
 #include <env/alloc.h>
 #include <env/clock.h>
 #include <vfs/file.h>
+#include <vfs/restore.h>
 #include <vfs/vcall.h>
 
 int netfs_name_check(const char *name)
@@ -235,7 +236,10 @@ static void resolve_answered(struct netfs_vcall *v, int err)
 	if (v->target)
 		netfs_vnode_put(v->target);
 	v->target = vnode;
-	netfs_vcall_return(v, err);
+	if (err)
+		netfs_vcall_return(v, err);
+	else
+		netfs_vcall_restored(v, vnode, netfs_vcall_return);
 }
 
 void netfs_vcall_resolve(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name,
@@ -248,9 +252,14 @@ void netfs_vcall_resolve(struct netfs_vcall *v, struct netfs_vnode *dir, const c
 	if (v->target)
 		netfs_vnode_put(netfs_take(v->target));
 	state = cached(dir, name, &v->target, &ttl_ms);
-	if (state == NETFS_NAME_PRESENT || state == NETFS_NAME_NEGATIVE) {
+	if (state == NETFS_NAME_PRESENT) {
 		netfs_count(&v->mount->stats, name_hits);
-		next(v, state == NETFS_NAME_PRESENT ? 0 : -ENOENT);
+		netfs_vcall_restored(v, v->target, next);
+		return;
+	}
+	if (state == NETFS_NAME_NEGATIVE) {
+		netfs_count(&v->mount->stats, name_hits);
+		next(v, -ENOENT);
 		return;
 	}
 	v->then = next;
@@ -261,16 +270,19 @@ void netfs_vcall_resolve(struct netfs_vcall *v, struct netfs_vnode *dir, const c
 
 /* ------------------------------------------------------------ lookup */
 
-static void found(struct netfs_vcall *v, struct netfs_vnode *vnode)
+/* It is v->target, and not held back. */
+static void found(struct netfs_vcall *v, int err)
 {
-	v->call->vnode = netfs_vnode_get(vnode);
-	netfs_vcall_show(v, vnode);
-	netfs_vcall_finish(v, 0);
+	if (!err) {
+		v->call->vnode = netfs_vnode_get(v->target);
+		netfs_vcall_show(v, v->target);
+	}
+	netfs_vcall_finish(v, err);
 }
 
 static void lookup_answered(struct netfs_vcall *v, int err)
 {
-	struct netfs_vnode *vnode;
+	struct netfs_vnode *vnode = NULL;
 
 	if (!err)
 		err = netfs_vcall_enter(v, v->dir, v->name, false, &vnode);
@@ -280,17 +292,10 @@ static void lookup_answered(struct netfs_vcall *v, int err)
 		netfs_vcall_finish(v, err);
 		return;
 	}
-	v->call->vnode = vnode;
-	netfs_vcall_show(v, vnode);
-	netfs_vcall_finish(v, 0);
-}
-
-static void lookup_refetched(struct netfs_vcall *v, int err)
-{
-	if (err)
-		netfs_vcall_finish(v, err);
-	else
-		found(v, v->target);
+	if (v->target)
+		netfs_vnode_put(v->target);
+	v->target = vnode;
+	netfs_vcall_restored(v, vnode, found);
 }
 
 /* "." and "..": v->target is it. */
@@ -301,10 +306,10 @@ static void lookup_special(struct netfs_vcall *v, int err)
 		return;
 	}
 	if (netfs_attr_fresh(v->target)) {
-		found(v, v->target);
+		found(v, 0);
 		return;
 	}
-	v->then = lookup_refetched;
+	v->then = found;
 	netfs_vcall_refetch(v, v->target, NULL);
 }
 
@@ -335,7 +340,7 @@ static void lookup_start(struct netfs_vcall *v, int err)
 	} else if (state == NETFS_NAME_PRESENT && netfs_attr_fresh(v->target)) {
 		netfs_count(&v->mount->stats, name_hits);
 		v->call->entry_ttl_ms = ttl_ms;
-		found(v, v->target);
+		netfs_vcall_restored(v, v->target, found);
 	} else {
 		ask_lookup(v, v->dir, v->name, lookup_answered);
 	}

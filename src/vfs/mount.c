@@ -17,8 +17,10 @@
 #include <env/alloc.h>
 #include <env/clock.h>
 #include <env/random.h>
+#include <journal/left.h>
 #include <vfs/journal.h>
 #include <vfs/mount.h>
+#include <vfs/restore.h>
 #include <vfs/vcall.h>
 
 /* ---------------------------------------------------- the back end's */
@@ -150,6 +152,9 @@ int netfs_mount_new(const struct netfs_vfs_config *config, struct netfs_mount **
 	netfs_list_init(&mount->all);
 	netfs_list_init(&mount->calls);
 	netfs_list_init(&mount->silly);
+	netfs_hash_init(&mount->held);
+	netfs_list_init(&mount->held_wanted);
+	netfs_list_init(&mount->held_all);
 	netfs_checkpoint_init(mount);
 	mount->connected = true;
 	snprintf(mount->state, sizeof(mount->state), "connected");
@@ -161,6 +166,7 @@ void netfs_mount_free(struct netfs_mount *mount)
 {
 	netfs_assert(netfs_list_empty(&mount->all));
 	netfs_assert(netfs_list_empty(&mount->calls) && netfs_list_empty(&mount->silly));
+	netfs_restore_done(mount);
 	netfs_names_done(&mount->names);
 	netfs_hash_done(&mount->vnodes);
 	netfs_mutex_done(&mount->mutex);
@@ -358,6 +364,11 @@ void netfs_mount_abort(struct netfs_mount *mount)
 	}
 }
 
+bool netfs_mount_aborted(const struct netfs_mount *mount)
+{
+	return atomic_load(&mount->aborted);
+}
+
 /* ------------------------------------------------------------ status */
 
 void netfs_mount_status(struct netfs_mount *mount, struct netfs_mount_status *ret_status)
@@ -374,7 +385,7 @@ void netfs_mount_status(struct netfs_mount *mount, struct netfs_mount_status *re
 	ret_status->cached = netfs_core_cached(mount->core);
 	if (mount->config.journal) {
 		ret_status->journalled = netfs_journal_bytes(mount->config.journal);
-		ret_status->left = netfs_journal_left(mount->config.journal);
+		ret_status->left = netfs_left_bytes(mount->config.left);
 	}
 	ret_status->requests = netfs_core_requests(mount->core);
 	netfs_mutex_lock(&mount->mutex);

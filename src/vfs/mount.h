@@ -53,6 +53,11 @@ struct netfs_mount {
 	bool closing; /* m: no new calls */
 	struct netfs_vcall *drain; /* m: the close that waits until holds is zero */
 	bool drain_busy; /* m: and busy too */
+	const struct netfs_call *restorer; /* I: before the first file is held back */
+	_Atomic uint32_t held_count; /* a; changes under m */
+	struct netfs_hash held; /* m: struct netfs_held, by ino and gen; restore.c */
+	struct netfs_list held_wanted; /* m: of them, those that somebody waits for */
+	struct netfs_list held_all; /* m: struct netfs_vcall that wait for all */
 	bool connected; /* m */
 	char state[128]; /* m: for people */
 	char lost_last[128]; /* m: data given up, for people */

@@ -27,6 +27,7 @@
 #include <base/limits.h>
 #include <env/alloc.h>
 #include <vfs/file.h>
+#include <vfs/restore.h>
 #include <vfs/vcall.h>
 #include <vfs/whole.h>
 
@@ -158,14 +159,14 @@ static bool hand_on(struct netfs_vcall *v, struct entry *entry)
 		.next = entry->next,
 	};
 
-	if (list->plus && entry->vnode) {
+	if (list->plus && entry->vnode && !netfs_vnode_held_back(v, entry->vnode)) {
 		out.vnode = entry->vnode;
 		out.entry_ttl_ms = entry->entry_ttl_ms;
 		netfs_attr_show(entry->vnode, &out.attr, &out.attr_ttl_ms);
 	}
 	if (!list->fill(v->call, &out))
 		return false;
-	if (entry->vnode && !list->plus)
+	if (entry->vnode && !out.vnode)
 		netfs_vnode_put(entry->vnode);
 	entry->vnode = NULL;
 	list->filled = true;

@@ -23,6 +23,7 @@
 #include <env/random.h>
 #include <vfs/file.h>
 #include <vfs/journal.h>
+#include <vfs/restore.h>
 #include <vfs/vcall.h>
 
 #define SILLY_PREFIX ".unetfs-"
@@ -257,6 +258,8 @@ static bool care_needed(struct netfs_mount *mount)
 	bool open;
 
 	if (mount->config.journal && netfs_journal_bytes(mount->config.journal))
+		return true;
+	if (netfs_mount_restoring(mount))
 		return true;
 	if (mount->be->caps & NETFS_BE_OPEN_UNLINKED)
 		return false;

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <vfs/file.h>
 #include <vfs/journal.h>
+#include <vfs/restore.h>
 #include <vfs/vcall.h>
 
 #define KNOWN_FLAGS (RENAME_NOREPLACE | RENAME_EXCHANGE)
@@ -61,12 +62,24 @@ static void rename_noted(struct netfs_vcall *v, int err)
 	netfs_vcall_ask(v, renamed);
 }
 
-static void rename_ask(struct netfs_vcall *v, int err)
+static void rename_restored(struct netfs_vcall *v, int err)
 {
 	if (err)
 		netfs_vcall_finish(v, err);
 	else
 		netfs_vcall_moving(v, v->flags & RENAME_EXCHANGE, rename_noted);
+}
+
+/* Files that are held back are found by their paths. */
+static void rename_ask(struct netfs_vcall *v, int err)
+{
+	bool moves_dir =
+		netfs_vnode_directory(v->vnode) || (v->target && netfs_vnode_directory(v->target));
+
+	if (err || !moves_dir)
+		rename_restored(v, err);
+	else
+		netfs_vcall_all_restored(v, rename_restored);
 }
 
 /* What is unsent of the target needs its name to be there; whether it could be

@@ -3,6 +3,7 @@
  * Sending everything (sync), and the end of a mount.
  *
  * A close goes through these, in order:
+ *  0. wait until no file is held back (restore.c);
  *  1. no new calls; wait until those in flight, and the work in the background
  *     that releases left, have ended;
  *  2. send all data and wait; an error ends the close, and the mount goes on.
@@ -20,7 +21,9 @@
 #include <env/alloc.h>
 #include <vfs/each.h>
 #include <vfs/file.h>
+#include <journal/left.h>
 #include <vfs/journal.h>
+#include <vfs/restore.h>
 #include <vfs/vcall.h>
 
 #define DROP_AGAIN_MS 10
@@ -105,9 +108,17 @@ static void sync_over(struct netfs_vcall *v, int err)
 	netfs_vcall_finish(v, err);
 }
 
+static void sync_restored(struct netfs_vcall *v, int err)
+{
+	if (err)
+		netfs_vcall_finish(v, err);
+	else
+		netfs_vcall_each(v, wants_sync, child_sync, sync_over);
+}
+
 static void sync_start(struct netfs_vcall *v, int err)
 {
-	netfs_vcall_each(v, wants_sync, child_sync, sync_over);
+	netfs_vcall_all_restored(v, sync_restored);
 }
 
 void netfs_mount_sync(struct netfs_mount *mount, struct netfs_call *call)
@@ -180,6 +191,7 @@ static void close_disconnected(struct netfs_vcall *v, int err)
 {
 	struct netfs_journal *journal = v->mount->config.journal;
 
+	netfs_left_close(v->mount->config.left);
 	if (!journal) {
 		close_over(v, 0);
 		return;
@@ -285,11 +297,16 @@ static void close_quiet(struct netfs_vcall *v, int err)
 			 close_sent);
 }
 
-static void close_start(struct netfs_vcall *v, int err)
+/* No file is held back; err: somebody would not wait for that. */
+static void close_begin(struct netfs_vcall *v, int err)
 {
 	struct netfs_mount *mount = v->mount;
 	bool refused;
 
+	if (err) {
+		netfs_vcall_finish(v, err);
+		return;
+	}
 	netfs_mutex_lock(&mount->mutex);
 	refused = mount->closing || mount->files_open;
 	if (!refused)
@@ -300,9 +317,17 @@ static void close_start(struct netfs_vcall *v, int err)
 		return;
 	}
 	netfs_checkpoint_stop(mount);
-	if (v->flags & NETFS_CLOSE_FORCE)
-		netfs_mount_abort(mount);
 	drain(v, false, close_quiet);
+}
+
+static void close_start(struct netfs_vcall *v, int err)
+{
+	if (v->flags & NETFS_CLOSE_FORCE) {
+		netfs_mount_abort(v->mount);
+		/* That is not meant for this one, which ends soon. */
+		atomic_store(&v->cancelled, false);
+	}
+	netfs_vcall_all_restored(v, close_begin);
 }
 
 void netfs_mount_close(struct netfs_mount *mount, uint32_t flags, struct netfs_call *call)

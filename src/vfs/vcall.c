@@ -151,6 +151,7 @@ struct netfs_vcall *netfs_vcall_new_raw(struct netfs_mount *mount, struct netfs_
 	v->holding = holding;
 	atomic_init(&v->refs, 1);
 	netfs_list_init(&v->link);
+	netfs_list_init(&v->held_link);
 	netfs_list_init(&v->gate.link);
 	netfs_list_init(&v->gate.gate.link);
 	netfs_list_init(&v->lock.link);

@@ -50,6 +50,7 @@ struct netfs_vcall {
 	_Atomic bool stubborn; /* a: only an abort cuts short what is under way */
 	void (*_Atomic interrupt)(struct netfs_vcall *v); /* a: ends the wait */
 	struct netfs_list link; /* m: mount->calls */
+	struct netfs_list held_link; /* m: while it waits in restore.c */
 	bool aborted; /* m: told of the abort */
 
 	/* What it may wait for. */

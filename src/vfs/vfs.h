@@ -15,6 +15,7 @@
 struct netfs_budget;
 struct netfs_crypt;
 struct netfs_journal;
+struct netfs_left;
 
 /* A time to live that never ends. */
 #define NETFS_TTL_FOREVER UINT32_MAX
@@ -28,6 +29,7 @@ struct netfs_vfs_config {
 
 	struct netfs_cache *cache; /* for file data; NULL: none */
 	struct netfs_journal *journal; /* the mount's from its start on; NULL: none */
+	struct netfs_left *left; /* with a journal: of those before; the mount's likewise */
 	bool sync_local; /* what is in the journal is durable */
 	uint32_t attr_ttl_ms; /* attributes of anything but directories */
 	uint32_t dir_ttl_ms; /* attributes of directories */
@@ -77,6 +79,26 @@ int netfs_mount_start(struct netfs_mount *mount, struct netfs_be *be, struct net
 bool netfs_name_silly(const char *name);
 /* What is written through file is in a journal already. */
 void netfs_file_redo(struct netfs_file *file);
+/* Forgets what is in memory of the file, also what is unsent, once nothing of it is
+ * under way.  What was acknowledged is lost, unless it is somewhere else.  -EOPNOTSUPP:
+ * content is encrypted, and nothing is forgotten. */
+void netfs_file_undo(struct netfs_file *file, struct netfs_call *call);
+
+/* ------------------------------------------- files that are held back */
+
+/* Nobody gets at that file, but through the restorer's call, until it was given back
+ * as often as it was held back.  Before the mount serves.  what: the restorer's.
+ * -ENOMEM. */
+int netfs_mount_hold_back(struct netfs_mount *mount, uint64_t ino, uint64_t gen, void *what);
+/* It is as it should be, or stays as it is.  next: another what of the same file, where
+ * it was held back more than once.  After the last of all the mount may be gone. */
+void netfs_mount_restored(struct netfs_mount *mount, uint64_t ino, uint64_t gen, void *next);
+/* What somebody waits for, or NULL. */
+void *netfs_mount_held_wanted(struct netfs_mount *mount);
+/* Before the first file is held back.  The mount lasts until the last is given back. */
+void netfs_mount_set_restorer(struct netfs_mount *mount, const struct netfs_call *call);
+/* Was the mount told to give up what is unsent? */
+bool netfs_mount_aborted(const struct netfs_mount *mount);
 
 /* Completes a caller's call; for the assembler's own. */
 void netfs_call_complete(struct netfs_call *call, int err);

@@ -42,12 +42,20 @@ check "another word is refused" says "cannot be" "writeback=disk,cachedir=$tmp/c
 
 base="cachedir=$tmp/c,writeback=journal,dirtyage=3600"
 
-mount_dir() { mount_unetfs "dir:$tmp/x" "$tmp/m" "$base${1:+,$1}"; }
+# A mount serves while it sends what an earlier one left.
+sent_again() { timeout 60 "$unetfs" sync "${1:-$tmp/m}"; }
+
+mount_dir() { mount_unetfs "dir:$tmp/x" "$tmp/m" "$base${1:+,$1}" && sent_again; }
 
 kill_mount() {
 	kill -KILL "$mount_pid"
 	wait "$mount_pid" 2>/dev/null
 	wait_for "$patience" not_mounted "$tmp/m" || umount -l "$tmp/m"
+}
+
+status_of() {
+	"$unetfs" status --json "$1" | python3 -c \
+		'import json, sys; print(json.load(sys.stdin).get(sys.argv[1], 0))' "$2"
 }
 
 no_journal() { [ -z "$(ls -A "$tmp/c/journal")" ]; }
@@ -112,11 +120,40 @@ check_umount "$tmp/m" "$mount_pid"
 rm -rf "$tmp/x" "$tmp/c"
 mkdir "$tmp/x"
 
+# ----------------------------------- it serves while it sends what was left
+
+mount_dir
+echo old >"$tmp/x/other"
+mkdir "$tmp/m/deep"
+for i in $(seq 40); do
+	head -c 300000 "$tmp/big" >"$tmp/m/deep/file$i"
+done
+kill_mount
+mount_unetfs "dir:$tmp/x" "$tmp/m" "$base,delay=30"
+check "a mount with much to send again serves" [ "$(cat "$tmp/m/other")" = old ]
+check "while it does" [ "$(status_of "$tmp/m" left)" -gt 0 ]
+check "a file that it has not got to is brought forward, and right" \
+	cmp -n 300000 "$tmp/big" "$tmp/m/deep/file40"
+check "others are still to come then" [ "$(status_of "$tmp/m" left)" -gt 0 ]
+check_sh "sizes are right at once" "
+	[ \$(stat -c %s '$tmp/m/deep/file39') = 300000 ]
+	[ \$(ls -l '$tmp/m/deep' | awk '\$5 == 300000' | wc -l) = 40 ]"
+rm "$tmp/m/deep/file38"
+mv "$tmp/m/deep" "$tmp/m/deeper"
+check "a folder that is renamed waits for all" [ "$(status_of "$tmp/m" left)" = 0 ]
+check_sh "what was removed meanwhile is gone, the rest is there" "
+	[ \$(ls '$tmp/x/deeper' | wc -l) = 39 ]
+	for f in '$tmp'/x/deeper/*; do cmp -n 300000 '$tmp/big' \$f; done"
+kill_mount
+check "nothing is left for the next one" no_journal
+rm -rf "$tmp/x" "$tmp/c"
+mkdir "$tmp/x"
+
 # -------------------------------------------------- the server is away
 
 mount_9p() {
 	mount_unetfs "9p://$tmp/9p.sock" "$tmp/${2:-m}" \
-		"trans=unix,aname=$tmp/x,cache=strict,$base${1:+,$1}"
+		"trans=unix,aname=$tmp/x,cache=strict,$base${1:+,$1}" && sent_again "$tmp/${2:-m}"
 }
 
 start_diod "$tmp/x" "$tmp/9p.sock"
@@ -184,12 +221,14 @@ cp "$tmp/big" "$tmp/m/big"
 echo late >>"$tmp/m/big"
 kill_mount
 mount_smb "$tmp/m" "$base"
+sent_again
 check_sh "SMB: what a dead mount wrote is at the server" \
 	"cmp <(cat '$tmp/big'; echo late) '$smbd_export/big'"
 echo more >>"$tmp/m/big"
 kill_mount
 echo theirs >>"$smbd_export/big"
 mount_smb "$tmp/m" "$base"
+sent_again
 check_sh "SMB: what somebody changed stays as it is, and ours is beside it" "
 	cmp <(cat '$tmp/big'; echo late; echo theirs) '$smbd_export/big'
 	grep -q more '$smbd_export'/big.unetfs-conflict-*"
@@ -226,6 +265,7 @@ for ((i = 1; i <= kills; i++)); do
 	wait "$load_pid" || { not_ok "reads are right under load, kill $i"; cat "$tmp/load.out"; }
 	wait_for "$patience" not_mounted "$tmp/m" || umount -l "$tmp/m"
 	mount_either "$i"
+	sent_again || not_ok "what kill $i left is sent"
 	out=$(python3 "$here/journalkill.py" verify "$tmp/x" "$tmp/notes") ||
 		{ not_ok "kill $i: $out"; break; }
 	calls=$((calls + $(tail -n 1 <<<"$out")))

@@ -55,6 +55,7 @@ void mount_draw_options(struct world *world)
 	static const unsigned msizes[] = {4096, 8192, 16384, 65536, 262144};
 	struct rng *rng = &world->rng;
 	unsigned mode = rng_below(rng, 4);
+	unsigned msize;
 
 	/* With cache=none there is no disk cache. */
 	if (world->cachedisk.on && mode == 0)
@@ -65,7 +66,11 @@ void mount_draw_options(struct world *world)
 	if (world->cachedisk.on && world->cachedisk.journal)
 		world->close_writes = false;
 	snprintf(world->mount_options, sizeof(world->mount_options), "cache=%s", modes[mode]);
-	server_add_options(&world->server, msizes[rng_below(rng, 5)], world->mount_options,
+	msize = msizes[rng_below(rng, 5)];
+	/* An encrypted block must fit into one request. */
+	if (world->cipher.on && msize == 4096)
+		msize = 8192;
+	server_add_options(&world->server, msize, world->mount_options,
 			   sizeof(world->mount_options));
 	if (world->sync)
 		strcat(world->mount_options, ",sync");
@@ -217,15 +222,52 @@ static void die(struct world *world, struct netfs_call *call)
 	world_wait(world, nobody_connected, world, "hanging up");
 }
 
+static void issue_sync(struct world *world, struct netfs_call *call, void *user)
+{
+	netfs_mount_sync(world->mount, call);
+}
+
+static void issue_peek(struct world *world, struct netfs_call *call, void *user)
+{
+	struct slot *slot = user;
+
+	netfs_lookup(world->dirs[slot->dir].vnode, slot->name, call);
+}
+
+/* Looks at a file while what the dead mount left is being written again.  NULL: as it
+ * must be if that comes to a good end. */
+static const struct slot *peek(struct world *world)
+{
+	struct slot *slot = &world->slots[rng_below(&world->cachedisk.rng, world->slot_count)];
+	struct netfs_call call;
+	uint64_t size;
+
+	if (slot->state != SLOT_PRESENT || slot->lossy ||
+	    world_call(world, &call, "a look at a file", issue_peek, slot))
+		return NULL;
+	size = call.attr.size;
+	netfs_vnode_put(call.vnode);
+	return size == slot->model.size ? NULL : slot;
+}
+
 /* The next one redoes what the dead one left, unless the server or the disk refuse
  * that: then it is tried by yet another. */
 static void revive(struct world *world)
 {
 	struct netfs_mount_status status;
+	const struct slot *wrong;
+	struct netfs_call call;
 
 	for (unsigned tries = 0;; tries++) {
 		mount_start(world);
+		wrong = peek(world);
+		while (world_call(world, &call, "sending what was left", issue_sync, NULL) ==
+		       -ENOMEM)
+			world_nap(world, NETFS_NS_PER_SEC);
 		netfs_mount_status(world->mount, &status);
+		if (!status.left && wrong)
+			world_fail(world, "V2: %s was shown before what was left of it was sent",
+				   wrong->name);
 		if (!status.left)
 			return;
 		if (tries > 100 || (!faults_errors(&world->faults) && !world->cachedisk.on))

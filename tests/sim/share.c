@@ -581,7 +581,7 @@ static void draw_options(struct party *party)
 {
 	static const unsigned msizes[] = {4096, 16384, 65536, 262144};
 	struct rng *rng = &party->world->rng;
-	unsigned mode = (unsigned)rng_below(rng, 4);
+	unsigned mode = (unsigned)rng_below(rng, 4), msize;
 	unsigned ttl = mode == 3 ? 60 : 0;
 
 	party->cached = mode >= 2;
@@ -591,8 +591,10 @@ static void draw_options(struct party *party)
 		 mode < 2    ? "none"
 		 : mode == 2 ? "strict"
 			     : "loose");
-	server_add_options(&party->world->server, msizes[rng_below(rng, 4)], party->options,
-			   sizeof(party->options));
+	msize = msizes[rng_below(rng, 4)];
+	if (party->world->cipher.on && msize == 4096)
+		msize = 8192;
+	server_add_options(&party->world->server, msize, party->options, sizeof(party->options));
 	if (party->sync)
 		strcat(party->options, ",sync");
 	if (mode == 3 && rng_one_in(rng, 2)) {

@@ -25,6 +25,7 @@
 #include <env/sim/disk.h>
 #include <env/sim/sim.h>
 #include <journal/journal_impl.h>
+#include <journal/left.h>
 #include <t.h>
 
 #define FOLDER "/cache"
@@ -105,9 +106,9 @@ static uint64_t word(uint32_t number, unsigned cell)
 
 /* ------------------------------------------------------ another mount */
 
-static int netfs_open_journal(struct netfs_journal **ret_journal)
+static struct netfs_journal_config config(void)
 {
-	const struct netfs_journal_config config = {
+	return (struct netfs_journal_config){
 		.folder = FOLDER,
 		.volume = VOLUME,
 		.secret = w.sealed ? (const uint8_t *)SECRET : NULL,
@@ -115,14 +116,20 @@ static int netfs_open_journal(struct netfs_journal **ret_journal)
 		.size = CELLS * CELL * 3,
 		.segment = 8192,
 	};
+}
+
+static struct netfs_left *open_left(void)
+{
+	const struct netfs_journal_config how = config();
+	struct netfs_left *left;
 	char why[300] = "";
 
-	return netfs_journal_open(&config, ret_journal, why, sizeof(why));
+	check(netfs_left_open(&how, &left, why, sizeof(why)) == 0);
+	return left;
 }
 
 /* Does again what is left of one file. */
-static void redo(struct netfs_journal *journal, struct netfs_journal_left_file *left,
-		 uint64_t content[CELLS])
+static void redo(struct netfs_left *all, struct netfs_left_file *left, uint64_t content[CELLS])
 {
 	const struct file *file = &w.files[left->ino];
 	char name[32];
@@ -135,14 +142,13 @@ static void redo(struct netfs_journal *journal, struct netfs_journal_left_file *
 	if (left->base_known && !left->marked && !w.failing)
 		check(left->base.counter == file->version);
 	for (size_t i = 0; i < left->nextents; i++) {
-		const struct netfs_journal_extent *extent = &left->extents[i];
+		const struct netfs_left_extent *extent = &left->extents[i];
 		uint64_t cell[CELL / 8];
 
 		check(extent->start % CELL == 0 && extent->len % CELL == 0);
 		check(extent->start + extent->len <= CELLS * CELL);
 		for (uint32_t at = 0; at < extent->len; at += CELL) {
-			check(netfs_journal_left_read(journal, left, extent, at, cell,
-						      sizeof(cell)) == 0);
+			check(netfs_left_read(all, left, extent, at, cell, sizeof(cell)) == 0);
 			for (unsigned k = 1; k < CELL / 8; k++)
 				check(cell[k] == cell[0]);
 			content[(extent->start + at) / CELL] = cell[0];
@@ -166,30 +172,30 @@ static void check_cell(const struct file *file, unsigned cell, uint64_t content)
 static void check_disk(struct netfs_sim_disk *disk)
 {
 	struct netfs_sim_disk *before = netfs_sim_disk_use(disk);
-	struct netfs_journal_left_file *left = NULL;
-	struct netfs_journal *journal;
+	struct netfs_left_file *left = NULL;
+	struct netfs_left *all;
 	uint64_t content[FILES][CELLS];
 
 	netfs_sim_disk_fail(disk, 0);
 	for (unsigned i = 0; i < FILES; i++)
 		for (unsigned k = 0; k < CELLS; k++)
 			content[i][k] = word(w.files[i].server[k], k);
-	check(netfs_open_journal(&journal) == 0);
-	while ((left = netfs_journal_left_next(journal, left)))
-		redo(journal, left, content[left->ino < FILES ? left->ino : 0]);
+	all = open_left();
+	while ((left = netfs_left_next(all, left)))
+		redo(all, left, content[left->ino < FILES ? left->ino : 0]);
 	for (unsigned i = 0; i < FILES; i++)
 		for (unsigned k = 0; k < CELLS; k++)
 			check_cell(&w.files[i], k, content[i][k]);
 	/* Once it is done nothing is left. */
-	while ((left = netfs_journal_left_next(journal, NULL))) {
-		check(netfs_journal_left_mark(journal, left) == 0);
-		check(netfs_journal_left_done(journal, left) == 0);
+	while ((left = netfs_left_next(all, NULL))) {
+		check(netfs_left_mark(all, left) == 0);
+		check(netfs_left_done(all, left) == 0);
 	}
-	check(netfs_journal_left(journal) == 0);
-	journal_free(journal);
-	check(netfs_open_journal(&journal) == 0);
-	check(netfs_journal_left_next(journal, NULL) == NULL);
-	journal_free(journal);
+	check(netfs_left_bytes(all) == 0);
+	netfs_left_close(all);
+	all = open_left();
+	check(netfs_left_next(all, NULL) == NULL);
+	netfs_left_close(all);
 	netfs_sim_disk_use(before);
 }
 
@@ -346,8 +352,10 @@ static void put(struct file *file)
 
 static void open_all(void)
 {
+	const struct netfs_journal_config how = config();
+
 	check(netfs_executor_start(0) == 0);
-	check(netfs_open_journal(&w.journal) == 0);
+	check(netfs_journal_open(&how, &w.journal) == 0);
 	netfs_journal_set_ops(w.journal, &ops);
 	for (unsigned i = 0; i < FILES; i++)
 		check(netfs_journal_file_new(w.journal, i, 7, &w.files[i], &w.files[i].file) == 0);
@@ -398,16 +406,17 @@ static void close_all(bool forced)
 /* Another mount does what is left. */
 static void recover(void)
 {
-	struct netfs_journal_left_file *left;
+	struct netfs_left *all = open_left();
+	struct netfs_left_file *left;
 	uint64_t content[CELLS];
 
-	while ((left = netfs_journal_left_next(w.journal, NULL))) {
+	while ((left = netfs_left_next(all, NULL))) {
 		struct file *file = &w.files[left->ino];
 
 		for (unsigned k = 0; k < CELLS; k++)
 			content[k] = word(file->server[k], k);
-		redo(w.journal, left, content);
-		check(netfs_journal_left_mark(w.journal, left) == 0);
+		redo(all, left, content);
+		check(netfs_left_mark(all, left) == 0);
 		for (unsigned k = 0; k < CELLS; k++) {
 			uint32_t number = file->memory[k];
 
@@ -416,8 +425,9 @@ static void recover(void)
 			file->server[k] = file->memory[k] = number;
 		}
 		file->version++;
-		check(netfs_journal_left_done(w.journal, left) == 0);
+		check(netfs_left_done(all, left) == 0);
 	}
+	netfs_left_close(all);
 	for (unsigned i = 0; i < FILES; i++)
 		memcpy(w.files[i].memory, w.files[i].server, sizeof(w.files[i].memory));
 }
