@@ -46,6 +46,7 @@ int netfs_cli_stats(int argc, char **argv);
 int netfs_cli_trace(int argc, char **argv);
 int netfs_cli_cache(int argc, char **argv);
 /* "unetfs cache replay", from that word on. */
+int netfs_cli_journal(int argc, char **argv);
 int netfs_cli_replay(int argc, char **argv);
 int netfs_cli_help(int argc, char **argv);
 /* Called as mount.unetfs by mount(8). */

@@ -18,6 +18,13 @@ struct netfs_cli_mount_request {
 	int report_fd; /* where the exit code goes when ready, or -1 */
 };
 
+/* An empty one with what such a user gets by default; free().  NULL was said. */
+struct netfs_cli_mount_request *netfs_cli_request_new(void);
+/* Adds a list of options to those before it.  False was said. */
+bool netfs_cli_options_add(char all[NETFS_CLI_OPTIONS_MAX], const char *more);
+/* An exit code; what is wrong with it was said. */
+int netfs_cli_check_source(const char *source);
+
 /* Mounts and serves until the mount has ended; the exit code. */
 int netfs_cli_daemon_run(const struct netfs_cli_mount_request *request);
 

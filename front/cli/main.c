@@ -81,8 +81,10 @@ const struct netfs_cli_verb netfs_cli_verbs[] = {
 	},
 	{
 		.name = "cache",
-		.arguments = "ls | stat | check [--cachekey FILE] | evict [--json] [FOLDER], or "
-			     "warm | pin | unpin [--json] PATH..., or replay [-o OPTIONS] SOURCE",
+		.arguments =
+			"ls | stat | check [--cachekey FILE] | evict [--json] [FOLDER], or "
+			"warm | pin | unpin [--json] PATH..., or replay [-o OPTIONS] SOURCE, or "
+			"journal [--json] [--export DIR] [-o OPTIONS] SOURCE",
 		.summary = "looks into a cache folder, checks, empties or fills it",
 		.text = "Works on the cache in FOLDER (what mounts have as cachedir=; without "
 			"it /var/cache/unetfs, that of -o fsc), which mounts may use meanwhile: "

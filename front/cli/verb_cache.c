@@ -11,6 +11,7 @@
  *	pin     the same, and has the cache keep them when it makes room
  *	unpin   it need not any more
  *	replay  sends what is in the journal of a share
+ *	journal lists that, or saves it elsewhere
  *
  * For people one line is one thing, and what takes long shows how far it is on
  * a terminal.  With --json the whole is one object.
@@ -388,6 +389,10 @@ const struct netfs_cli_flag netfs_cli_cache_flags[] = {
 	{"unpin", "it need not keep them any more"},
 	{"replay", "sends what mounts with writeback=journal had not sent when they died, as the "
 		   "next mount of the share would; takes SOURCE and -o OPTIONS of the mount"},
+	{"journal",
+	 "lists what is there to be replayed: bytes, pieces, last change and path of each "
+	 "file; takes the same, and --export DIR: writes the data into files there, "
+	 "each as long as its last piece wants, with index.json to say what is what"},
 	{"--cachekey FILE", "with check: the key of sealed objects, which cannot be checked "
 			    "without"},
 	{"--json", "for programs"},
@@ -440,6 +445,8 @@ int netfs_cli_cache(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "replay") == 0)
 		return netfs_cli_replay(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "journal") == 0)
+		return netfs_cli_journal(argc - 1, argv + 1);
 
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {

@@ -75,7 +75,7 @@ static int check_again(const char *path)
 	return refuse_mounted(path, &info);
 }
 
-static int check_source(const char *source)
+int netfs_cli_check_source(const char *source)
 {
 	const char *scheme = strstr(source, "://"), *at, *colon;
 
@@ -162,7 +162,7 @@ static int mount_checked(struct netfs_cli_mount_request *request, const char *so
 			 const char *dir, const char *options, bool fake)
 {
 	char why[256];
-	int code = check_source(source);
+	int code = netfs_cli_check_source(source);
 
 	if (code == NETFS_CLI_OK && netfs_cli_options_parse(&request->options, options, why) < 0) {
 		netfs_cli_error("%s", why);
@@ -181,7 +181,7 @@ static int mount_checked(struct netfs_cli_mount_request *request, const char *so
 	return start(request);
 }
 
-static struct netfs_cli_mount_request *request_new(void)
+struct netfs_cli_mount_request *netfs_cli_request_new(void)
 {
 	struct netfs_cli_mount_request *request = calloc(1, sizeof(*request));
 
@@ -194,8 +194,7 @@ static struct netfs_cli_mount_request *request_new(void)
 	return request;
 }
 
-/* Adds a list of options to those before it. */
-static bool add_options(char all[NETFS_CLI_OPTIONS_MAX], const char *more)
+bool netfs_cli_options_add(char all[NETFS_CLI_OPTIONS_MAX], const char *more)
 {
 	size_t n = strlen(all);
 
@@ -209,7 +208,7 @@ static bool add_options(char all[NETFS_CLI_OPTIONS_MAX], const char *more)
 
 int netfs_cli_mount(int argc, char **argv)
 {
-	struct netfs_cli_mount_request *request = request_new();
+	struct netfs_cli_mount_request *request = netfs_cli_request_new();
 	char options[NETFS_CLI_OPTIONS_MAX] = "";
 	int opt, code = NETFS_CLI_OK;
 
@@ -222,7 +221,8 @@ int netfs_cli_mount(int argc, char **argv)
 		else if (opt == 'v')
 			request->verbose = true;
 		else if (opt == 'o')
-			code = add_options(options, optarg) ? NETFS_CLI_OK : NETFS_CLI_USAGE;
+			code = netfs_cli_options_add(options, optarg) ? NETFS_CLI_OK
+								      : NETFS_CLI_USAGE;
 		else
 			code = netfs_cli_usage("mount", "flag -%c", optopt);
 	}
@@ -238,7 +238,7 @@ int netfs_cli_mount(int argc, char **argv)
  * "do all but the mount". */
 int netfs_cli_mount_helper(int argc, char **argv)
 {
-	struct netfs_cli_mount_request *request = request_new();
+	struct netfs_cli_mount_request *request = netfs_cli_request_new();
 	char options[NETFS_CLI_OPTIONS_MAX] = "";
 	int opt, code = NETFS_CLI_OK;
 	bool fake = false;
@@ -254,7 +254,8 @@ int netfs_cli_mount_helper(int argc, char **argv)
 		else if (opt == 'v')
 			request->verbose = true;
 		else if (opt == 'o')
-			code = add_options(options, optarg) ? NETFS_CLI_OK : NETFS_CLI_USAGE;
+			code = netfs_cli_options_add(options, optarg) ? NETFS_CLI_OK
+								      : NETFS_CLI_USAGE;
 		else if (opt == '?')
 			code = netfs_cli_usage("mount", "flag -%c", optopt);
 	}
@@ -262,42 +263,6 @@ int netfs_cli_mount_helper(int argc, char **argv)
 		code = netfs_cli_usage("mount", "a source and a directory are wanted");
 	if (code == NETFS_CLI_OK)
 		code = mount_checked(request, argv[optind], argv[optind + 1], options, fake);
-	free(request);
-	return code;
-}
-
-int netfs_cli_replay(int argc, char **argv)
-{
-	struct netfs_cli_mount_request *request = request_new();
-	char options[NETFS_CLI_OPTIONS_MAX] = "";
-	int opt, code = NETFS_CLI_OK;
-	char why[256];
-
-	if (!request)
-		return NETFS_CLI_SYSTEM;
-	opterr = 0;
-	while ((opt = getopt(argc, argv, "o:")) != -1 && code == NETFS_CLI_OK) {
-		if (opt == 'o')
-			code = add_options(options, optarg) ? NETFS_CLI_OK : NETFS_CLI_USAGE;
-		else
-			code = netfs_cli_usage("cache", "flag -%c", optopt);
-	}
-	if (code == NETFS_CLI_OK && argc - optind != 1)
-		code = netfs_cli_usage("cache", "replay wants the source of a mount");
-	if (code == NETFS_CLI_OK && !add_options(options, "writeback=journal"))
-		code = NETFS_CLI_USAGE;
-	if (code == NETFS_CLI_OK)
-		code = check_source(argv[optind]);
-	if (code == NETFS_CLI_OK && netfs_cli_options_parse(&request->options, options, why) < 0) {
-		netfs_cli_error("%s", why);
-		code = NETFS_CLI_USAGE;
-	}
-	if (code == NETFS_CLI_OK) {
-		snprintf(request->source, sizeof(request->source), "%s", argv[optind]);
-		request->option_text = options;
-		request->foreground = request->verbose = request->replay = true;
-		code = netfs_cli_daemon_run(request);
-	}
 	free(request);
 	return code;
 }

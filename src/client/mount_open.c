@@ -22,6 +22,7 @@
 #include <client/options.h>
 #include <client/replay.h>
 #include <client/source.h>
+#include <client/volume.h>
 #include <crypt/crypt.h>
 #include <crypt/key.h>
 #include <env/alloc.h>
@@ -315,46 +316,6 @@ static void opening_start(struct opening *opening)
 	opening->ops->connect(&opening->config, netfs_mount_host(opening->mount), &opening->op);
 }
 
-/* Options that say which share is meant, or for whom. */
-static const char *const identity[] = {"aname", "port", "uname"};
-
-#define IDENTITIES (sizeof(identity) / sizeof(identity[0]))
-
-/* The share as the catalogue of the disk cache knows it: what one user may see
- * of it is not what another may. */
-static char *volume_name(const struct opening *opening)
-{
-	const struct netfs_mount_options *options = &opening->options;
-	const struct netfs_be_config config = {
-		.options = options->backend,
-		.noptions = options->nbackend,
-	};
-	char *name = NULL;
-	size_t size = 0;
-
-	/* First how long it is, then the name. */
-	for (unsigned pass = 0; pass < 2; pass++) {
-		const char *tag = options->cachetag ? options->cachetag : opening->text;
-		size_t at = (size_t)snprintf(name, size, "%u %s", opening->call->cred.uid, tag);
-
-		for (unsigned i = 0; i < IDENTITIES && !options->cachetag; i++) {
-			const char *value = netfs_config_option(&config, identity[i]);
-
-			if (value)
-				at += (size_t)snprintf(name ? name + at : NULL,
-						       name ? size - at : 0, " %s=%s", identity[i],
-						       value);
-		}
-		if (pass == 0) {
-			size = at + 1;
-			name = netfs_alloc(size);
-			if (!name)
-				return NULL;
-		}
-	}
-	return name;
-}
-
 static int open_journal(struct opening *opening, const struct netfs_cache_config *cache)
 {
 	const struct netfs_mount_options *options = &opening->options;
@@ -393,7 +354,8 @@ static int open_cache(struct opening *opening, uint8_t *secret)
 {
 	const struct netfs_mount_options *options = &opening->options;
 	struct netfs_call *call = opening->call;
-	netfs_cleanup_free char *volume = volume_name(opening);
+	netfs_cleanup_free char *volume =
+		netfs_volume_name(options, opening->text, opening->call->cred.uid);
 	struct netfs_cache_config config = {
 		.folder = options->cachedir,
 		.volume = volume,

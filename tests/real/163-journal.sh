@@ -80,7 +80,29 @@ check "with the time that was set" \
 check "nothing is left in the journal" no_journal
 
 echo three >>"$tmp/m/a"
+head -c 200000 "$tmp/big" >"$tmp/m/e/part"
 kill_mount
+look() { "$unetfs" cache journal "$@" "dir:$tmp/x"; }
+check_sh "unetfs cache journal lists it" "
+	'$unetfs' cache journal -o '$base' 'dir:$tmp/x' >'$tmp/look.out'
+	grep -q ' 6 bytes .*  a\$' '$tmp/look.out'
+	grep -q '195.3 KiB .* e/part\$' '$tmp/look.out'
+	[ \$(wc -l <'$tmp/look.out') = 2 ]"
+check_sh "and saves it elsewhere" "
+	'$unetfs' cache journal --json --export '$tmp/saved' -o '$base' \\
+		'dir:$tmp/x' >'$tmp/look.json'
+	python3 -c 'import json, sys
+files = {f[\"path\"]: f for f in json.load(open(sys.argv[1]))[\"files\"]}
+assert files[\"a\"][\"pieces\"] == [[8, 6]], files[\"a\"]
+print(files[\"e/part\"][\"file\"])' '$tmp/look.json' >'$tmp/name'
+	cmp -n 200000 '$tmp/big' \"$tmp/saved/\$(cat '$tmp/name')\"
+	cmp '$tmp/look.json' '$tmp/saved/index.json'"
+check "which is not done into the same folder again" \
+	eval '! look -o "$base" --export "$tmp/saved" >/dev/null 2>&1'
+check_sh "who has another key is told that there is more" "
+	'$unetfs' cache journal -o '$base,cachekey=$tmp/key' 'dir:$tmp/x' 2>&1 | tee '$tmp/look.out'
+	grep -q 'nothing was left' '$tmp/look.out'
+	grep -q '1 more files .* other shares, users or keys' '$tmp/look.out'"
 check "unetfs cache replay does it without a mount" \
 	"$unetfs" cache replay -o "$base" "dir:$tmp/x"
 check "what was written is there then" holds a "one
