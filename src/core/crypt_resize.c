@@ -44,7 +44,7 @@ static void finish(struct netfs_crypt_resize *resize, int err, struct netfs_news
 	}
 	netfs_free(resize);
 	done->err = err;
-	netfs_ranges_init(&done->todo);
+	netfs_ranges_init(&done->awaited);
 	netfs_list_push_back(&news->done, &done->link);
 }
 

@@ -3,7 +3,7 @@
  * Flushes: waiting until what is dirty now has arrived.
  *
  * A flush writes down which bytes are dirty or under upload when it begins
- * (todo) and at which change of the file that was (seq).  Every upload that
+ * (awaited) and at which change of the file that was (seq).  Every upload that
  * arrives is taken off; an upload that was made before the flush began only
  * counts for bytes that were not written again.  So a flush ends although
  * others go on writing.
@@ -22,7 +22,7 @@ static int add_clipped(struct netfs_completion *done, uint64_t from, uint64_t to
 		from = clip->from;
 	if (to > clip->to)
 		to = clip->to;
-	return from < to ? netfs_ranges_add(&done->todo, from, to) : 0;
+	return from < to ? netfs_ranges_add(&done->awaited, from, to) : 0;
 }
 
 static int add_dirty(struct netfs_inode *inode, struct netfs_completion *done,
@@ -85,20 +85,20 @@ void netfs_flush_start(struct netfs_inode *inode, uint64_t start, uint64_t end,
 	done->inode = inode;
 	done->seq = inode->seq;
 	done->err = 0;
-	netfs_ranges_init(&done->todo);
+	netfs_ranges_init(&done->awaited);
 	if (inode->dirty || inode->uploading)
 		done->err = add_dirty(inode, done, &clip);
 	if (!done->err && inode->nfrozen)
 		done->err = netfs_frozen_each(inode, &clip, add_clipped, done);
-	done->sent = netfs_ranges_empty(&done->todo);
+	done->sent = netfs_ranges_empty(&done->awaited);
 	if (!done->err && inode->uploading)
 		done->err = add_uploading(inode, done, &clip);
-	if (done->err || netfs_ranges_empty(&done->todo)) {
+	if (done->err || netfs_ranges_empty(&done->awaited)) {
 		netfs_list_push_back(&news->done, &done->link);
 		return;
 	}
 	netfs_count(inode->core->stats, flush_calls);
-	netfs_trace_file(flush_begin, inode, start, end, netfs_ranges_count(&done->todo));
+	netfs_trace_file(flush_begin, inode, start, end, netfs_ranges_count(&done->awaited));
 	netfs_list_push_back(&inode->flushers, &done->link);
 	if (done->locked)
 		inode->upload_locked = true;
@@ -167,8 +167,8 @@ void netfs_flush_forget(struct netfs_inode *inode, uint64_t start, uint64_t end)
 			netfs_container_of(link, struct netfs_completion, link);
 
 		/* Not waiting for a byte too many matters more than for it. */
-		if (netfs_ranges_remove(&done->todo, start, end))
-			netfs_ranges_clear(&done->todo);
+		if (netfs_ranges_remove(&done->awaited, start, end))
+			netfs_ranges_clear(&done->awaited);
 	}
 }
 
@@ -180,7 +180,7 @@ void netfs_flush_wake(struct netfs_inode *inode, struct netfs_news *news)
 		struct netfs_completion *done =
 			netfs_container_of(link, struct netfs_completion, link);
 
-		if (!done->err && !netfs_ranges_empty(&done->todo))
+		if (!done->err && !netfs_ranges_empty(&done->awaited))
 			continue;
 		/* Whoever holds the lock goes on to change the file, so
 		 * nothing may be on its way any more. */

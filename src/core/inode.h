@@ -29,7 +29,7 @@ struct netfs_completion {
 	struct netfs_list link;
 	struct netfs_gate_wait gate;
 	struct netfs_inode *inode;
-	struct netfs_ranges todo; /* a flush: what has not arrived yet */
+	struct netfs_ranges awaited; /* a flush: what has not arrived yet */
 	uint64_t seq; /* a flush: inode->seq when it began */
 	bool locked; /* a flush by the holder of the lock */
 	bool sent; /* a flush: all it waits for is on its way */

@@ -41,7 +41,7 @@ static void tell_completions(struct netfs_news *news)
 		struct netfs_completion *done =
 			netfs_container_of(link, struct netfs_completion, link);
 
-		netfs_ranges_done(&done->todo);
+		netfs_ranges_done(&done->awaited);
 		done->fn(done, done->err);
 	}
 }

@@ -45,7 +45,7 @@ void netfs_inode_lock(struct netfs_inode *inode, struct netfs_completion *done)
 	done->gate.admitted = lock_admitted;
 	netfs_list_init(&done->link);
 	netfs_list_init(&done->gate.link);
-	netfs_ranges_init(&done->todo);
+	netfs_ranges_init(&done->awaited);
 	netfs_mutex_lock(&inode->mutex);
 	if (netfs_gate_enter(&inode->gate, NETFS_GATE_EXCLUSIVE, &done->gate)) {
 		wait_for_quiet(done);

@@ -24,7 +24,7 @@ static void fail_flushers(struct netfs_inode *inode, uint64_t from, uint64_t to,
 		struct netfs_completion *done =
 			netfs_container_of(link, struct netfs_completion, link);
 
-		if (!done->err && netfs_ranges_overlaps(&done->todo, from, to))
+		if (!done->err && netfs_ranges_overlaps(&done->awaited, from, to))
 			done->err = err;
 	}
 }
@@ -44,18 +44,19 @@ static void advance_flushers(struct netfs_request *req, struct netfs_folio *foli
 		uint64_t pos = from;
 
 		if (req->seq >= done->seq) {
-			if (netfs_ranges_remove(&done->todo, from, to))
+			if (netfs_ranges_remove(&done->awaited, from, to))
 				done->err = -ENOMEM;
 			continue;
 		}
 		while (netfs_group_next_newest(req, folio, &(struct netfs_range){pos, to}, &gap)) {
 			pos = gap.to;
 			netfs_crypt_whole_clean(folio, &gap);
-			if (gap.from < gap.to && netfs_ranges_remove(&done->todo, gap.from, gap.to))
+			if (gap.from < gap.to &&
+			    netfs_ranges_remove(&done->awaited, gap.from, gap.to))
 				done->err = -ENOMEM;
 		}
 		/* Newer bytes than those that arrived. */
-		if (netfs_ranges_overlaps(&done->todo, from, to))
+		if (netfs_ranges_overlaps(&done->awaited, from, to))
 			done->sent = false;
 	}
 }
@@ -69,7 +70,7 @@ static void unsend(struct netfs_inode *inode, uint64_t from, uint64_t to)
 		struct netfs_completion *done =
 			netfs_container_of(link, struct netfs_completion, link);
 
-		if (netfs_ranges_overlaps(&done->todo, from, to))
+		if (netfs_ranges_overlaps(&done->awaited, from, to))
 			done->sent = false;
 	}
 }

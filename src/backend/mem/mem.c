@@ -613,7 +613,7 @@ static ssize_t mem_transfer(struct netfs_handle *handle, struct netfs_slice *sli
 {
 	bool write = slice->kind == NETFS_SLICE_WRITE;
 	struct file *file = file_of(handle);
-	size_t len = netfs_min(slice->len, SLICE_LIMIT), todo = len, moved = 0, n;
+	size_t len = netfs_min(slice->len, SLICE_LIMIT), wanted = len, moved = 0, n;
 	int err = 0;
 
 	if (write ? !handle->writable : !handle->readable)
@@ -623,11 +623,11 @@ static ssize_t mem_transfer(struct netfs_handle *handle, struct netfs_slice *sli
 	if (write && slice->start + len > file->attr.size)
 		err = file_resize(file, slice->start + len);
 	if (slice->start + len > file->attr.size)
-		todo = slice->start < file->attr.size ? file->attr.size - slice->start : 0;
-	for (struct iovec *iov = slice->iov; !err && moved < todo; iov++, moved += n) {
+		wanted = slice->start < file->attr.size ? file->attr.size - slice->start : 0;
+	for (struct iovec *iov = slice->iov; !err && moved < wanted; iov++, moved += n) {
 		char *data = file->data + slice->start + moved;
 
-		n = netfs_min(iov->iov_len, todo - moved);
+		n = netfs_min(iov->iov_len, wanted - moved);
 		memcpy(write ? data : iov->iov_base, write ? iov->iov_base : data, n);
 	}
 	if (write && !err)
