@@ -12,11 +12,16 @@
 #include <cache/store/store.h>
 #include <crypt/key.h>
 #include <env/alloc.h>
+#include <env/hostfs.h>
 #include <env/secret.h>
 #include <unetfs/cache_folder.h>
 
+/* What a check reads at once. */
+#define READ_SIZE (16 * NETFS_MAP_BLOCK)
+
 struct netfs_cache_folder {
 	struct netfs_store *store;
+	uint8_t buf[READ_SIZE]; /* a check's */
 };
 
 int netfs_cache_folder_open(const char *path, struct netfs_cache_folder **ret_folder, char *message,
@@ -107,23 +112,35 @@ static struct netfs_store_key key_of(const struct netfs_cache_object *object)
 
 /* ---------------------------------------------------------------- check */
 
-static void check_blocks(struct netfs_store_object *object, struct netfs_cache_checked *checked)
+/* Blocks of [start, end) that are there, as many as are read at once. */
+static void check_some(struct netfs_cache_folder *folder, struct netfs_store_object *object,
+		       uint64_t start, uint64_t end, struct netfs_cache_checked *checked)
 {
-	uint8_t buf[NETFS_MAP_BLOCK];
+	ssize_t n = netfs_hostfs_pread(object->fd, folder->buf, end - start, start);
+
+	for (uint64_t at = start; at < end; at += NETFS_MAP_BLOCK) {
+		uint64_t block = at / NETFS_MAP_BLOCK;
+		uint8_t *bytes = folder->buf + (at - start);
+		size_t len = netfs_map_block_len(&object->map, block);
+
+		checked->blocks++;
+		if (n >= (ssize_t)(at - start + len) &&
+		    netfs_store_prove(object, block, bytes) == 0)
+			continue;
+		checked->bad++;
+		netfs_map_remove(&object->map, at, at + NETFS_MAP_BLOCK);
+	}
+}
+
+static void check_blocks(struct netfs_cache_folder *folder, struct netfs_store_object *object,
+			 struct netfs_cache_checked *checked)
+{
 	uint64_t from, to, at = 0;
 
 	for (; netfs_map_next(&object->map, at, NETFS_MAP_END, &from, &to); at = to) {
-		uint64_t first = from / NETFS_MAP_BLOCK;
-		uint64_t last = (to - 1) / NETFS_MAP_BLOCK;
-
-		for (uint64_t block = first; block <= last; block++) {
-			checked->blocks++;
-			if (netfs_store_read(object, block, buf) > 0)
-				continue;
-			checked->bad++;
-			netfs_map_remove(&object->map, block * NETFS_MAP_BLOCK,
-					 (block + 1) * NETFS_MAP_BLOCK);
-		}
+		for (; to - from > READ_SIZE; from += READ_SIZE)
+			check_some(folder, object, from, from + READ_SIZE, checked);
+		check_some(folder, object, from, to, checked);
 	}
 }
 
@@ -150,7 +167,7 @@ int netfs_cache_folder_check(struct netfs_cache_folder *folder,
 	end = netfs_store_end(folder->store);
 	if (err)
 		return err;
-	check_blocks(&open, ret_checked);
+	check_blocks(folder, &open, ret_checked);
 	if (!end && ret_checked->bad) {
 		err = netfs_store_begin(folder->store);
 		if (!err)

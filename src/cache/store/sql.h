@@ -25,8 +25,11 @@
 	X(OBJECT_DROP, "DELETE FROM objects WHERE volume = ?1 AND ino = ?2 AND gen = ?3")          \
 	X(OBJECT_NEXT, "SELECT objects.id, volume, ino, gen, bytes, used, pinned, rank, key"       \
 		       " FROM objects JOIN volumes ON volumes.id = volume"                         \
-		       " WHERE (pinned, rank, objects.id) > (?1, ?2, ?3)"                          \
-		       " ORDER BY pinned, rank, objects.id LIMIT 1")                               \
+		       " WHERE objects.id = coalesce("                                             \
+		       "(SELECT id FROM objects WHERE pinned = ?1 AND rank = ?2 AND id > ?3"       \
+		       " ORDER BY id LIMIT 1), "                                                   \
+		       "(SELECT id FROM objects WHERE (pinned, rank) > (?1, ?2)"                   \
+		       " ORDER BY pinned, rank, id LIMIT 1))")                                     \
 	X(OBJECT_BEGUN, "SELECT objects.id, volume, ino, gen, bytes, used, pinned, rank, key"      \
 			" FROM objects JOIN volumes ON volumes.id = volume"                        \
 			" WHERE bytes = 0 AND objects.id > ?1 ORDER BY objects.id LIMIT 1")        \

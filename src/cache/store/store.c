@@ -639,7 +639,16 @@ static int unlock(const struct netfs_store_object *object, uint64_t block, uint8
 		return err;
 	err = netfs_seal_unlock(aead, block, buf, buf, len, netfs_map_seal(&object->map, block));
 	netfs_aead_free(aead);
-	return err;
+	return err == -EBADMSG ? -EILSEQ : err;
+}
+
+int netfs_store_prove(const struct netfs_store_object *object, uint64_t block, uint8_t *bytes)
+{
+	size_t len = netfs_map_block_len(&object->map, block);
+
+	if (object->map.sealed)
+		return unlock(object, block, bytes, len);
+	return XXH3_64bits(bytes, len) == netfs_map_sum(&object->map, block) ? 0 : -EILSEQ;
 }
 
 ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block,
@@ -647,17 +656,11 @@ ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block
 {
 	size_t len = netfs_map_block_len(&object->map, block);
 	ssize_t n = netfs_hostfs_pread(object->fd, buf, len, block * NETFS_MAP_BLOCK);
+	int err = n < 0		     ? (int)n
+		  : n < (ssize_t)len ? -EILSEQ
+				     : netfs_store_prove(object, block, buf);
 
-	if (n < 0)
-		return n;
-	if (n != (ssize_t)len)
-		return -EILSEQ;
-	if (object->map.sealed) {
-		int err = unlock(object, block, buf, len);
-
-		return err == -EBADMSG ? -EILSEQ : err ? err : n;
-	}
-	return XXH3_64bits(buf, len) == netfs_map_sum(&object->map, block) ? n : -EILSEQ;
+	return err ? err : n;
 }
 
 int netfs_store_punch(const struct netfs_store_object *object, uint64_t start, uint64_t end)

@@ -102,6 +102,9 @@ int netfs_store_save(struct netfs_store *store, struct netfs_store_object *objec
  * they are not those that were stored, and buf is to be forgotten. */
 ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block,
 			 uint8_t buf[NETFS_MAP_BLOCK]);
+/* All bytes of a block that is there, as the disk has them, become in place what was
+ * stored.  -EILSEQ: they are not that, and are to be forgotten. */
+int netfs_store_prove(const struct netfs_store_object *object, uint64_t block, uint8_t *bytes);
 /* Gives the disk back what an open object has in [start, end), whole blocks, of
  * which nothing is in its map any more.  What was recorded of it does not fit its
  * checksums from then on. */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cache/store/files.h>
+#include <cache/store/sql.h>
 #include <cache/store/store.h>
 #include <sqlite3.h>
 #include <t.h>
@@ -207,6 +208,50 @@ static void objects_of_low_rank_are_culled_first(void **state)
 	assert_int_equal(netfs_store_space(store, &space), 0);
 	assert_int_equal(space.bytes, 0);
 	netfs_store_close(store);
+}
+
+/* Steps of SQLite's machine that a walk over all objects takes. */
+static int walk_steps(struct netfs_sql *sql, unsigned objects)
+{
+	sqlite3_stmt *stmt = sql->stmt[NETFS_SQL_OBJECT_NEXT];
+	int64_t at[] = {INT64_MIN, INT64_MIN, INT64_MIN};
+
+	for (unsigned n = 0;; n++) {
+		int64_t before[] = {at[0], at[1], at[2]};
+		int result = netfs_sql_step(netfs_sql_get(sql, NETFS_SQL_OBJECT_NEXT, 3, before));
+
+		if (!result) {
+			assert_int_equal(n, objects);
+			return sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_VM_STEP, 0);
+		}
+		assert_int_equal(result, 1);
+		at[0] = sqlite3_column_int64(stmt, 6);
+		at[1] = sqlite3_column_int64(stmt, 7);
+		at[2] = sqlite3_column_int64(stmt, 0);
+		assert_true(n == 0 || at[0] > before[0] || at[1] > before[1] || at[2] > before[2]);
+		sqlite3_reset(stmt);
+	}
+}
+
+/* Who reads what is cached stores nothing, so the clock of ranks stands still. */
+static void walk_over_equal_ranks_goes_on_where_it_was(void **state)
+{
+	static const char fill[] =
+		"INSERT INTO volumes VALUES(1, 'x');"
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+		" INSERT INTO objects(volume, ino, gen, version, tail, bytes, used, uses, rank, "
+		"pinned)"
+		" SELECT 1, i, 0, x'00', 0, 4096, 0, 1, 5, i % 10 = 0 FROM n;";
+	struct netfs_sql sql;
+	int folder;
+
+	folder = open(top, O_RDONLY | O_DIRECTORY);
+	assert_true(folder >= 0);
+	assert_int_equal(netfs_sql_open(&sql, folder, "catalogue", NETFS_SQL_AS_IS), 0);
+	assert_int_equal(sqlite3_exec(sql.db, fill, NULL, NULL, NULL), SQLITE_OK);
+	assert_in_range(walk_steps(&sql, 2000), 2000, 2000 * 100);
+	netfs_sql_close(&sql);
+	close(folder);
 }
 
 static void pin(struct netfs_store *store, uint64_t ino, bool pinned)
@@ -419,6 +464,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(object_has_one_user_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(objects_of_low_rank_are_culled_first, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(walk_over_equal_ranks_goes_on_where_it_was, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(pinned_objects_go_last_and_beyond_their_share,
 						setup, teardown),
