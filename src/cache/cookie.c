@@ -24,6 +24,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
+#include <xxhash.h>
 #include <base/assert.h>
 #include <cache/cookie.h>
 #include <env/alloc.h>
@@ -86,17 +87,19 @@ static uint8_t *put(uint8_t *at, uint64_t number)
 	return at + sizeof(number);
 }
 
-static void version_bytes(const struct netfs_cache_version *version,
-			  uint8_t bytes[NETFS_STORE_VERSION])
+void cache_version_bytes(const struct netfs_cache_version *version,
+			 uint8_t bytes[NETFS_STORE_VERSION])
 {
-	uint8_t *at = put(bytes, version->counter);
+	uint8_t all[6 * sizeof(uint64_t)];
+	uint8_t *at = put(all, version->counter);
 
 	at = put(at, (uint64_t)version->mtime.sec);
 	at = put(at, version->mtime.nsec);
 	at = put(at, (uint64_t)version->ctime.sec);
 	at = put(at, version->ctime.nsec);
-	at = put(at, version->size);
-	netfs_assert(at == bytes + NETFS_STORE_VERSION);
+	put(at, version->size);
+	/* As many bits as a checksum has. */
+	put(bytes, XXH3_64bits(all, sizeof(all)));
 }
 
 static void version(struct netfs_cookie *netfs_cookie, const struct netfs_cache_version *version)
@@ -106,7 +109,7 @@ static void version(struct netfs_cookie *netfs_cookie, const struct netfs_cache_
 	netfs_mutex_lock(&cookie->mutex);
 	cookie->known = version != NULL;
 	if (version)
-		version_bytes(version, cookie->version);
+		cache_version_bytes(version, cookie->version);
 	netfs_mutex_unlock(&cookie->mutex);
 }
 

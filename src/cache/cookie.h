@@ -105,6 +105,9 @@ static inline struct cookie *cookie_of(struct netfs_cookie *cookie)
 void cache_cookie_set(struct cookie *cookie, enum cookie_state state);
 /* Nobody uses it: the worker will look at it in a while.  The mutex is held. */
 void cache_cookie_idle(struct cookie *cookie);
+/* What a record says of a version. */
+void cache_version_bytes(const struct netfs_cache_version *version,
+			 uint8_t bytes[NETFS_STORE_VERSION]);
 /* Has the worker look at it.  Any lock of higher rank may be held. */
 void cache_cookie_push(struct cookie *cookie);
 /* One slice of an active cookie; netfs_cache_ops.read and write. */

@@ -21,8 +21,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHUNK	    3
-#define SEALED_BODY (NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL)
+#define CHUNK 3
 
 enum decoder {
 	PLAIN_ROW,
@@ -56,7 +55,7 @@ static void make_plain(void)
 	check(netfs_map_reserve(&map, 0, NETFS_MAP_CHUNK) == 0);
 	for (uint64_t i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i += 1 + i % 3)
 		netfs_map_add(&map, i * NETFS_MAP_BLOCK, NETFS_MAP_BLOCK, i * 77);
-	netfs_map_store(map.chunks[0], honest.bytes[PLAIN_ROW]);
+	honest.size[PLAIN_ROW] = netfs_map_store(map.chunks[0], honest.bytes[PLAIN_ROW]);
 	netfs_map_done(&map);
 }
 
@@ -80,12 +79,10 @@ static void make_honest(void)
 				     NETFS_MAP_BLOCK, &seal);
 	}
 	check(netfs_seal_row_close(&honest.key, CHUNK, map->chunks[CHUNK]) == 0);
-	netfs_seal_row_put(map->chunks[CHUNK], honest.bytes[SEALED_ROW]);
-	memcpy(honest.bytes[OPENED_ROW], honest.bytes[SEALED_ROW], SEALED_BODY);
+	honest.size[SEALED_ROW] = netfs_seal_row_put(map->chunks[CHUNK], honest.bytes[SEALED_ROW]);
+	honest.size[OPENED_ROW] =
+		netfs_map_store_sealed(map->chunks[CHUNK], honest.bytes[OPENED_ROW]);
 	check(netfs_seal_record_close(&honest.key, map, text, honest.bytes[RECORD]) == 0);
-	honest.size[PLAIN_ROW] = NETFS_MAP_ROW;
-	honest.size[OPENED_ROW] = SEALED_BODY;
-	honest.size[SEALED_ROW] = NETFS_MAP_SEALED_ROW;
 	honest.size[RECORD] = NETFS_SEAL_RECORD;
 }
 
@@ -121,10 +118,8 @@ static int consume_row(const uint8_t *row, size_t size, bool sealed)
 	int err = netfs_map_load(&map, CHUNK, row, size);
 
 	if (!err) {
-		if (sealed)
-			netfs_map_store_sealed(map.chunks[CHUNK], again);
-		else
-			netfs_map_store(map.chunks[CHUNK], again);
+		check(size == (sealed ? netfs_map_store_sealed(map.chunks[CHUNK], again)
+				      : netfs_map_store(map.chunks[CHUNK], again)));
 		check(memcmp(row, again, size) == 0);
 		check_map(&map, CHUNK * NETFS_MAP_CHUNK + tail);
 	}

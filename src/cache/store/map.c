@@ -298,64 +298,104 @@ void netfs_map_add_sealed(struct netfs_map *map, uint64_t start, size_t len,
 	chunk_of(map, block)->seals[block % NETFS_MAP_CHUNK_BLOCKS] = *seal;
 }
 
-/* Bytes of a row, without the seal of a row itself. */
-static size_t row_size(const struct netfs_map *map)
+/* ---------------------------------------------------------------- rows */
+
+/* The bits of a row, and how many are set; -EUCLEAN: it is none of that length. */
+static int row_bits(const uint8_t *row, size_t len, size_t each,
+		    uint8_t bits[NETFS_MAP_CHUNK_BLOCKS / 8])
 {
-	return map->sealed ? NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL : NETFS_MAP_ROW;
+	size_t n = len ? row[0] : 0;
+	int count = 0;
+
+	if (!n || n > NETFS_MAP_CHUNK_BLOCKS / 8 || len <= n || !row[n])
+		return -EUCLEAN;
+	memset(bits, 0, NETFS_MAP_CHUNK_BLOCKS / 8);
+	memcpy(bits, row + 1, n);
+	for (unsigned i = 0; i < n * 8; i++)
+		count += bit(bits, i);
+	return len == 1 + n + (size_t)count * each ? count : -EUCLEAN;
 }
 
-static void load_sums(struct netfs_map_chunk *into, const uint8_t *bytes)
+static uint64_t get_le64(const uint8_t *bytes)
 {
-	for (unsigned i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i++) {
-		uint64_t sum;
+	uint64_t number;
 
-		memcpy(&sum, bytes + i * sizeof(sum), sizeof(sum));
-		into->sums[i] = le64toh(sum);
-	}
+	memcpy(&number, bytes, sizeof(number));
+	return le64toh(number);
 }
 
 int netfs_map_load(struct netfs_map *map, uint64_t chunk, const void *row, size_t len)
 {
-	const uint8_t *bytes = row;
+	size_t each = map->sealed ? sizeof(struct netfs_map_seal) : sizeof(uint64_t);
+	uint8_t bits[NETFS_MAP_CHUNK_BLOCKS / 8];
 	struct netfs_map_chunk *into;
-	int err;
+	const uint8_t *at = row;
+	int count = row_bits(row, len, each, bits), err;
 
-	if (len != row_size(map) || chunk >= NETFS_MAP_CHUNKS_MAX)
+	if (count < 0 || chunk >= NETFS_MAP_CHUNKS_MAX)
 		return -EUCLEAN;
 	err = netfs_map_reserve(map, chunk * NETFS_MAP_CHUNK, (chunk + 1) * NETFS_MAP_CHUNK);
 	if (err)
 		return err;
 	into = map->chunks[chunk];
-	map->blocks -= into->count;
-	map->held -= into->nheld;
-	memcpy(into->there, bytes, sizeof(into->there));
-	memcpy(into->held, bytes, sizeof(into->held));
-	into->count = 0;
-	for (unsigned i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i++)
-		into->count += bit(into->there, i);
-	into->nheld = into->count;
-	if (map->sealed)
-		memcpy(into->seals, bytes + sizeof(into->there), len - sizeof(into->there));
-	else
-		load_sums(into, bytes + sizeof(into->there));
+	if (into->nheld)
+		return -EUCLEAN;
+	memcpy(into->there, bits, sizeof(bits));
+	memcpy(into->held, bits, sizeof(bits));
+	into->count = into->nheld = (uint32_t)count;
+	at += 1 + at[0];
+	for (unsigned i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i++) {
+		if (!bit(bits, i))
+			continue;
+		if (map->sealed)
+			memcpy(&into->seals[i], at, each);
+		else
+			into->sums[i] = get_le64(at);
+		at += each;
+	}
 	map->blocks += into->count;
 	map->held += into->nheld;
 	return 0;
 }
 
-void netfs_map_store(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_ROW])
+/* What a row begins with. */
+static size_t store_bits(const struct netfs_map_chunk *chunk, uint8_t *row)
 {
-	memcpy(row, chunk->there, sizeof(chunk->there));
+	uint8_t n = sizeof(chunk->there);
+
+	netfs_assert(chunk->count);
+	while (!chunk->there[n - 1])
+		n--;
+	row[0] = n;
+	memcpy(row + 1, chunk->there, n);
+	return 1 + n;
+}
+
+size_t netfs_map_store(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_ROW])
+{
+	size_t at = store_bits(chunk, row);
+
 	for (unsigned i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i++) {
 		uint64_t sum = htole64(chunk->sums[i]);
 
-		memcpy(row + sizeof(chunk->there) + i * sizeof(sum), &sum, sizeof(sum));
+		if (!bit(chunk->there, i))
+			continue;
+		memcpy(row + at, &sum, sizeof(sum));
+		at += sizeof(sum);
 	}
+	return at;
 }
 
-void netfs_map_store_sealed(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_SEALED_ROW])
+size_t netfs_map_store_sealed(const struct netfs_map_chunk *chunk,
+			      uint8_t row[NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL])
 {
-	memcpy(row, chunk->there, sizeof(chunk->there));
-	memcpy(row + sizeof(chunk->there), chunk->seals,
-	       NETFS_MAP_CHUNK_BLOCKS * sizeof(chunk->seals[0]));
+	size_t at = store_bits(chunk, row);
+
+	for (unsigned i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i++) {
+		if (!bit(chunk->there, i))
+			continue;
+		memcpy(row + at, &chunk->seals[i], sizeof(chunk->seals[i]));
+		at += sizeof(chunk->seals[i]);
+	}
+	return at;
 }

@@ -19,13 +19,14 @@
 /* Bytes further on are not cached, which bounds the table of chunks. */
 #define NETFS_MAP_CHUNKS_MAX (1U << 20)
 #define NETFS_MAP_END	     (NETFS_MAP_CHUNK * NETFS_MAP_CHUNKS_MAX)
-/* A chunk as it is stored: bits and checksums, little-endian. */
-#define NETFS_MAP_ROW (NETFS_MAP_CHUNK_BLOCKS / 8 + NETFS_MAP_CHUNK_BLOCKS * 8)
-/* Of a sealed object a nonce and a tag take the place of each checksum, and two
- * more prove the row. */
+/* The longest row of the catalogue: how many bytes of bits, these, and a checksum for
+ * each bit that is set.  Little-endian. */
+#define NETFS_MAP_ROW (1 + NETFS_MAP_CHUNK_BLOCKS / 8 + NETFS_MAP_CHUNK_BLOCKS * 8)
+/* Of a sealed object a nonce and a tag take the place of each checksum, and before
+ * all that stand two more, which prove the row. */
 #define NETFS_MAP_SEAL 28
 #define NETFS_MAP_SEALED_ROW                                                                       \
-	(NETFS_MAP_CHUNK_BLOCKS / 8 + (NETFS_MAP_CHUNK_BLOCKS + 1) * NETFS_MAP_SEAL)
+	(NETFS_MAP_SEAL + 1 + NETFS_MAP_CHUNK_BLOCKS / 8 + NETFS_MAP_CHUNK_BLOCKS * NETFS_MAP_SEAL)
 
 /* What proves some bytes, as store/seal.h has it. */
 struct netfs_map_seal {
@@ -89,8 +90,10 @@ void netfs_map_yield(struct netfs_map *map, uint64_t start, uint64_t end);
 /* A row of the catalogue; of a sealed map without the seal of the row itself.  Bytes
  * from the disk: -EUCLEAN, -ENOMEM, -EFBIG. */
 int netfs_map_load(struct netfs_map *map, uint64_t chunk, const void *row, size_t len);
-void netfs_map_store(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_ROW]);
+/* Of a chunk in which something is there.  Returns how many bytes it is. */
+size_t netfs_map_store(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_ROW]);
 /* Likewise, of a sealed map; the seal of the row itself is left out. */
-void netfs_map_store_sealed(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_SEALED_ROW]);
+size_t netfs_map_store_sealed(const struct netfs_map_chunk *chunk,
+			      uint8_t row[NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL]);
 
 #endif

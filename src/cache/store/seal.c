@@ -313,35 +313,35 @@ int netfs_seal_unlock(struct netfs_aead *aead, uint64_t block, const uint8_t *in
 
 /* ---------------------------------------------------------------- rows */
 
-#define ROW_BODY (NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL)
-
-static int begin_row(struct netfs_aead *aead, uint64_t chunk, const uint8_t *row)
+/* body: the row without its seal. */
+static int begin_row(struct netfs_aead *aead, const uint8_t *nonce, uint64_t chunk,
+		     const uint8_t *body, size_t len)
 {
-	int err = begin(aead, row + ROW_BODY, MESSAGE_ROW, (uint64_t[]){chunk, ROW_BODY});
+	int err = begin(aead, nonce, MESSAGE_ROW, (uint64_t[]){chunk, len});
 
-	return err ? err : netfs_aead_beside(aead, row, ROW_BODY);
+	return err ? err : netfs_aead_beside(aead, body, len);
 }
 
-void netfs_seal_row_put(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_SEALED_ROW])
+size_t netfs_seal_row_put(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_SEALED_ROW])
 {
-	netfs_map_store_sealed(chunk, row);
-	memcpy(row + ROW_BODY, &chunk->row, sizeof(chunk->row));
+	memcpy(row, &chunk->row, NETFS_MAP_SEAL);
+	return NETFS_MAP_SEAL + netfs_map_store_sealed(chunk, row + NETFS_MAP_SEAL);
 }
 
 int netfs_seal_row_close(const struct netfs_seal_key *key, uint64_t number,
 			 struct netfs_map_chunk *chunk)
 {
 	struct netfs_map_seal *seal = &chunk->row;
-	uint8_t row[NETFS_MAP_SEALED_ROW];
+	uint8_t body[NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL];
+	size_t len = netfs_map_store_sealed(chunk, body);
 	struct netfs_aead *aead;
 	int err = netfs_aead_new(key->bytes, NETFS_AEAD_SEAL, &aead);
 
 	if (err)
 		return err;
 	err = netfs_seal_nonces(seal, 1);
-	netfs_seal_row_put(chunk, row);
 	if (!err)
-		err = begin_row(aead, number, row);
+		err = begin_row(aead, seal->nonce, number, body, len);
 	if (!err)
 		err = netfs_aead_seal(aead, NULL, NULL, 0, seal->tag);
 	netfs_aead_free(aead);
@@ -351,23 +351,25 @@ int netfs_seal_row_close(const struct netfs_seal_key *key, uint64_t number,
 int netfs_seal_row_open(const struct netfs_seal_key *key, uint64_t chunk, const void *row,
 			size_t len, struct netfs_map *map)
 {
-	const uint8_t *bytes = row;
+	const uint8_t *body = (const uint8_t *)row + NETFS_MAP_SEAL;
+	struct netfs_map_seal seal;
 	struct netfs_aead *aead;
 	int err;
 
-	if (len != NETFS_MAP_SEALED_ROW)
+	if (len <= NETFS_MAP_SEAL || len > NETFS_MAP_SEALED_ROW)
 		return -EUCLEAN;
+	memcpy(&seal, row, sizeof(seal));
 	err = netfs_aead_new(key->bytes, NETFS_AEAD_OPEN, &aead);
 	if (err)
 		return err;
-	err = begin_row(aead, chunk, bytes);
+	err = begin_row(aead, seal.nonce, chunk, body, len - NETFS_MAP_SEAL);
 	if (!err)
-		err = netfs_aead_open(aead, NULL, NULL, 0, bytes + ROW_BODY + NETFS_AEAD_NONCE);
+		err = netfs_aead_open(aead, NULL, NULL, 0, seal.tag);
 	netfs_aead_free(aead);
 	if (!err)
-		err = netfs_map_load(map, chunk, bytes, ROW_BODY);
+		err = netfs_map_load(map, chunk, body, len - NETFS_MAP_SEAL);
 	if (!err)
-		memcpy(&map->chunks[chunk]->row, bytes + ROW_BODY, NETFS_MAP_SEAL);
+		map->chunks[chunk]->row = seal;
 	return judged(err);
 }
 

@@ -17,7 +17,7 @@
 #define NETFS_SEAL_HEADING (sizeof("sealed ") - 1 + 16)
 #define NETFS_SEAL_VOLUME  (NETFS_SEAL_HEADING + 1 + 64 + 1)
 /* The record of an object, which has this long a text in it. */
-#define NETFS_SEAL_TEXT	  56
+#define NETFS_SEAL_TEXT	  16
 #define NETFS_SEAL_RECORD (NETFS_SEAL_SALT + NETFS_MAP_SEAL + NETFS_SEAL_TEXT)
 
 /* Keys made of one secret, and those of the objects that are open.  Owned by the
@@ -67,8 +67,8 @@ void netfs_seal_key_drop(struct netfs_seal_key *key);
  */
 int netfs_seal_row_close(const struct netfs_seal_key *key, uint64_t number,
 			 struct netfs_map_chunk *chunk);
-/* The row of a chunk that was closed. */
-void netfs_seal_row_put(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_SEALED_ROW]);
+/* The row of a chunk that was closed: its bytes. */
+size_t netfs_seal_row_put(const struct netfs_map_chunk *chunk, uint8_t row[NETFS_MAP_SEALED_ROW]);
 int netfs_seal_row_open(const struct netfs_seal_key *key, uint64_t chunk, const void *row,
 			size_t len, struct netfs_map *map);
 int netfs_seal_record_close(const struct netfs_seal_key *key, const struct netfs_map *map,

@@ -27,7 +27,7 @@ static const char schema[] =
 	" tail INTEGER NOT NULL, bytes INTEGER NOT NULL, used INTEGER NOT NULL,"
 	" uses INTEGER NOT NULL, rank INTEGER NOT NULL, pinned INTEGER NOT NULL,"
 	" UNIQUE(volume, ino, gen));"
-	"CREATE INDEX objects_rank ON objects(pinned, rank, id);"
+	"CREATE INDEX objects_rank ON objects(pinned, rank);"
 	"CREATE INDEX objects_begun ON objects(id) WHERE bytes = 0;"
 	"CREATE TABLE chunks(object INTEGER NOT NULL, chunk INTEGER NOT NULL,"
 	" blocks BLOB NOT NULL, PRIMARY KEY(object, chunk)) WITHOUT ROWID;"
@@ -167,7 +167,8 @@ int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name, enum net
 {
 	static const char ways[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 				   " PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
-				   " PRAGMA recursive_triggers = OFF; PRAGMA temp_store = MEMORY;";
+				   " PRAGMA recursive_triggers = OFF; PRAGMA temp_store = MEMORY;"
+				   " PRAGMA journal_size_limit = 4194304;";
 	int err;
 
 	memset(sql, 0, sizeof(*sql));

@@ -224,8 +224,9 @@ int netfs_store_volume(struct netfs_store *store, const char *key, int64_t *ret_
 		return -ENOMEM;
 	netfs_free(store->volume_key);
 	store->volume_key = copy;
-	/* The same in every catalogue, so that it outlives a damaged one. */
-	store->volume = (int64_t)(XXH3_64bits(key, strlen(key)) >> 1);
+	/* The same in every catalogue, so that it outlives a damaged one; and short, because
+	 * each object has it twice. */
+	store->volume = (int64_t)(XXH3_64bits(key, strlen(key)) >> 33);
 	err = add_volume(store);
 	if (!err)
 		err = check_volume(store);
@@ -299,28 +300,15 @@ static sqlite3_stmt *with_key(struct netfs_store *store, enum netfs_sql_id id,
 	return netfs_sql_get(&store->sql, id, 3, numbers);
 }
 
-/*
- * A row is stored without the zeroes it ends in: most files are small, and most of their
- * one row is.  So the seal of a row, which it ends in, is stored before it.
- */
-static int load_chunk(struct netfs_store_object *object, uint64_t chunk, const void *bytes,
+static int load_chunk(struct netfs_store_object *object, uint64_t chunk, const void *row,
 		      size_t len)
 {
-	uint8_t row[NETFS_MAP_SEALED_ROW] = {0};
-	size_t body = NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL;
-
 	/* SQLite gives no bytes at all where there are none. */
-	if (!bytes || len > (object->map.sealed ? sizeof(row) : NETFS_MAP_ROW))
+	if (!row)
 		return -EUCLEAN;
-	if (!object->map.sealed) {
-		memcpy(row, bytes, len);
-		return netfs_map_load(&object->map, chunk, row, NETFS_MAP_ROW);
-	}
-	if (len < NETFS_MAP_SEAL)
-		return -EUCLEAN;
-	memcpy(row + body, bytes, NETFS_MAP_SEAL);
-	memcpy(row, (const uint8_t *)bytes + NETFS_MAP_SEAL, len - NETFS_MAP_SEAL);
-	return netfs_seal_row_open(&object->seal, chunk, row, sizeof(row), &object->map);
+	if (object->map.sealed)
+		return netfs_seal_row_open(&object->seal, chunk, row, len, &object->map);
+	return netfs_map_load(&object->map, chunk, row, len);
 }
 
 static int load_chunks(struct netfs_store *store, int64_t id, struct netfs_store_object *object)
@@ -524,26 +512,6 @@ static int seal_object(struct netfs_store_object *object, uint8_t record[NETFS_S
 	return err ? err : netfs_seal_record_close(&object->seal, map, text, record);
 }
 
-/* A row of the catalogue: its bytes. */
-static int put_row(const struct netfs_map *map, const struct netfs_map_chunk *chunk,
-		   uint8_t row[NETFS_MAP_SEALED_ROW])
-{
-	uint8_t whole[NETFS_MAP_SEALED_ROW];
-	size_t body = NETFS_MAP_SEALED_ROW - NETFS_MAP_SEAL;
-	int len = map->sealed ? NETFS_MAP_SEALED_ROW : NETFS_MAP_ROW;
-
-	if (map->sealed) {
-		netfs_seal_row_put(chunk, whole);
-		memcpy(row, whole + body, NETFS_MAP_SEAL);
-		memcpy(row + NETFS_MAP_SEAL, whole, body);
-	} else {
-		netfs_map_store(chunk, row);
-	}
-	while (len > NETFS_MAP_SEAL && !row[len - 1])
-		len--;
-	return len;
-}
-
 static int save_chunks(struct netfs_store *store, int64_t id, struct netfs_map *map)
 {
 	uint8_t row[NETFS_MAP_SEALED_ROW];
@@ -553,15 +521,18 @@ static int save_chunks(struct netfs_store *store, int64_t id, struct netfs_map *
 		struct netfs_map_chunk *chunk = map->chunks[i];
 		int64_t numbers[] = {id, i};
 		sqlite3_stmt *stmt;
+		size_t len;
 
 		if (!chunk || !chunk->changed)
 			continue;
 		stmt = netfs_sql_get(&store->sql,
 				     chunk->count ? NETFS_SQL_CHUNK_PUT : NETFS_SQL_CHUNK_DROP, 2,
 				     numbers);
-		if (chunk->count) {
-			sqlite3_bind_blob(stmt, 3, row, put_row(map, chunk, row), SQLITE_STATIC);
-		}
+		len = !chunk->count ? 0
+		      : map->sealed ? netfs_seal_row_put(chunk, row)
+				    : netfs_map_store(chunk, row);
+		if (len)
+			sqlite3_bind_blob(stmt, 3, row, (int)len, SQLITE_STATIC);
 		err = netfs_sql_run(stmt);
 		chunk->changed = err != 0;
 	}

@@ -13,11 +13,11 @@
 #include <cache/store/map.h>
 #include <cache/store/seal.h>
 
-#define NETFS_STORE_FORMAT 3
+#define NETFS_STORE_FORMAT 4
 /* A folder and the name: "01/234567..." */
 #define NETFS_STORE_NAME 40
 /* What tells two versions of a file apart, as bytes that are only compared. */
-#define NETFS_STORE_VERSION 48
+#define NETFS_STORE_VERSION 8
 
 struct netfs_store;
 

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sqlite3.h>
 #include <base/hash.h>
-#include <cache/cache.h>
+#include <cache/cookie.h>
 #include <cache/store/sql.h>
 #include <cache/store/store.h>
 #include <env/clock.h>
@@ -157,14 +157,20 @@ static struct netfs_cache_version told(unsigned number)
 
 /* --------------------------------------------------- after a power failure */
 
-/* Which version a record says it is of; its first field is the counter. */
+/* Which version a record says it is of. */
 static const struct version *version_of(const struct netfs_store_object *object)
 {
-	uint64_t number;
+	uint8_t bytes[NETFS_STORE_VERSION];
 
-	memcpy(&number, object->version, sizeof(number));
-	check(number < w.nversions);
-	return &w.versions[number];
+	for (unsigned i = 0; i < w.nversions; i++) {
+		struct netfs_cache_version version = told(i);
+
+		cache_version_bytes(&version, bytes);
+		if (memcmp(bytes, object->version, sizeof(bytes)) == 0)
+			return &w.versions[i];
+	}
+	check(!"a version that was");
+	return NULL;
 }
 
 static void check_block(const struct netfs_store_object *object, uint64_t ino, uint64_t at)

@@ -92,10 +92,10 @@ static void check_copy(const struct netfs_map *map, const struct oracle *oracle)
 	uint8_t row[NETFS_MAP_ROW];
 
 	for (uint32_t i = 0; i < map->nchunks; i++) {
-		if (!map->chunks[i])
+		if (!map->chunks[i] || !map->chunks[i]->count)
 			continue;
-		netfs_map_store(map->chunks[i], row);
-		assert_int_equal(netfs_map_load(&copy, i, row, sizeof(row)), 0);
+		assert_int_equal(
+			netfs_map_load(&copy, i, row, netfs_map_store(map->chunks[i], row)), 0);
 	}
 	copy.tail = map->tail;
 	check_blocks(&copy, oracle);
@@ -147,16 +147,48 @@ static void map_agrees_with_an_array(void **state)
 	netfs_map_done(&map);
 }
 
+/* A row is as long as what is there. */
+static void rows_are_short(void **state)
+{
+	const uint8_t one[] = {1, 1, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01};
+	struct netfs_map map = {0};
+	uint8_t row[NETFS_MAP_ROW];
+
+	assert_int_equal(netfs_map_reserve(&map, 0, NETFS_MAP_CHUNK), 0);
+	netfs_map_add(&map, 0, NETFS_MAP_BLOCK, UINT64_C(0x0123456789abcdef));
+	assert_int_equal(netfs_map_store(map.chunks[0], row), sizeof(one));
+	assert_memory_equal(row, one, sizeof(one));
+	netfs_map_add(&map, 9 * NETFS_MAP_BLOCK, NETFS_MAP_BLOCK, 1);
+	assert_int_equal(netfs_map_store(map.chunks[0], row), 1 + 2 + 2 * 8);
+	for (uint64_t i = 0; i < NETFS_MAP_CHUNK_BLOCKS; i++)
+		netfs_map_add(&map, i * NETFS_MAP_BLOCK, NETFS_MAP_BLOCK, i);
+	assert_int_equal(netfs_map_store(map.chunks[0], row), NETFS_MAP_ROW);
+	netfs_map_done(&map);
+}
+
 static void map_refuses_what_is_too_far_or_no_row(void **state)
 {
+	/* Too long, too short; no bits; bits that end in zero; more bits than there are. */
+	static const struct {
+		size_t len;
+		uint8_t row[60];
+	} bad[] = {
+		{11, {1, 1}}, {9, {1, 1}}, {0, {0}},	    {1, {0}},
+		{9, {0, 1}},  {3, {2, 1}}, {11, {2, 1, 0}}, {42, {33, [33] = 1}},
+	};
+	const uint8_t good[10] = {1, 1};
 	struct netfs_map map = {0};
-	uint8_t row[NETFS_MAP_ROW] = {0};
 	uint64_t from, to;
 
 	assert_int_equal(netfs_map_reserve(&map, NETFS_MAP_END, NETFS_MAP_END + 1), -EFBIG);
-	assert_int_equal(netfs_map_load(&map, 0, row, sizeof(row) - 1), -EUCLEAN);
-	assert_int_equal(netfs_map_load(&map, UINT64_MAX, row, sizeof(row)), -EUCLEAN);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(netfs_map_load(&map, 0, bad[i].row, bad[i].len), -EUCLEAN);
+	assert_int_equal(netfs_map_load(&map, UINT64_MAX, good, sizeof(good)), -EUCLEAN);
 	assert_false(netfs_map_next(&map, 0, UINT64_MAX, &from, &to));
+	assert_int_equal(netfs_map_load(&map, 3, good, sizeof(good)), 0);
+	/* Twice the same, which a damaged table may have. */
+	assert_int_equal(netfs_map_load(&map, 3, good, sizeof(good)), -EUCLEAN);
+	assert_int_equal(map.blocks, 1);
 	netfs_map_remove(&map, 0, UINT64_MAX);
 	netfs_map_done(&map);
 }
@@ -165,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(map_agrees_with_an_array),
+		cmocka_unit_test(rows_are_short),
 		cmocka_unit_test(map_refuses_what_is_too_far_or_no_row),
 	};
 

@@ -195,7 +195,7 @@ static unsigned seen(void)
 		{"for all to see", 14},
 		{"server.example", 14},
 		{"precious", 8},
-		{"111111111", 9},
+		{"11111111", 8},
 		{&ino, 8},
 		{&ino_big, 8},
 		{&gen, 8},
@@ -453,8 +453,8 @@ static const struct {
 	 "chunk = 0",
 	 0},
 	{"the record is too short", NULL,
-	 "UPDATE objects SET version = substr(version, 1, 48) WHERE id = 1", 0},
-	{"a plain version", NULL, "UPDATE objects SET version = zeroblob(48) WHERE id = 1", 0},
+	 "UPDATE objects SET version = substr(version, 1, 8) WHERE id = 1", 0},
+	{"a plain version", NULL, "UPDATE objects SET version = zeroblob(8) WHERE id = 1", 0},
 	/* The tail is in the record. */
 	{"another tail", NULL, "UPDATE objects SET tail = 99 WHERE id = 1", ALL},
 };
