@@ -32,6 +32,9 @@ struct netfs_budget {
 	struct netfs_list queue; /* b: folios, newest first */
 	struct netfs_list *hand; /* b: where the search for a victim goes on */
 	uint64_t queued; /* b: folios in it */
+	struct netfs_list cheap; /* b: folios that the disk cache has too, newest first */
+	_Atomic uint64_t cheap_bytes; /* a: of these; changed with b */
+	uint64_t cheap_max; /* I */
 	struct netfs_list objects; /* b: struct netfs_object not in use, oldest first */
 	uint64_t object_bytes; /* b: of all, in use or not */
 
@@ -55,6 +58,10 @@ bool netfs_budget_drop_object(struct netfs_budget *budget);
 /* Enter and leave the eviction queue.  Holds the folio's inode's mutex. */
 void netfs_budget_enqueue(struct netfs_budget *budget, struct netfs_folio *folio);
 void netfs_budget_dequeue(struct netfs_budget *budget, struct netfs_folio *folio);
+
+/* What is in the folio came from the disk cache, so that it is held in memory once
+ * more than is needed: it goes before others, and is not kept for long. */
+void netfs_budget_cheapen(struct netfs_budget *budget, struct netfs_folio *folio);
 
 /* Dirty bytes came or went.  Any lock of lower rank may be held. */
 void netfs_budget_dirtied(struct netfs_budget *budget, uint64_t bytes);

@@ -62,6 +62,7 @@ struct netfs_folio {
 	bool indexed; /* f: in the inode's index */
 	bool stale; /* f: forget it when its upload is over */
 	bool exposed; /* f: others may look at bytes that are not valid any more */
+	bool cheap; /* b: the queue is that of cheap ones */
 	_Atomic bool visited; /* a: used since the hand passed */
 	struct netfs_block *block; /* f */
 	struct netfs_ranges valid; /* f: file positions, as the next two */

@@ -7,6 +7,7 @@
  * generation moved on), and then what came is worth nothing.  Where a writer
  * gave the folio another block, the bytes are copied over.
  */
+#include <core/budget.h>
 #include <core/core_internal.h>
 #include <core/crypt_stage.h>
 #include <core/folio.h>
@@ -86,6 +87,17 @@ void netfs_read_settle(struct netfs_request *req, uint64_t from, uint64_t to, in
 		fail_readers(req->inode, from, to, err);
 }
 
+/* What came from the disk cache need not be kept for long. */
+static void cheapen(struct netfs_request *req, uint64_t from, uint64_t to)
+{
+	struct netfs_budget *budget = req->inode->core->budget;
+
+	for (unsigned i = req->collect_seg; i < req->nsegs && req->segs[i].from < to; i++) {
+		if (req->segs[i].to > from)
+			netfs_budget_cheapen(budget, req->segs[i].folio);
+	}
+}
+
 void netfs_read_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 {
 	uint64_t got = sub->start + sub->transferred;
@@ -95,7 +107,9 @@ void netfs_read_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 		return;
 	}
 	netfs_read_settle(sub->req, sub->start, got, 0);
-	if (!sub->cache)
+	if (sub->cache)
+		cheapen(sub->req, sub->start, got);
+	else
 		netfs_cache_copy(sub->req, sub->start, got, news);
 	netfs_read_settle(sub->req, got, sub->start + sub->len, sub->error);
 	netfs_read_wake(sub->req->inode, news);

@@ -23,13 +23,18 @@ static void cache_has_room(void *user)
 	netfs_core_ready(rig.core);
 }
 
-static void start(uint64_t size)
+static void start_with(uint64_t size, uint64_t memory_max)
 {
-	rig_start(&rig, size, &(struct rig_options){.memory_max = 1 << 20});
+	rig_start(&rig, size, &(struct rig_options){.memory_max = memory_max});
 	cache_script_init(&cache, cache_has_room, NULL);
 	cache.error_pct = cache.short_pct = cache.cull_pct = 0;
 	cache.dead = false;
 	netfs_inode_set_cookie(&rig.inode, &cache.cookie);
+}
+
+static void start(uint64_t size)
+{
+	start_with(size, 1 << 20);
 }
 
 /* What the cache has is what the server has, and all is at rest. */
@@ -288,6 +293,27 @@ static void a_cut_inside_a_block_forgets_the_block(void **unused)
 	stop();
 }
 
+/* What came from the cache is in the machine's memory twice already. */
+static void what_came_from_the_cache_takes_little_memory(void **unused)
+{
+	start_with(RIG_ROOM, 2 * RIG_ROOM);
+	rig_read(&rig, 0, RIG_ROOM);
+	assert_int_equal(netfs_core_cached(rig.core), RIG_ROOM);
+	fill_the_cache();
+	for (uint64_t at = 0; at < RIG_ROOM; at += 4 * PAGE)
+		rig_read(&rig, at, 4 * PAGE);
+	assert_true(cache.reads > 0);
+	assert_in_range(netfs_core_cached(rig.core), 4 * PAGE, RIG_ROOM / 2 + 4 * PAGE);
+	/* The oldest went, and is had again; what is dirty stays. */
+	rig_write(&rig, RIG_ROOM - PAGE, 100);
+	for (unsigned round = 0; round < 3; round++)
+		for (uint64_t at = 0; at < RIG_ROOM; at += 4 * PAGE)
+			rig_read(&rig, at, 4 * PAGE);
+	assert_int_equal(netfs_core_dirty(rig.core), 100);
+	assert_in_range(netfs_core_cached(rig.core), 4 * PAGE, RIG_ROOM / 2 + 8 * PAGE);
+	stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +329,7 @@ int main(void)
 		cmocka_unit_test(a_failed_read_of_the_cache_goes_to_the_server),
 		cmocka_unit_test(nothing_old_is_read_after_a_change_by_others),
 		cmocka_unit_test(a_cut_inside_a_block_forgets_the_block),
+		cmocka_unit_test(what_came_from_the_cache_takes_little_memory),
 	};
 
 	return t_run(tests, NULL, NULL);
