@@ -33,11 +33,16 @@ class Cached:
         self.folder = os.path.join(folder, self.name + "-cache")
         self.made = False
 
-    def prepare(self, size, small):
-        load = [os.path.join(BUILD, "bench", "unetfs-load")]
-        for options in (["-b", str(MIB), "-s", str(size), "write", self.export + "/file"],
-                        ["-n", str(small), "-s", "4096", "create", self.export + "/small"]):
-            subprocess.run(load + options, check=True, stdout=subprocess.DEVNULL)
+    def prepare(self, works):
+        """Makes the files that are to be read."""
+        made = set()
+        for work in works:
+            if work.path not in made:
+                subprocess.run([os.path.join(BUILD, "bench", "unetfs-load"), *work.options,
+                                "write" if work.what == "read" else "create",
+                                os.path.join(self.export, work.path)],
+                               check=True, stdout=subprocess.DEVNULL)
+            made.add(work.path)
 
     def fresh(self, empty=False):
         self.unmount()
@@ -85,6 +90,12 @@ class UnetfsCached(Cached, UnetfsSmb):
     @property
     def more(self):
         return f",cachedir={self.folder}{self.key}"
+
+    def downloads(self):
+        """Requests for data that this mount has sent."""
+        told = subprocess.run([os.path.join(BUILD, "unetfs"), "status", "--json", self.path],
+                              check=True, stdout=subprocess.PIPE, text=True).stdout
+        return json.loads(told)["stats"]["download_slices"]
 
     def facts(self):
         facts = super().facts()
