@@ -262,6 +262,11 @@ static void report(void *user, struct netfs_cli_text *text)
 		add_number(text, "left", picture->left);
 	}
 	add_number(text, "cached", picture->cached);
+	if (picture->cache_folder[0]) {
+		add_fact(text, "cachedir", picture->cache_folder);
+		add_number(text, "cachevolume", picture->cache_volume);
+		netfs_cli_text_add(text, "b cachesealed %d\n", picture->cache_sealed);
+	}
 	add_number(text, "vnodes", picture->vnodes);
 	add_number(text, "files_open", picture->files_open);
 	add_number(text, "requests", picture->requests);

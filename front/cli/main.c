@@ -82,13 +82,15 @@ const struct netfs_cli_verb netfs_cli_verbs[] = {
 	{
 		.name = "cache",
 		.arguments =
-			"ls | stat | check [--cachekey FILE] | evict [--json] [FOLDER], or "
+			"ls | stat | check [--cachekey FILE] | evict [--json] [FOLDER | PATH], or "
 			"warm | pin | unpin [--json] PATH..., or replay [-o OPTIONS] SOURCE, or "
 			"journal [--json] [--export DIR] [-o OPTIONS] SOURCE",
 		.summary = "looks into a cache folder, checks, empties or fills it",
 		.text = "Works on the cache in FOLDER (what mounts have as cachedir=; without "
 			"it /var/cache/unetfs, that of -o fsc), which mounts may use meanwhile: "
-			"what they have in use is left alone, and said.",
+			"what they have in use is left alone, and said.  Or on what the mount that "
+			"PATH is on has in its cache: of all its files where PATH is the mount "
+			"point, else of PATH and what is below.",
 		.flags = netfs_cli_cache_flags,
 		.run = netfs_cli_cache,
 	},

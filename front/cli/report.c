@@ -111,6 +111,16 @@ static bool match(void *user, struct netfs_mountinfo *info)
 	return true;
 }
 
+bool netfs_cli_report_is_mount(const char *dir)
+{
+	struct search search = {0};
+	char path[PATH_MAX];
+
+	search.path = path;
+	return netfs_cli_path(dir, path) == 0 &&
+	       netfs_mountinfo_each(NETFS_FUSE_TYPE, match, &search) == 0 && search.length;
+}
+
 int netfs_cli_report_find(const char *dir, struct netfs_cli_record *ret_record)
 {
 	struct search search = {0};

@@ -27,6 +27,8 @@ int netfs_cli_report(const struct netfs_cli_record *record,
 		     void (*fn)(void *user, const struct netfs_cli_fact *fact), void *user);
 /* unetfs status --requests; the exit code. */
 int netfs_cli_requests_print(const struct netfs_cli_record *record, bool json);
+/* Is path on a mount, one that lives or a dead one? */
+bool netfs_cli_report_is_mount(const char *path);
 /*
  * The mount that dir is, or is in.  0, or an exit code, reported.
  */

@@ -16,7 +16,6 @@
  * For people one line is one thing, and what takes long shows how far it is on
  * a terminal.  With --json the whole is one object.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -32,7 +31,10 @@
 #include <unetfs/cache_folder.h>
 #include <fuse/fuse_front.h>
 #include "cli.h"
+#include "report.h"
+#include "selection.h"
 #include "text.h"
+#include "tree.h"
 
 #define DEFAULT_FOLDER "/var/cache/unetfs"
 #define READ_SIZE      (1 << 20)
@@ -41,7 +43,9 @@
 /* What one command works on. */
 struct work {
 	struct netfs_cache_folder *folder;
-	const char *path;
+	const char *path; /* as it was given */
+	struct netfs_cli_selection *selection; /* of the files there; NULL: path is a folder */
+	const char *file; /* the path of the object at hand; NULL: not known */
 	const char *key_file; /* NULL: none was given */
 	bool json;
 	struct netfs_cli_text text; /* json */
@@ -117,6 +121,8 @@ static void show_object(struct work *work, const struct netfs_cache_object *obje
 		netfs_cli_json_next(&work->text);
 		netfs_cli_json_open(&work->text, '{');
 		text(work, "volume", object->volume);
+		if (work->file)
+			text(work, "path", work->file);
 		number(work, "ino", object->ino);
 		number(work, "gen", object->gen);
 		number(work, "bytes", object->bytes);
@@ -129,7 +135,8 @@ static void show_object(struct work *work, const struct netfs_cache_object *obje
 	if (localtime_r(&used, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	printf("%-19s %12s %20" PRIu64 "  %s%s\n", when, netfs_cli_size(size, object->bytes),
-	       object->ino, object->volume, object->pinned ? "  pinned" : "");
+	       object->ino, work->file ? work->file : object->volume,
+	       object->pinned ? "  pinned" : "");
 }
 
 static void check_object(struct work *work, const struct netfs_cache_object *object)
@@ -177,6 +184,9 @@ static int each(struct work *work,
 	int result;
 
 	while ((result = netfs_cache_folder_next(work->folder, &object)) == 1) {
+		if (work->selection &&
+		    !netfs_cli_selection_has(work->selection, &object, &work->file))
+			continue;
 		work->objects++;
 		fn(work, &object);
 	}
@@ -203,15 +213,25 @@ static int run_ls(struct work *work)
 	return print(work, code);
 }
 
+static void add_object(struct work *work, const struct netfs_cache_object *object)
+{
+	work->bytes += object->bytes;
+}
+
 static int run_stat(struct work *work)
 {
 	struct netfs_cache_total total;
-	int err = netfs_cache_folder_total(work->folder, &total);
+	int err = netfs_cache_folder_total(work->folder, &total), code = NETFS_CLI_OK;
 	char size[32], disk[32], free[32];
 
 	if (err) {
 		netfs_cli_error("%s: %s", work->path, strerror(-err));
 		return NETFS_CLI_FAILED;
+	}
+	if (work->selection) {
+		code = each(work, add_object);
+		total.bytes = work->bytes;
+		total.objects = work->objects;
 	}
 	if (work->json) {
 		number(work, "bytes", total.bytes);
@@ -224,7 +244,7 @@ static int run_stat(struct work *work)
 		       netfs_cli_size(disk, total.disk_bytes),
 		       netfs_cli_size(free, total.disk_free));
 	}
-	return print(work, NETFS_CLI_OK);
+	return print(work, code);
 }
 
 static int run_check(struct work *work)
@@ -232,7 +252,7 @@ static int run_check(struct work *work)
 	struct netfs_cache_total total;
 	int code;
 
-	if (netfs_cache_folder_total(work->folder, &total) == 0)
+	if (!work->selection && netfs_cache_folder_total(work->folder, &total) == 0)
 		work->all_bytes = total.bytes;
 	code = each(work, check_object);
 	if (work->json) {
@@ -272,8 +292,10 @@ static int run_evict(struct work *work)
 
 /* ------------------------------------------------------ warm, pin, unpin */
 
-static void warm_failed(struct work *work, const char *path)
+static void warm_failed(void *user, const char *path)
 {
+	struct work *work = user;
+
 	work->failed++;
 	netfs_cli_error("%s: %s", path, strerror(errno));
 }
@@ -302,8 +324,9 @@ static void pin_failed(struct work *work, const char *path)
 }
 
 /* The file stays open for it, and what it says is heard before it is closed. */
-static void warm_file(struct work *work, const char *path)
+static void warm_file(void *user, const char *path, const struct stat *st)
 {
+	struct work *work = user;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0 || (!work->unread && !read_all(work, fd)))
@@ -315,50 +338,13 @@ static void warm_file(struct work *work, const char *path)
 		close(fd);
 }
 
-static void warm(struct work *work, const char *path);
-
-static void warm_folder(struct work *work, const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-	char below[PATH_MAX];
-
-	if (!dir) {
-		warm_failed(work, path);
-		return;
-	}
-	while ((entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) <
-		    (int)sizeof(below)) {
-			warm(work, below);
-			continue;
-		}
-		errno = ENAMETOOLONG;
-		warm_failed(work, path);
-	}
-	closedir(dir);
-}
-
-static void warm(struct work *work, const char *path)
-{
-	struct stat st;
-
-	if (lstat(path, &st))
-		warm_failed(work, path);
-	else if (S_ISDIR(st.st_mode))
-		warm_folder(work, path);
-	else if (S_ISREG(st.st_mode))
-		warm_file(work, path);
-}
-
 static int run_warm(struct work *work, char **paths)
 {
+	const struct netfs_cli_tree tree = {.file = warm_file, .failed = warm_failed, .user = work};
 	char size[32];
 
 	for (; *paths; paths++)
-		warm(work, *paths);
+		netfs_cli_tree_walk(&tree, *paths);
 	progress_end(work);
 	if (work->json) {
 		number(work, "files", work->objects);
@@ -399,16 +385,22 @@ const struct netfs_cli_flag netfs_cli_cache_flags[] = {
 	{NULL, NULL},
 };
 
-static int run_on_folder(struct work *work, int (*run)(struct work *work))
+/* Where the folder is: what path is, or what the mount has that path is on. */
+static int find_folder(struct work *work, char folder[PATH_MAX])
 {
-	char path[PATH_MAX], why[512] = "";
-	int err, code;
+	if (netfs_cli_report_is_mount(work->path))
+		return netfs_cli_selection_make(work->path, folder, &work->selection);
+	if (realpath(work->path, folder))
+		return NETFS_CLI_OK;
+	netfs_cli_error("%s: %s", work->path, strerror(errno));
+	return NETFS_CLI_USAGE;
+}
 
-	if (!realpath(work->path, path)) {
-		netfs_cli_error("%s: %s", work->path, strerror(errno));
-		return NETFS_CLI_USAGE;
-	}
-	err = netfs_cache_folder_open(path, &work->folder, why, sizeof(why));
+static int run_in(struct work *work, const char *path, int (*run)(struct work *work))
+{
+	char why[512] = "";
+	int err = netfs_cache_folder_open(path, &work->folder, why, sizeof(why)), code;
+
 	if (err) {
 		netfs_cli_error("%s", why[0] ? why : strerror(-err));
 		return err == -ENOMEM ? NETFS_CLI_SYSTEM : NETFS_CLI_USAGE;
@@ -420,6 +412,17 @@ static int run_on_folder(struct work *work, int (*run)(struct work *work))
 		netfs_cli_error("%s", why[0] ? why : strerror(-err));
 	code = err ? NETFS_CLI_USAGE : run(work);
 	netfs_cache_folder_close(work->folder);
+	return code;
+}
+
+static int run_on_folder(struct work *work, int (*run)(struct work *work))
+{
+	char folder[PATH_MAX];
+	int code = find_folder(work, folder);
+
+	if (code == NETFS_CLI_OK)
+		code = run_in(work, folder, run);
+	netfs_cli_selection_free(work->selection);
 	return code;
 }
 
@@ -468,7 +471,7 @@ int netfs_cli_cache(int argc, char **argv)
 		return run_warm(&work, argv + optind + 1);
 	}
 	if (argc - optind > 2)
-		return netfs_cli_usage("cache", "one folder is wanted");
+		return netfs_cli_usage("cache", "one folder or path is wanted");
 	if (optind + 1 < argc)
 		work.path = argv[optind + 1];
 	for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {

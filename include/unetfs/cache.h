@@ -115,6 +115,11 @@ struct netfs_cache {
 					const struct netfs_cache_file *file);
 	/* No slice of it is under way, and no function of it is called again. */
 	void (*relinquish)(struct netfs_cache *cache, struct netfs_cookie *cookie);
+	/* For people: the folder it is in, which of its volumes (netfs_cache_object.volume_id),
+	 * and whether that is sealed.  NULL: in none. */
+	const char *folder;
+	uint64_t volume;
+	bool sealed;
 };
 
 #endif

@@ -42,6 +42,7 @@ int netfs_cache_folder_total(struct netfs_cache_folder *folder,
 /* What is kept of one file. */
 struct netfs_cache_object {
 	bool sealed; /* volume says with which key, and the numbers mean nothing */
+	uint64_t volume_id; /* as in struct netfs_mount_status */
 	char volume[512]; /* the share, as which user; cut short where it is longer */
 	uint64_t ino; /* the server's numbers of the file */
 	uint64_t gen;

@@ -167,6 +167,9 @@ struct netfs_mount_status {
 	uint64_t journalled; /* bytes in the journal, not known to be durable at the server */
 	uint64_t left; /* bytes in it that a mount before could not send, nor this one */
 	uint64_t cached; /* bytes of file data in memory */
+	char cache_folder[768]; /* of the disk cache; "": there is none */
+	uint64_t cache_volume; /* which of the volumes in it */
+	bool cache_sealed;
 	uint64_t vnodes;
 	uint64_t files_open;
 	uint64_t requests; /* living read and write requests */

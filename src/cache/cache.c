@@ -57,6 +57,7 @@ int netfs_cache_open(const struct netfs_cache_config *config, struct netfs_cache
 {
 	struct netfs_store_space space;
 	struct cache *cache;
+	char *folder;
 	int err;
 
 	if (config->folder[0] != '/' || !limits_valid(&config->blocks) ||
@@ -76,11 +77,17 @@ int netfs_cache_open(const struct netfs_cache_config *config, struct netfs_cache
 		err = netfs_store_volume(cache->store, config->volume, &cache->volume);
 	if (!err)
 		err = netfs_store_space(cache->store, &space);
+	folder = err ? NULL : netfs_strdup(config->folder);
+	if (!err && !folder)
+		err = -ENOMEM;
 	if (err) {
 		netfs_store_close(cache->store);
 		netfs_free(cache);
 		return err;
 	}
+	cache->cache.folder = folder;
+	cache->cache.volume = (uint64_t)cache->volume;
+	cache->cache.sealed = config->secret != NULL;
 	cache->cache.acquire = cache_cookie_acquire;
 	cache->cache.relinquish = cache_cookie_relinquish;
 	cache->size = config->size;

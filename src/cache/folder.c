@@ -93,6 +93,7 @@ int netfs_cache_folder_next(struct netfs_cache_folder *folder, struct netfs_cach
 	/* With which key; what follows says nothing to anybody. */
 	if (object->sealed)
 		object->volume[NETFS_SEAL_HEADING] = 0;
+	object->volume_id = (uint64_t)entry.key.volume;
 	object->ino = entry.key.ino;
 	object->gen = entry.key.gen;
 	object->bytes = entry.bytes;

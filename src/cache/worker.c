@@ -300,6 +300,7 @@ static bool batch(struct cache *cache)
 static void cache_free(struct cache *cache)
 {
 	netfs_store_close(cache->store);
+	netfs_free((char *)cache->cache.folder);
 	netfs_mutex_done(&cache->mutex);
 	netfs_free(cache);
 }

@@ -388,6 +388,12 @@ void netfs_mount_status(struct netfs_mount *mount, struct netfs_mount_status *re
 		ret_status->left = netfs_left_bytes(mount->config.left);
 	}
 	ret_status->requests = netfs_core_requests(mount->core);
+	if (mount->config.cache && mount->config.cache->folder) {
+		snprintf(ret_status->cache_folder, sizeof(ret_status->cache_folder), "%s",
+			 mount->config.cache->folder);
+		ret_status->cache_volume = mount->config.cache->volume;
+		ret_status->cache_sealed = mount->config.cache->sealed;
+	}
 	netfs_mutex_lock(&mount->mutex);
 	snprintf(ret_status->state, sizeof(ret_status->state), "%s", mount->state);
 	ret_status->connected = mount->connected;

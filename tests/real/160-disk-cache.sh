@@ -187,9 +187,34 @@ check "cache warm reads a tree" "$unetfs" cache warm "$tmp/two"
 again "dir:$tmp/e3" "$tmp/two" "$options"
 check "which the next mount then has" same_tree "$tmp/two" "$tmp/e3"
 check "without asking for data" asked_nothing "$tmp/two"
+
+# The same by paths of the mount.
+check "cache ls of a folder on a mount has its files" cache_says ls "$tmp/two/d" \
+	"{o['path'] for o in j['objects']} == {'$tmp/two/d/f%d' % i for i in range(1, 31)}"
+check "of the mount point all of it" cache_says ls "$tmp/two" "len(j['objects']) > 30"
+check "cache stat of one file is of that" cache_says stat "$tmp/two/d/f20" \
+	"j['objects'] == 1 and 280400 <= j['bytes'] < 290000"
+check "one file is pinned" "$unetfs" cache pin "$tmp/two/d/f20"
+pinned() {
+	cache_says ls "$tmp/two/d" "[o['path'] for o in j['objects'] if o['pinned']] == [$1]"
+}
+check "which cache ls shows" wait_for "$patience" pinned "'$tmp/two/d/f20'"
+check "and unpinned" "$unetfs" cache unpin "$tmp/two/d/f20"
+check "which it shows too" wait_for "$patience" pinned ""
+evicted() { cache_says evict "$tmp/two/d/f20" "j['in_use'] == 0" && nothing_of "$tmp/two/d/f20"; }
+nothing_of() { cache_says stat "$1" "j['objects'] == 0 and j['bytes'] == 0"; }
+check "cache evict removes what is of one file" wait_for "$patience" evicted
+check "and leaves the others" cache_says check "$tmp/two/d" "j['bad'] == 0 and j['objects'] == 29"
+mkdir "$tmp/two/d/none"
+check "in a folder without files there is nothing" nothing_of "$tmp/two/d/none"
+rmdir "$tmp/two/d/none"
 check_umount "$tmp/two" "$mount_pid"
 cache_refused() { ! "$unetfs" cache stat "$1" >"$tmp/why" 2>&1; }
 check "a folder without a cache is refused" cache_refused "$tmp/e3"
+mount_unetfs "dir:$tmp/e3" "$tmp/two" "cache=strict"
+check "a path of a mount without one, too" cache_refused "$tmp/two/d"
+check "with a line that says what to do" grep -q "no disk cache; mount with -o fsc" "$tmp/why"
+check_umount "$tmp/two" "$mount_pid"
 check "and stays as it was" [ ! -e "$tmp/e3/catalogue" ]
 
 refused() { ! "$unetfs" mount -f -o "$1" "dir:$tmp/e3" "$tmp/two" >"$tmp/why" 2>&1; }
