@@ -21,6 +21,9 @@
 #include <env/alloc.h>
 #include <env/clock.h>
 
+/* So much may be stored before the worker looks how full the disk is. */
+#define LOOK_BYTES (UINT64_C(64) << 20)
+
 /* Ranks, which are some turnovers ahead of the clock, are not to overflow. */
 static uint64_t cache_turnover(uint64_t bytes)
 {
@@ -96,6 +99,7 @@ int netfs_cache_open(const struct netfs_cache_config *config, struct netfs_cache
 	cache->used = space.bytes;
 	cache->turnover = cache_turnover(config->size ? config->size : space.disk_bytes);
 	cache->clock = space.clock;
+	cache->look = true;
 	netfs_mutex_init(&cache->mutex, NETFS_RANK_CACHE);
 	netfs_list_init(&cache->open);
 	netfs_list_init(&cache->queue);
@@ -141,13 +145,17 @@ bool cache_space_take_locked(struct cookie *cookie, uint64_t bytes)
 	       (!cache->size ||
 		(int64_t)cache->used + cache->fresh + (int64_t)bytes <= (int64_t)cache->size);
 	if (room) {
+		cache->unseen += bytes;
 		cache->fresh += (int64_t)bytes;
 		cookie->fresh += (int64_t)bytes;
 	} else if (cache->wanted < bytes) {
 		cache->wanted = bytes;
 	}
-	if ((!room || tight_locked(cache)) && netfs_clock_now() >= cache->patient_ns)
+	if ((!room || tight_locked(cache) || cache->unseen >= LOOK_BYTES) &&
+	    netfs_clock_now() >= cache->patient_ns) {
+		cache->look = true;
 		cache_worker_post_locked(cache);
+	}
 	netfs_mutex_unlock(&cache->mutex);
 	return room;
 }
@@ -172,6 +180,7 @@ void cache_space_learn(struct cache *cache)
 		return;
 	netfs_mutex_lock(&cache->mutex);
 	cache->used = space.bytes;
+	cache->look = true;
 	netfs_mutex_unlock(&cache->mutex);
 }
 
@@ -180,7 +189,9 @@ void cache_space_short(struct cache *cache)
 	netfs_mutex_lock(&cache->mutex);
 	if (cache->wanted < NETFS_MAP_CHUNK)
 		cache->wanted = NETFS_MAP_CHUNK;
-	if (netfs_clock_now() >= cache->patient_ns)
+	if (netfs_clock_now() >= cache->patient_ns) {
+		cache->look = true;
 		cache_worker_post_locked(cache);
+	}
 	netfs_mutex_unlock(&cache->mutex);
 }

@@ -26,6 +26,7 @@ struct cache {
 	struct netfs_cache_limits files; /* I */
 
 	struct netfs_list open; /* w: cookies whose object is open */
+	bool changed; /* w: the batch at hand took bytes from the catalogue */
 	bool swept; /* w: what a mount that died had begun was looked for */
 	uint64_t turnover; /* I: what may be stored until all that is in the folder was replaced */
 	_Atomic uint64_t clock; /* bytes ever stored in the folder, about */
@@ -43,6 +44,8 @@ struct cache {
 	uint64_t wanted; /* m: bytes that were not stored for want of space */
 	uint64_t patient_ns; /* m: there was nothing to remove; not before then again */
 	bool stopped; /* m: the disk is too full to store anything */
+	bool look; /* m: the worker is to look whether there is room */
+	uint64_t unseen; /* m: bytes taken since it looked */
 	_Atomic uint64_t bounced; /* bytes of sealed writes under way */
 	struct netfs_job job;
 	struct netfs_task idle_task;

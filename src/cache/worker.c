@@ -60,6 +60,7 @@ static int find_locked(struct cookie *cookie, struct netfs_store_object *ret_obj
 	netfs_mutex_lock(&cookie->mutex);
 	while (unwanted_locked(cookie, ret_object)) {
 		netfs_mutex_unlock(&cookie->mutex);
+		cache->changed = true;
 		err = netfs_store_clear(cache->store, ret_object);
 		if (err) {
 			netfs_store_release(ret_object);
@@ -218,6 +219,7 @@ static void forget_record(struct cookie *cookie)
 	if (netfs_store_key(cache->store, cookie->file.ino, cookie->file.gen, &key) ||
 	    netfs_store_load(cache->store, &key, &object))
 		return;
+	cache->changed = true;
 	netfs_store_remove(cache->store, &object);
 	netfs_store_release(&object);
 }
@@ -281,6 +283,7 @@ static bool batch(struct cache *cache)
 	cookie = next(cache);
 	if (!cookie)
 		return false;
+	cache->changed = false;
 	/* Without a transaction each change is one of its own. */
 	netfs_store_begin(cache->store);
 	for (; cookie; cookie = ++n < BATCH_MAX ? next(cache) : NULL) {
@@ -290,7 +293,8 @@ static bool batch(struct cache *cache)
 	if (ndone)
 		netfs_store_tick(cache->store, cache->clock);
 	netfs_store_end(cache->store);
-	cache_space_learn(cache);
+	if (ndone || cache->changed)
+		cache_space_learn(cache);
 	for (n = 0; n < ndone; n++)
 		end_commit(done[n]);
 	queue_later(cache);
@@ -303,6 +307,19 @@ static void cache_free(struct cache *cache)
 	netfs_free((char *)cache->cache.folder);
 	netfs_mutex_done(&cache->mutex);
 	netfs_free(cache);
+}
+
+/* What only looked objects up has changed nothing. */
+static bool is_to_look(struct cache *cache)
+{
+	bool look;
+
+	netfs_mutex_lock(&cache->mutex);
+	look = cache->look;
+	cache->look = false;
+	cache->unseen = 0;
+	netfs_mutex_unlock(&cache->mutex);
+	return look;
 }
 
 void cache_worker_post_locked(struct cache *cache)
@@ -321,9 +338,10 @@ void cache_worker_run(struct netfs_job *job)
 	while (more) {
 		while (batch(cache))
 			;
-		cache_make_room(cache);
+		if (is_to_look(cache))
+			cache_make_room(cache);
 		netfs_mutex_lock(&cache->mutex);
-		more = !netfs_list_empty(&cache->queue);
+		more = !netfs_list_empty(&cache->queue) || cache->look;
 		if (!more) {
 			cache->working = false;
 			over = cache->closing && !cache->cookies && !cache->lingering;
