@@ -3,7 +3,8 @@
  * Culling: how much has to go, and what goes.
  *
  * Everything that can go has a rank, and the lowest goes first: objects nobody
- * uses as a whole, and of objects that are open a chunk at a time.  A rank is a
+ * uses as a whole, or chunks at the end of a large one, and of objects that are open a
+ * chunk at a time.  A rank is a
  * time on the cache's clock, which counts the bytes that were ever stored: when
  * the thing was used last, and a turnover of the cache more for each time it was
  * used again.  So a scan, however long, goes through what is used once and

@@ -21,6 +21,8 @@
 		      " bytes = ?6, used = ?7, uses = ?8, rank = ?9 RETURNING id")                 \
 	X(OBJECT_PIN, "UPDATE objects SET pinned = ?4"                                             \
 		      " WHERE volume = ?1 AND ino = ?2 AND gen = ?3")                              \
+	X(OBJECT_USED, "UPDATE objects SET used = ?4"                                              \
+		       " WHERE volume = ?1 AND ino = ?2 AND gen = ?3")                             \
 	X(OBJECT_PINS, "SELECT coalesce(sum(bytes), 0) FROM objects WHERE pinned > 0")             \
 	X(OBJECT_DROP, "DELETE FROM objects WHERE volume = ?1 AND ino = ?2 AND gen = ?3")          \
 	X(OBJECT_NEXT, "SELECT objects.id, volume, ino, gen, bytes, used, pinned, rank, key"       \

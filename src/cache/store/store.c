@@ -30,6 +30,8 @@
 #define CATALOGUE "catalogue"
 /* Bytes of a file that are no reason to look for unrecorded ones. */
 #define SLACK (UINT64_C(64) << 10)
+/* Of objects that have so many bytes only those go that are wanted. */
+#define LARGE (UINT64_C(16) << 20)
 
 struct netfs_store {
 	int folder;
@@ -782,13 +784,86 @@ static bool over_pinned(struct netfs_store *store, struct netfs_store_cull *cull
 	return cull->pins > cull->pins_max;
 }
 
-/* Removes the next one of the walk, if it may go. */
-static int cull_one(struct netfs_store *store, struct netfs_store_cull *cull)
+/* Chunks at the end of it go until so many bytes did. */
+static void drop_end(struct netfs_map *map, uint64_t bytes)
+{
+	uint64_t before = map->blocks;
+
+	for (uint64_t i = map->nchunks; i > 0 && (before - map->blocks) * NETFS_MAP_BLOCK < bytes;
+	     i--)
+		netfs_map_remove(map, (i - 1) * NETFS_MAP_CHUNK, i * NETFS_MAP_CHUNK);
+}
+
+/* It keeps its rank, and its time. */
+static int save_rest(struct netfs_store *store, struct netfs_store_object *object, int64_t used)
+{
+	sqlite3_stmt *stmt;
+	int err;
+
+	if (!object->map.blocks)
+		return netfs_store_remove(store, object);
+	err = netfs_store_save(store, object);
+	if (err)
+		return err;
+	stmt = with_key(store, NETFS_SQL_OBJECT_USED, &object->key);
+	sqlite3_bind_int64(stmt, 4, used);
+	return noted(store, netfs_sql_run(stmt));
+}
+
+/* About so many bytes of the object at hand go, from its end; what it has left stays
+ * in entry->bytes.  -EBUSY, and -ENOKEY: it goes as a whole or not at all. */
+static int shrink(struct netfs_store *store, struct netfs_store_entry *entry, uint64_t bytes)
+{
+	struct netfs_store_object object;
+	int err = netfs_store_begin(store), end;
+
+	if (err)
+		return err;
+	err = netfs_store_load(store, &entry->key, &object);
+	if (err) {
+		netfs_store_end(store);
+		return err;
+	}
+	drop_end(&object.map, bytes);
+	err = save_rest(store, &object, entry->used);
+	end = netfs_store_end(store);
+	if (!err && !end)
+		entry->bytes = object.map.blocks * NETFS_MAP_BLOCK;
+	netfs_store_release(&object);
+	return err ? err : end;
+}
+
+/* One that is large goes in part.  True: it did, or is in use. */
+static bool cull_part(struct netfs_store *store, struct netfs_store_cull *cull, uint64_t bytes,
+		      int *ret_err)
+{
+	struct netfs_store_entry *entry = &cull->at;
+	uint64_t before = entry->bytes;
+
+	if (entry->pinned || before < LARGE || bytes >= before)
+		return false;
+	*ret_err = shrink(store, entry, bytes);
+	if (*ret_err == -ENOKEY)
+		return false;
+	if (*ret_err && *ret_err != -EBUSY)
+		return true;
+	*ret_err = 0;
+	cull->freed += before - entry->bytes;
+	cull->busy_bytes += entry->bytes;
+	cull->busy += entry->bytes > 0;
+	cull->gone += !entry->bytes;
+	return true;
+}
+
+/* Removes the next one of the walk, or about that many bytes of it, if it may go. */
+static int cull_one(struct netfs_store *store, struct netfs_store_cull *cull, uint64_t bytes)
 {
 	const struct netfs_store_entry *entry = &cull->at;
-	int err = entry->pinned && !over_pinned(store, cull) ? -EBUSY
-							     : netfs_store_evict(store, entry);
+	int err;
 
+	if (cull_part(store, cull, bytes, &err))
+		return err;
+	err = entry->pinned && !over_pinned(store, cull) ? -EBUSY : netfs_store_evict(store, entry);
 	if (err && err != -EBUSY)
 		return err;
 	cull->freed += err ? 0 : entry->bytes;
@@ -819,7 +894,9 @@ int netfs_store_cull(struct netfs_store *store, struct netfs_store_cull *cull, u
 				: bounded(next.rank, NETFS_STORE_RANK) >= rank)
 			return 0;
 		cull->at = next;
-		err = cull_one(store, cull);
+		/* Where objects are too many, parts of them are no help. */
+		err = cull_one(store, cull,
+			       cull->gone < objects ? UINT64_MAX : bytes - cull->freed);
 	}
 	return err;
 }

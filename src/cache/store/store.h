@@ -156,8 +156,9 @@ struct netfs_store_cull {
 };
 
 /* Goes on removing objects of a rank below that which nobody uses, the lowest
- * first, and pinned ones last, until the walk has freed that many bytes and objects.  Each in a
- * transaction of its own. */
+ * first, and pinned ones last, until the walk has freed that many bytes and objects.  Of
+ * a large one only as much as is wanted, from its end.  Each in a transaction of its
+ * own. */
 int netfs_store_cull(struct netfs_store *store, struct netfs_store_cull *cull, uint64_t rank,
 		     uint64_t bytes, uint64_t objects);
 /* Removes what is left of objects that were begun and never saved, and that

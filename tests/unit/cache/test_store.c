@@ -210,6 +210,62 @@ static void objects_of_low_rank_are_culled_first(void **state)
 	netfs_store_close(store);
 }
 
+static void large_objects_are_culled_in_part(void **state)
+{
+	const uint64_t mib = NETFS_MAP_CHUNK / NETFS_MAP_BLOCK;
+	struct netfs_store *store = store_open();
+	struct netfs_store_entry entry = {0};
+	struct netfs_store_space space;
+	int64_t used;
+	struct stat st;
+	char name[600];
+
+	keep_ranked(store, 1, 20 * mib, 1);
+	keep_ranked(store, 2, mib, 2);
+	assert_int_equal(netfs_store_next(store, &entry), 1);
+	used = entry.used;
+	file_name(1, name);
+	/* Whole chunks from its end, and nothing else. */
+	cull(store, NETFS_MAP_CHUNK + 1, 0);
+	assert_int_equal(kept(store, 1), 18 * mib);
+	assert_int_equal(kept(store, 2), mib);
+	assert_int_equal(netfs_store_space(store, &space), 0);
+	assert_int_equal(space.bytes, 19 * NETFS_MAP_CHUNK);
+	assert_int_equal(stat(name, &st), 0);
+	assert_in_range(st.st_blocks * 512, 18 * NETFS_MAP_CHUNK, 18 * NETFS_MAP_CHUNK + 65536);
+	entry = (struct netfs_store_entry){0};
+	assert_int_equal(netfs_store_next(store, &entry), 1);
+	assert_int_equal(entry.used, used);
+	/* Parts are no object less; and below 16 MiB it goes as a whole. */
+	cull(store, 5 * NETFS_MAP_CHUNK, 0);
+	assert_int_equal(kept(store, 1), 13 * mib);
+	cull(store, 1, 0);
+	assert_int_equal(kept(store, 1), 0);
+	keep_ranked(store, 1, 20 * mib, 1);
+	cull(store, 1, 1);
+	assert_int_equal(kept(store, 1), 0);
+	assert_int_equal(kept(store, 2), mib);
+	netfs_store_close(store);
+}
+
+/* Its record is of all rows, and nobody can write another. */
+static void large_object_of_another_key_is_culled_as_a_whole(void **state)
+{
+	const uint64_t mib = NETFS_MAP_CHUNK / NETFS_MAP_BLOCK;
+	static const char secret[] = "a secret of thirty-two characters";
+	struct netfs_store *store = store_open();
+	struct netfs_store_space space;
+
+	assert_int_equal(netfs_store_seal(store, (const uint8_t *)secret, sizeof(secret)), 0);
+	keep_ranked(store, 1, 20 * mib, 1);
+	netfs_store_close(store);
+	store = store_open();
+	cull(store, NETFS_MAP_CHUNK, 0);
+	assert_int_equal(netfs_store_space(store, &space), 0);
+	assert_int_equal(space.objects, 0);
+	netfs_store_close(store);
+}
+
 /* Steps of SQLite's machine that a walk over all objects takes. */
 static int walk_steps(struct netfs_sql *sql, unsigned objects)
 {
@@ -465,6 +521,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(object_has_one_user_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(objects_of_low_rank_are_culled_first, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(large_objects_are_culled_in_part, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_object_of_another_key_is_culled_as_a_whole,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(walk_over_equal_ranks_goes_on_where_it_was, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(pinned_objects_go_last_and_beyond_their_share,
