@@ -77,6 +77,11 @@ struct netfs_cache_ops {
 	void (*use)(struct netfs_cookie *cookie, struct netfs_cache_wait *wait);
 	void (*unuse)(struct netfs_cookie *cookie);
 	/*
+	 * A use is likely to come soon, of the version told last: what takes time may
+	 * begin.  Does not block.
+	 */
+	void (*hurry)(struct netfs_cookie *cookie);
+	/*
 	 * What is present, and what is written from now on, is of this version
 	 * of the file.  NULL: it is not known any more; nor is it after an
 	 * invalidate.  Called with locks held: only looks at or changes memory.

@@ -2,7 +2,7 @@
 /*
  * Cookies: the states of one, and what the engine and the layer above it ask.
  *
- *	            use              found, or made anew
+ *	         use, hurry          found, or made anew
  *	QUIESCENT ------> LOOKING_UP --------------------> ACTIVE
  *	    ^   ^              |                              |
  *	    |   | last unuse   | in use elsewhere, or         | idle for a
@@ -187,6 +187,21 @@ static void use(struct netfs_cookie *netfs_cookie, struct netfs_cache_wait *wait
 		wait->done(wait);
 }
 
+/* Without a version all of it would be found to be old. */
+static void hurry(struct netfs_cookie *netfs_cookie)
+{
+	struct cookie *cookie = cookie_of(netfs_cookie);
+	bool push;
+
+	netfs_mutex_lock(&cookie->mutex);
+	push = cookie->state == COOKIE_QUIESCENT && cookie->known && !cookie->relinquished;
+	if (push)
+		cache_cookie_set(cookie, COOKIE_LOOKING_UP);
+	netfs_mutex_unlock(&cookie->mutex);
+	if (push)
+		cache_cookie_push(cookie);
+}
+
 static int pin(struct netfs_cookie *netfs_cookie, bool pinned)
 {
 	struct cookie *cookie = cookie_of(netfs_cookie);
@@ -240,6 +255,7 @@ const struct netfs_cache_ops cache_cookie_ops = {
 	.slice_cancel = slice_cancel,
 	.use = use,
 	.unuse = unuse,
+	.hurry = hurry,
 	.version = version,
 	.pin = pin,
 };

@@ -115,12 +115,13 @@ static void look_up(struct cookie *cookie)
 		cache_space_settle_locked(cookie);
 	}
 	cache_cookie_set(cookie, err ? COOKIE_FAILED : COOKIE_ACTIVE);
-	if (!cookie->users || cookie->wish != WISH_NONE) {
-		/* They went before it was found. */
-		if (err && !cookie->users)
-			cache_cookie_set(cookie, COOKIE_QUIESCENT);
+	/* They went before it was found, or have yet to come. */
+	if (err && !cookie->users)
+		cache_cookie_set(cookie, COOKIE_QUIESCENT);
+	if (cookie->relinquished || cookie->wish != WISH_NONE)
 		cache_cookie_push(cookie);
-	}
+	else if (!err && !cookie->users)
+		cache_cookie_idle(cookie);
 	netfs_mutex_unlock(&cookie->mutex);
 	tell(waits);
 }

@@ -262,6 +262,15 @@ static int open_check(const struct netfs_vcall *v)
 	return (v->flags & O_TRUNC) && access == O_RDONLY ? -EACCES : 0;
 }
 
+/* The cache looks while the server does. */
+static void hurry_cache(struct netfs_vcall *v)
+{
+	struct netfs_cookie *cookie = netfs_vnode_regular(v->vnode) ? v->vnode->inode.cookie : NULL;
+
+	if (cookie && cookie->ops->hurry && !(v->flags & O_TRUNC))
+		cookie->ops->hurry(cookie);
+}
+
 static void open_start(struct netfs_vcall *v, int err)
 {
 	err = open_check(v);
@@ -273,6 +282,7 @@ static void open_start(struct netfs_vcall *v, int err)
 	if (netfs_vnode_directory(v->vnode))
 		netfs_watch_used(v->vnode);
 	v->upgraded = wants_to_read(v->mount);
+	hurry_cache(v);
 	open_ask(v, 0);
 }
 

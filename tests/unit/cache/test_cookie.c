@@ -527,6 +527,60 @@ static int seal(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* What was pushed before was looked at. */
+static void pass_worker(struct netfs_cache *cache)
+{
+	struct netfs_cookie *other = acquire(cache, 99);
+
+	use(other);
+	cache->relinquish(cache, other);
+}
+
+/* An open that will come finds the object open. */
+static void what_is_hurried_is_there_before_it_is_used(void **state)
+{
+	struct netfs_cache *cache = cache_open(0);
+	struct netfs_cookie *cookie = acquire(cache, 1);
+
+	tell_version(cookie, 1);
+	use(cookie);
+	assert_int_equal(store(cookie, 0, 4 * BLOCK, 0x45), 4 * BLOCK);
+	cache->relinquish(cache, cookie);
+	cache_end(cache);
+	cache = cache_open(0);
+	cookie = acquire(cache, 1);
+	/* All of it would be old. */
+	cookie->ops->hurry(cookie);
+	pass_worker(cache);
+	assert_int_equal(present(cookie), 0);
+	tell_version(cookie, 1);
+	/* Nobody came for a second, on a slow machine: then it was closed again. */
+	for (unsigned i = 0; i < 10 && !present(cookie); i++) {
+		cookie->ops->hurry(cookie);
+		cookie->ops->hurry(cookie);
+		pass_worker(cache);
+	}
+	assert_int_equal(present(cookie), 4 * BLOCK);
+	use(cookie);
+	assert_int_equal(present(cookie), 4 * BLOCK);
+	cookie->ops->unuse(cookie);
+	cookie->ops->hurry(cookie);
+	cache->relinquish(cache, cookie);
+	cache_end(cache);
+	/* Nor is it in the way of the end. */
+	cache = cache_open(0);
+	cookie = acquire(cache, 1);
+	tell_version(cookie, 1);
+	cookie->ops->hurry(cookie);
+	cache->relinquish(cache, cookie);
+	cookie = acquire(cache, 1);
+	tell_version(cookie, 1);
+	use(cookie);
+	assert_int_equal(present(cookie), 4 * BLOCK);
+	cache->relinquish(cache, cookie);
+	cache_end(cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -542,6 +596,7 @@ int main(void)
 		CASE(a_crash_while_a_file_was_written),
 		CASE(space_is_taken_before_it_is_used),
 		CASE(the_last_block_is_as_long_as_it_was),
+		CASE(what_is_hurried_is_there_before_it_is_used),
 	};
 
 	/* Then all of it with a sealed folder. */
