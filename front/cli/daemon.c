@@ -40,6 +40,7 @@
 #include "control.h"
 #include "daemon.h"
 #include "inside.h"
+#include "mlock.h"
 #include "runtime.h"
 #include "supervisor.h"
 
@@ -357,6 +358,20 @@ static int failed(struct daemon *daemon, int code, const char *reason)
 		netfs_cli_error("cannot mount %s on %s: %s", daemon->request->source,
 				daemon->request->mount_point, reason);
 	return code;
+}
+
+/* Before there are threads.  A part of it that is missing is said with the mount. */
+static int stay_in_memory(struct daemon *daemon)
+{
+	char why[256];
+
+	if (!daemon->request->options.mlock)
+		return NETFS_CLI_OK;
+	if (netfs_cli_mlock(why, sizeof(why)) < 0)
+		return failed(daemon, NETFS_CLI_USAGE, why);
+	if (why[0])
+		say(daemon, NETFS_LOG_WARN, "%s", why);
+	return NETFS_CLI_OK;
 }
 
 /* Opens the share. */
@@ -716,7 +731,10 @@ static int replayed(struct daemon *daemon)
 
 static int run(struct daemon *daemon)
 {
-	int code = connect_share(daemon);
+	int code = stay_in_memory(daemon);
+
+	if (code == NETFS_CLI_OK)
+		code = connect_share(daemon);
 
 	if (code == NETFS_CLI_OK && daemon->request->replay) {
 		code = replayed(daemon);

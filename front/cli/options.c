@@ -26,6 +26,7 @@ enum kind {
 	KIND_CLEAR, /* flag off */
 	KIND_IGNORE,
 	KIND_OTHERS,
+	KIND_MLOCK,
 	KIND_KCACHE,
 	KIND_RASIZE,
 	KIND_MEMORY,
@@ -60,6 +61,7 @@ static const struct word words[] = {
 	{"nodiratime", KIND_SET, MS_NODIRATIME},
 	{"diratime", KIND_CLEAR, MS_NODIRATIME},
 	{"allow_other", KIND_OTHERS, 0},
+	{"mlock", KIND_MLOCK, 0},
 	{"kcache", KIND_KCACHE, 0},
 	{"rasize", KIND_RASIZE, 0},
 	{"memory", KIND_MEMORY, 0},
@@ -97,6 +99,7 @@ const struct netfs_cli_option_help netfs_cli_option_help[] = {
 	{"memory=BYTES", "file data kept in memory; the default is a quarter of it, at most 4G"},
 	{"dirtymax=BYTES", "writers wait when so much is unsent; the default is half of memory="},
 	{"threads=N", "threads that do the library's work; the default is 2"},
+	{"mlock", "the program stays in memory, for a swap file on the mount: see doc/swap.md"},
 	{NULL, NULL},
 };
 
@@ -251,6 +254,9 @@ static int take_known(struct netfs_cli_options *options, const struct word *word
 		return 0;
 	case KIND_OTHERS:
 		options->allow_other = true;
+		return 0;
+	case KIND_MLOCK:
+		options->mlock = true;
 		return 0;
 	case KIND_IGNORE:
 		return 0;

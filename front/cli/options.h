@@ -14,6 +14,7 @@ struct netfs_cli_options {
 	unsigned long mount_flags; /* MS_ of mount(2) */
 	bool allow_other;
 	bool kernel_writeback;
+	bool mlock; /* the program stays in memory */
 	uint32_t readahead_kb;
 	bool sloppy; /* leave out what nobody knows */
 	struct netfs_client_config client;

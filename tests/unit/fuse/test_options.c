@@ -104,6 +104,15 @@ static void flags_are_taken_and_overridden(void **state)
 	assert_false(options.mount_flags & MS_RDONLY);
 }
 
+static void mlock_is_for_the_program(void **state)
+{
+	parse("hard");
+	assert_false(options.mlock);
+	parse("mlock,hard");
+	assert_true(options.mlock);
+	assert_string_equal(options.rest, "hard");
+}
+
 static void a_word_for_both_goes_to_both(void **state)
 {
 	parse("ro,rsize=1M");
@@ -193,6 +202,7 @@ int main(void)
 		cmocka_unit_test(quotes_and_backslashes_keep_commas),
 		cmocka_unit_test(defaults_are_safe),
 		cmocka_unit_test(flags_are_taken_and_overridden),
+		cmocka_unit_test(mlock_is_for_the_program),
 		cmocka_unit_test(a_word_for_both_goes_to_both),
 		cmocka_unit_test(words_of_fstab_are_accepted),
 		cmocka_unit_test(unknown_words_go_to_the_library_unless_sloppy),
