@@ -159,11 +159,14 @@ static bool fs_info(uint8_t info_class, union smb_info *ret_info)
 static ssize_t security_info(const struct open_smb *open, void *buf)
 {
 	static struct smb_security security;
+	struct smb_security_change change;
 
 	memset(&security, 0, sizeof(security));
 	security.owner = smb_sid_of(SMB_SID_UID, open->node->uid);
 	security.group = smb_sid_of(SMB_SID_GID, open->node->gid);
-	smb_security_set_mode(&security, open->node->mode & 07777);
+	change = (struct smb_security_change){security.owner, security.group,
+					      open->node->mode & 07777, SMB_SECURITY_EXACT};
+	smb_security_set(&security, &change);
 	return smb_security_encode(&security, buf, SMB_IO_MAX);
 }
 
@@ -332,11 +335,16 @@ static uint32_t set_security(struct open_smb *open, const struct smb_buf *input)
 
 	if (smb_security_decode(input->p, input->len, &security) < 0)
 		return SMB_STATUS_INVALID_PARAMETER;
+	/* Entries speak of those whom it belongs to, also where they are not sent. */
+	if (!smb_sid_present(&security.owner))
+		security.owner = smb_sid_of(SMB_SID_UID, open->node->uid);
+	if (!smb_sid_present(&security.group))
+		security.group = smb_sid_of(SMB_SID_GID, open->node->gid);
 	if (smb_sid_number(&security.owner, &number) == SMB_SID_UID)
 		open->node->uid = number;
 	if (smb_sid_number(&security.group, &number) == SMB_SID_GID)
 		open->node->gid = number;
-	if (smb_security_mode(&security, &mode))
+	if (smb_security_mode(&security, SMB_SECURITY_EXACT, &mode))
 		open->node->mode = (open->node->mode & S_IFMT) | mode;
 	return SMB_STATUS_OK;
 }

@@ -5,10 +5,15 @@
  *	| revision control | offsets of owner, group, SACL, DACL |
  *	| ... in any order ... | ACL header | ACE | ACE | ... |
  *
- * A descriptor's mode is exact where a server wrote it down (S-1-5-88-3-MODE);
- * else it is what the entries for owner, group and everyone let them do, an
- * approximation: the server decides, the mode is for looking at.  Pure functions,
- * no locks.
+ * A descriptor's mode is exact where somebody wrote it down (S-1-5-88-3-MODE); else it
+ * is what the entries for owner, group and everyone let them do, an approximation: the
+ * server decides.  A new mode is put between the entries for others:
+ *
+ *	| mode | denied others | denied, allowed by the mode | allowed others | inherited |
+ *
+ * in the order that servers want.  So a mode that gives others more than the group (0604)
+ * keeps an owner out, too, who is in the group, where the server goes by the list alone.
+ * Pure functions, no locks.
  */
 #include "smb_sid.h"
 
@@ -18,10 +23,15 @@
 #include <string.h>
 #include "smb_fields.h"
 
-#define DACL_PRESENT  0x0004u /* MS-DTYP 2.4.6 Control */
-#define SELF_RELATIVE 0x8000u
-#define ACL_REVISION  2 /* MS-DTYP 2.4.5 */
-#define HEADER	      20u
+#define DACL_PRESENT	 0x0004u /* MS-DTYP 2.4.6 Control */
+#define SELF_RELATIVE	 0x8000u
+#define AUTO_INHERIT_REQ 0x0100u
+#define AUTO_INHERITED	 0x0400u
+#define PROTECTED	 0x1000u
+#define INHERITANCE	 (AUTO_INHERITED | PROTECTED)
+#define ACL_REVISION	 2 /* MS-DTYP 2.4.5 */
+#define HEADER		 20u
+#define MODE_ACES	 6u /* that a mode adds at most */
 
 /* Access that stands for the three bits of a mode. */
 #define RIGHTS_READ                                                                                \
@@ -109,17 +119,23 @@ struct smb_sid smb_sid_of(enum smb_sid_number what, uint32_t number)
 {
 	struct smb_sid sid = {.revision = 1, .count = 2, .authority = {0, 0, 0, 0, 0, 22}};
 
-	if (what != SMB_SID_MODE) {
-		sid.sub[0] = what == SMB_SID_UID ? 1 : 2;
-		sid.sub[1] = number;
-		return sid;
-	}
-	sid.count = 3;
-	sid.authority[5] = 5;
-	sid.sub[0] = 88;
-	sid.sub[1] = 3;
-	sid.sub[2] = number;
+	if (what == SMB_SID_MODE)
+		return smb_sid_of_nfs(what, number);
+	sid.sub[0] = what == SMB_SID_UID ? 1 : 2;
+	sid.sub[1] = number;
 	return sid;
+}
+
+struct smb_sid smb_sid_of_nfs(enum smb_sid_number what, uint32_t number)
+{
+	return (struct smb_sid){.revision = 1,
+				.count = 3,
+				.authority = {0, 0, 0, 0, 0, 5},
+				.sub = {88,
+					what == SMB_SID_UID   ? 1
+					: what == SMB_SID_GID ? 2
+							      : 3,
+					number}};
 }
 
 struct smb_sid smb_sid_everyone(void)
@@ -134,11 +150,20 @@ static size_t sid_size(const struct smb_sid *sid)
 	return smb_sid_present(sid) ? 8u + 4u * sid->count : 0;
 }
 
+static size_t ace_size(const struct smb_ace *ace)
+{
+	return ace->body.p ? 4u + ace->body.len : 8u + sid_size(&ace->sid);
+}
+
 static void put_ace(struct netfs_writer *w, const struct smb_ace *ace)
 {
 	netfs_writer_u8(w, ace->type);
 	netfs_writer_u8(w, ace->flags);
-	netfs_writer_u16(w, (uint16_t)(8 + sid_size(&ace->sid)));
+	netfs_writer_u16(w, (uint16_t)ace_size(ace));
+	if (ace->body.p) {
+		netfs_writer_bytes(w, ace->body.p, ace->body.len);
+		return;
+	}
 	netfs_writer_u32(w, ace->access);
 	smb_sid_put(w, &ace->sid);
 }
@@ -148,7 +173,9 @@ static void put_acl(struct netfs_writer *w, const struct smb_security *security)
 	size_t size = 8;
 
 	for (unsigned i = 0; i < security->naces; i++)
-		size += 8 + sid_size(&security->aces[i].sid);
+		size += ace_size(&security->aces[i]);
+	if (size > UINT16_MAX)
+		w->bad = true;
 	netfs_writer_u8(w, ACL_REVISION);
 	netfs_writer_u8(w, 0);
 	netfs_writer_u16(w, (uint16_t)size);
@@ -161,14 +188,18 @@ static void put_acl(struct netfs_writer *w, const struct smb_security *security)
 ssize_t smb_security_encode(const struct smb_security *security, void *buf, size_t size)
 {
 	size_t owner = sid_size(&security->owner), group = sid_size(&security->group);
+	uint16_t control = security->control & INHERITANCE;
 	struct netfs_writer w;
 
 	if (security->naces > SMB_ACES_MAX)
 		return -EMSGSIZE;
+	/* Servers believe that it came from above only if they are asked to. */
+	if (control & AUTO_INHERITED)
+		control |= AUTO_INHERIT_REQ;
 	smb_writer_init(&w, buf, size);
 	netfs_writer_u8(&w, 1);
 	netfs_writer_u8(&w, 0);
-	netfs_writer_u16(&w, SELF_RELATIVE | (security->has_dacl ? DACL_PRESENT : 0));
+	netfs_writer_u16(&w, SELF_RELATIVE | control | (security->has_dacl ? DACL_PRESENT : 0));
 	netfs_writer_u32(&w, owner ? HEADER : 0);
 	netfs_writer_u32(&w, group ? (uint32_t)(HEADER + owner) : 0);
 	netfs_writer_u32(&w, 0);
@@ -212,6 +243,7 @@ static bool get_ace(struct netfs_reader *r, struct smb_ace *ret_ace)
 	bytes = netfs_reader_bytes(r, size - 4u);
 	if (!bytes)
 		return false;
+	ret_ace->body = (struct smb_buf){bytes, size - 4u, 0};
 	if (ret_ace->type > SMB_ACE_DENY)
 		return true;
 	netfs_reader_init(&body, bytes, size - 4u);
@@ -263,6 +295,7 @@ int smb_security_decode(const void *bytes, size_t size, struct smb_security *ret
 	dacl = netfs_reader_u32(&r);
 	if (r.bad || revision != 1 || !(control & SELF_RELATIVE))
 		return -EPROTO;
+	ret_security->control = control;
 	if (!get_sid_at(bytes, size, owner, &ret_security->owner) ||
 	    !get_sid_at(bytes, size, group, &ret_security->group))
 		return -EPROTO;
@@ -286,9 +319,35 @@ static unsigned bits_of(uint32_t access)
 	return bits;
 }
 
+/* Whom an entry speaks of, as bits. */
+enum whom {
+	OWNER = 4,
+	GROUP = 2,
+	OTHERS = 1,
+};
+
+/* Those who have logged in are everyone that a server lets in; what S-1-3-4 may is the
+ * owner's. */
+static unsigned whom(const struct smb_sid *owner, const struct smb_sid *group,
+		     const struct smb_sid *sid)
+{
+	static const struct smb_sid logged_in = {
+		.revision = 1, .count = 1, .authority = {0, 0, 0, 0, 0, 5}, .sub = {11}};
+	static const struct smb_sid owner_rights = {
+		.revision = 1, .count = 1, .authority = {0, 0, 0, 0, 0, 3}, .sub = {4}};
+	struct smb_sid everyone = smb_sid_everyone();
+	unsigned who = 0;
+
+	if (!smb_sid_present(sid))
+		return 0;
+	if (smb_sid_equal(sid, &everyone) || smb_sid_equal(sid, &logged_in))
+		return OWNER | GROUP | OTHERS;
+	who |= smb_sid_equal(sid, owner) || smb_sid_equal(sid, &owner_rights) ? OWNER : 0;
+	return who | (smb_sid_equal(sid, group) ? GROUP : 0);
+}
+
 /* The first entry that speaks of a bit decides it. */
-static unsigned bits_for(const struct smb_security *security, const struct smb_sid *sid,
-			 const struct smb_sid *also)
+static unsigned bits_for(const struct smb_security *security, enum whom who)
 {
 	unsigned allowed = 0, decided = 0;
 
@@ -296,9 +355,8 @@ static unsigned bits_for(const struct smb_security *security, const struct smb_s
 		const struct smb_ace *ace = &security->aces[i];
 		unsigned bits = bits_of(ace->access) & ~decided;
 
-		if (!smb_sid_equal(&ace->sid, sid) && !smb_sid_equal(&ace->sid, also))
-			continue;
-		if (ace->type > SMB_ACE_DENY || !smb_sid_present(&ace->sid))
+		if (ace->type > SMB_ACE_DENY || ace->flags & SMB_ACE_INHERIT_ONLY ||
+		    !(whom(&security->owner, &security->group, &ace->sid) & who))
 			continue;
 		if (ace->type == SMB_ACE_ALLOW)
 			allowed |= bits;
@@ -307,24 +365,40 @@ static unsigned bits_for(const struct smb_security *security, const struct smb_s
 	return allowed;
 }
 
-bool smb_security_mode(const struct smb_security *security, uint32_t *ret_mode)
+static bool is_mode(const struct smb_ace *ace, uint32_t *ret_number)
 {
-	struct smb_sid everyone = smb_sid_everyone();
-	unsigned user, group, other;
+	return smb_sid_number(&ace->sid, ret_number) == SMB_SID_MODE;
+}
+
+/* The mode that is written in it; NULL: none. */
+static const struct smb_ace *exact_ace(const struct smb_security *security, uint32_t *ret_mode)
+{
+	for (unsigned i = 0; i < security->naces; i++)
+		if (is_mode(&security->aces[i], ret_mode))
+			return &security->aces[i];
+	return NULL;
+}
+
+bool smb_security_is_exact(const struct smb_security *security)
+{
+	uint32_t mode;
+
+	return security->has_dacl && exact_ace(security, &mode);
+}
+
+bool smb_security_mode(const struct smb_security *security, enum smb_security_how how,
+		       uint32_t *ret_mode)
+{
 	uint32_t number;
 
 	if (!security->has_dacl)
 		return false;
-	for (unsigned i = 0; i < security->naces; i++) {
-		if (smb_sid_number(&security->aces[i].sid, &number) == SMB_SID_MODE) {
-			*ret_mode = number & 07777;
-			return true;
-		}
+	if (how == SMB_SECURITY_EXACT && exact_ace(security, &number)) {
+		*ret_mode = number & 07777;
+		return true;
 	}
-	user = bits_for(security, &security->owner, &everyone);
-	group = bits_for(security, &security->group, &everyone);
-	other = bits_for(security, &everyone, &everyone);
-	*ret_mode = user << 6 | group << 3 | other;
+	*ret_mode = bits_for(security, OWNER) << 6 | bits_for(security, GROUP) << 3 |
+		    bits_for(security, OTHERS);
 	return true;
 }
 
@@ -357,19 +431,70 @@ static void add_ace(struct smb_security *security, uint8_t type, uint32_t access
 			(struct smb_ace){.type = type, .access = access, .sid = *sid};
 }
 
-void smb_security_set_mode(struct smb_security *security, uint32_t mode)
+/* What is denied comes first: Samba takes no other list, and says nothing of it. */
+static void add_mode(struct smb_security *security, uint32_t mode)
 {
 	uint32_t user = mode >> 6 & 7, group = mode >> 3 & 7, other = mode & 7;
-	struct smb_sid everyone = smb_sid_everyone(),
-		       exact = smb_sid_of(SMB_SID_MODE, mode & 07777);
+	struct smb_sid everyone = smb_sid_everyone();
 
-	security->has_dacl = true;
-	security->naces = 0;
-	/* It denies nothing: only its identifier says something. */
-	security->aces[security->naces++] = (struct smb_ace){.type = SMB_ACE_DENY, .sid = exact};
 	add_ace(security, SMB_ACE_DENY, denied_of((group | other) & ~user), &security->owner);
-	add_ace(security, SMB_ACE_ALLOW, rights_of(user) | RIGHTS_OWNER, &security->owner);
 	add_ace(security, SMB_ACE_DENY, denied_of(other & ~group), &security->group);
+	add_ace(security, SMB_ACE_ALLOW, rights_of(user) | RIGHTS_OWNER, &security->owner);
 	add_ace(security, SMB_ACE_ALLOW, rights_of(group), &security->group);
 	add_ace(security, SMB_ACE_ALLOW, rights_of(other), &everyone);
+}
+
+/* What is left of an entry when the mode is said anew; false: nothing. */
+static bool keep_ace(const struct smb_security *old, const struct smb_security_change *change,
+		     struct smb_ace *ace)
+{
+	uint32_t number;
+
+	if (is_mode(ace, &number))
+		return false;
+	if (ace->type > SMB_ACE_DENY || ace->flags & SMB_ACE_INHERIT_ONLY ||
+	    !(whom(&old->owner, &old->group, &ace->sid) |
+	      whom(&change->owner, &change->group, &ace->sid)))
+		return true;
+	ace->flags |= SMB_ACE_INHERIT_ONLY;
+	return ace->flags & (SMB_ACE_FILES_INHERIT | SMB_ACE_DIRS_INHERIT);
+}
+
+static bool denies_first(const struct smb_ace *ace)
+{
+	return ace->type == SMB_ACE_DENY && !(ace->flags & SMB_ACE_INHERITED);
+}
+
+/* Those of others that belong before the mode's own entries, or behind them. */
+static void add_kept(struct smb_security *security, const struct smb_security *old,
+		     const struct smb_security_change *change, bool first)
+{
+	for (unsigned i = 0; i < old->naces; i++) {
+		struct smb_ace ace = old->aces[i];
+
+		if (denies_first(&ace) == first && keep_ace(old, change, &ace) &&
+		    security->naces < SMB_ACES_MAX)
+			security->aces[security->naces++] = ace;
+	}
+}
+
+int smb_security_set(struct smb_security *security, const struct smb_security_change *change)
+{
+	struct smb_security old = *security;
+	struct smb_sid exact = smb_sid_of(SMB_SID_MODE, change->mode & 07777);
+
+	if (old.naces > SMB_ACES_MAX - MODE_ACES)
+		return -EMSGSIZE;
+	security->has_dacl = true;
+	security->owner = change->owner;
+	security->group = change->group;
+	security->naces = 0;
+	/* It denies nothing: only its identifier says something. */
+	if (change->how == SMB_SECURITY_EXACT)
+		security->aces[security->naces++] =
+			(struct smb_ace){.type = SMB_ACE_DENY, .sid = exact};
+	add_kept(security, &old, change, true);
+	add_mode(security, change->mode);
+	add_kept(security, &old, change, false);
+	return 0;
 }

@@ -598,8 +598,30 @@ static size_t sample_security(unsigned i, uint8_t *buf)
 	if (i > 1)
 		return 0;
 	if (i == 1)
-		smb_security_set_mode(&security, 0640);
+		smb_security_set(&security,
+				 &(const struct smb_security_change){security.owner, security.group,
+								     0640, SMB_SECURITY_EXACT});
 	return (size_t)smb_security_encode(&security, buf, SMB_SAMPLE_MAX);
+}
+
+/* Whatever it was, it comes to the mode that is set. */
+static void change_security(struct smb_security *security, size_t seed)
+{
+	const struct smb_security_change change = {
+		smb_sid_of(SMB_SID_UID, 1), smb_sid_of(SMB_SID_GID, 2), seed * 4099 & 07777,
+		seed & 1 ? SMB_SECURITY_EXACT : SMB_SECURITY_LIST};
+	static uint8_t bytes[65536];
+	uint32_t mode;
+	ssize_t len;
+
+	if (smb_security_set(security, &change))
+		return;
+	len = smb_security_encode(security, bytes, sizeof(bytes));
+	if (len < 0)
+		return;
+	smb_must(smb_security_decode(bytes, (size_t)len, security) == 0);
+	smb_must(smb_security_mode(security, change.how, &mode));
+	smb_must(mode == (change.how == SMB_SECURITY_EXACT ? change.mode : change.mode & 0777));
 }
 
 static int consume_security(const uint8_t *bytes, size_t size)
@@ -613,7 +635,9 @@ static int consume_security(const uint8_t *bytes, size_t size)
 		return err;
 	smb_sid_number(&security.owner, &number);
 	smb_sid_print(&security.owner, text, sizeof(text));
-	smb_must(!smb_security_mode(&security, &mode) || mode <= 07777);
+	smb_must(!smb_security_mode(&security, SMB_SECURITY_EXACT, &mode) || mode <= 07777);
+	smb_must(!smb_security_mode(&security, SMB_SECURITY_LIST, &mode) || mode <= 0777);
+	change_security(&security, size);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Goal: names, times, statuses, identifiers, modes and links are translated exactly
+ * Goal: names, times, statuses, identifiers and links are translated exactly
  * and back.  Method: known values, and round trips over ranges.
  */
 #include "t.h"
@@ -179,32 +179,6 @@ static void identifiers_carry_numbers(void **state)
 	assert_int_equal(number, 7);
 }
 
-/* Both what was written down, and what the entries alone come to. */
-static void every_mode_comes_back(void **state)
-{
-	for (uint32_t mode = 0; mode <= 07777; mode++) {
-		static struct smb_security security, decoded;
-		uint8_t bytes[512];
-		uint32_t found;
-		ssize_t length;
-
-		memset(&security, 0, sizeof(security));
-		security.owner = smb_sid_of(SMB_SID_UID, 1);
-		security.group = smb_sid_of(SMB_SID_GID, 2);
-		smb_security_set_mode(&security, mode);
-		length = smb_security_encode(&security, bytes, sizeof(bytes));
-		assert_true(length > 0);
-		assert_int_equal(smb_security_decode(bytes, length, &decoded), 0);
-		assert_true(smb_sid_equal(&decoded.owner, &security.owner));
-		assert_true(smb_security_mode(&decoded, &found));
-		assert_int_equal(found, mode);
-		decoded.naces--;
-		memmove(decoded.aces, decoded.aces + 1, decoded.naces * sizeof(decoded.aces[0]));
-		assert_true(smb_security_mode(&decoded, &found));
-		assert_int_equal(found, mode & 0777);
-	}
-}
-
 static void links_in_files_are_known_by_length_and_hash(void **state)
 {
 	char file[SMB_XSYM_SIZE], target[SMB_XSYM_TARGET + 1];
@@ -260,7 +234,6 @@ int main(void)
 		cmocka_unit_test(times_are_exact),
 		cmocka_unit_test(statuses_have_names_and_meanings),
 		cmocka_unit_test(identifiers_carry_numbers),
-		cmocka_unit_test(every_mode_comes_back),
 		cmocka_unit_test(links_in_files_are_known_by_length_and_hash),
 		cmocka_unit_test(reparse_points_are_these_bytes),
 	};
