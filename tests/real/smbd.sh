@@ -13,8 +13,8 @@
 #	smbd_export	what [share] and [enc] show
 #	smbd_login	a credentials file for mount
 #
-# smbd_interfaces and smbd_multichannel, where they are set before, are what its
-# configuration has for that.
+# smbd_interfaces, smbd_multichannel and smbd_modules (vfs objects), where they are set
+# before, are what its configuration has for that.
 #
 # [enc] demands encryption.  The server leads a group of processes, so that it
 # is killed, frozen and thawed with all that serve connections.
@@ -82,7 +82,8 @@ smbd_global() {
 smbd_share() {
 	printf '[%s]\npath = %s\nread only = no\n' "$1" "$2"
 	printf 'create mask = 07777\ndirectory mask = 07777\nea support = yes\n'
-	printf 'vfs objects = catia streams_xattr\ncatia:mappings = %s\n' "$(smbd_mappings)"
+	printf 'vfs objects = %s\n' "${smbd_modules:-catia streams_xattr}"
+	printf 'catia:mappings = %s\n' "$(smbd_mappings)"
 	[ "$(id -u "$smbd_user")" = 0 ] || echo "force user = $smbd_user"
 	shift 2
 	[ $# = 0 ] || printf '%s\n' "$@"

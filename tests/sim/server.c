@@ -139,7 +139,7 @@ static void add(char *options, size_t size, const char *name, uint64_t value)
 
 void server_add_options(struct server *server, unsigned msize, char *options, size_t size)
 {
-	struct rng *rng = &server->rng;
+	struct rng *rng = &server->rng, after;
 
 	if (!server->smb) {
 		add(options, size, "msize", msize);
@@ -157,6 +157,10 @@ void server_add_options(struct server *server, unsigned msize, char *options, si
 		add(options, size, "echo_interval", rng_between(rng, 2, 60));
 	if (server->channels > 1)
 		add(options, size, "max_channels", server->channels);
+	/* Owner and mode from descriptors; drawn aside, so that seeds stay what they were. */
+	after = *rng;
+	if (rng_one_in(&after, 3))
+		strcat(options, rng_one_in(&after, 3) ? ",cifsacl,idsfromsid" : ",modefromsid");
 }
 
 const char *server_violation(const struct server *server)

@@ -12,6 +12,7 @@
  *	smb_recv.c     frames, verification, replies
  *	smb_call.c     operations of several requests, waiting and starting again
  *	smb_node.c     nodes, their paths and attributes
+ *	smb_owner.c    owner and mode in a file's security descriptor
  *	smb_handle.c   open files, opening them again
  *	smb_idle.c     files that stay open for a while
  *	smb_head.c     the first bytes of a small file, brought along by its open
@@ -119,6 +120,7 @@ struct smb_part {
 	uint16_t charge; /* I credits */
 	uint32_t at; /* I where it begins in req->head */
 	uint32_t len; /* I without data and padding */
+	bool aside; /* I asks for owner and mode: may fail without harm to the rest */
 	bool waiting; /* c in chan->ids */
 	uint32_t status; /* p of the reply */
 	uint8_t *bytes; /* p the reply, heap, until the request is done with */
@@ -172,6 +174,13 @@ struct smb_place {
 	char *name;
 };
 
+/* What a security descriptor said last. */
+struct smb_owner {
+	bool known;
+	uint32_t uid, gid; /* those of the mount where it has none for this machine */
+	uint32_t mode; /* 07777 at most */
+};
+
 /* An object by its name in its directory; the root has neither. */
 struct smb_node {
 	struct netfs_node base;
@@ -192,6 +201,7 @@ struct smb_node {
 	struct netfs_list lease_link; /* c conn->leases, while leased > 0 */
 	struct smb_recall *recall; /* c the server wants some of it back */
 	uint64_t unwatched_until_ns; /* c of a directory: no new watch before */
+	struct smb_owner owner; /* c */
 };
 
 /* A range that the server has locked for a handle. */
@@ -293,6 +303,7 @@ struct smb_call {
 	uint32_t attributes; /* p */
 	uint32_t writes; /* p node->writes at the start */
 	uint8_t *buf; /* p heap, freed at the end */
+	uint32_t count; /* p bytes in it */
 	char *new_name; /* p a copy of name2 for the node that gets it */
 	struct smb_node *opening_node; /* p a reference, of our own calls */
 	struct smb_handle *routed; /* I a reference: handle is another one than asked */
@@ -312,6 +323,9 @@ struct smb_call {
 	bool reclaim; /* p claimed: what handle->fid was in an earlier session */
 	bool opens; /* p what it opens stays open */
 	bool no_lease; /* p the server did not like it */
+	bool no_owner; /* p who it belongs to is not for us to know */
+	bool made; /* p an earlier try made what it is to make */
+	smb_step_fn *after; /* p what follows the change of owner and mode */
 	struct smb_watch *watch; /* I of its request */
 	struct smb_handle *target; /* I of a copy; handle is one of the two */
 	struct smb_fid stray; /* I of a file that nobody wants, to be closed */
@@ -409,6 +423,13 @@ struct smb_channel {
 	size_t data_head_len; /* o */
 };
 
+/* Where owner and mode come from. */
+enum smb_owners {
+	SMB_OWNERS_OPTIONS, /* uid=, gid=, file_mode=, dir_mode= */
+	SMB_OWNERS_LIST, /* the descriptor: what its list allows */
+	SMB_OWNERS_EXACT, /* the same, and a mode that is written in it */
+};
+
 struct smb_conn {
 	struct netfs_be be;
 	struct netfs_be_host *host; /* I */
@@ -425,6 +446,10 @@ struct smb_conn {
 	bool no_watches; /* I */
 	enum smb_map map; /* I */
 	uint32_t uid, gid, file_mode, dir_mode; /* I */
+	enum smb_owners owners; /* I */
+	_Atomic bool drops_nfs; /* a the server does not keep S-1-5-88 identifiers */
+	bool nfs_ids; /* I new owners are written as S-1-5-88, not S-1-22 */
+	bool force_uid, force_gid; /* I what the descriptor says of it does not count */
 	uint32_t io_want; /* I */
 	uint64_t soft_ns; /* I a soft call fails after this */
 	uint64_t echo_ns; /* I a silent server is asked after this, dead after twice */
@@ -669,9 +694,32 @@ int smb_path(struct netfs_node *node, char *buf, size_t size);
  * -ESTALE: it has lost its name; -ENAMETOOLONG; -ENOMEM; -EILSEQ. */
 int smb_node_path(struct smb_conn *conn, struct smb_node *node, const char *name,
 		  struct smb_buf *ret_path);
-/* What all information says of node. */
+/* What all information says of node, and its descriptor said last. */
 void smb_attr_of_all(const struct smb_node *node, const struct smb_file_all *all,
 		     struct netfs_attr *ret_attr);
+
+/* smb_owner.c */
+
+/* Further access that a CREATE needs for smb_owner_ask(). */
+uint32_t smb_owner_access(const struct smb_call *call);
+/* Appends the question for owner and mode, where the mount wants to know.  False: the
+ * call ended. */
+bool smb_owner_ask(struct smb_call *call, struct smb_fid fid);
+/* The same for a request without a call, which has a CREATE that needs READ_CONTROL. */
+int smb_owner_add(struct smb_req *req, struct smb_fid fid);
+/* What the request that was answered tells of it is node's from now on. */
+void smb_owner_take(struct smb_req *req, struct smb_node *node);
+/* The call's CREATE was refused, perhaps because of smb_owner_access(): true once, then
+ * it is tried again without. */
+bool smb_owner_refused(struct smb_call *call);
+/* Puts what is known of it into attr. */
+void smb_owner_apply(const struct smb_node *node, struct netfs_attr *attr);
+/* Changes them as call->set says, whose node is call->node[0]; then next, with
+ * call->err. */
+void smb_owner_set(struct smb_call *call, smb_step_fn *next);
+/* call->op->node was made by the request that was answered: sees to it that it has
+ * call->mode, and ends the call. */
+void smb_owner_made(struct smb_call *call);
 
 /* smb_handle.c */
 void smb_handle_free(struct netfs_handle *handle);

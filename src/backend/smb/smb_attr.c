@@ -3,9 +3,10 @@
  * Attributes: asked for through a handle where there is one, else by name; changed
  * in one compound of CREATE, the changes, CLOSE.
  *
- * Owner and mode are what the mount's options say.  A change of them is taken and
- * not kept, as mount.cifs does it, apart from the owner's right to write, which is
- * the attribute "read-only" of files.
+ * Owner and mode are what the mount's options say, or what the file's security
+ * descriptor does (smb_owner.c).  Without that a change of them is taken and not kept, as
+ * mount.cifs does it, apart from the owner's right to write, which is the attribute
+ * "read-only" of files.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,9 @@
 #include "smb_time.h"
 
 #define ACCESS_OF_SET (SMB_ACCESS_WRITE_ATTRIBUTES | SMB_ACCESS_READ_ATTRIBUTES)
+
+#define SET_OWNER (NETFS_SET_MODE | NETFS_SET_UID | NETFS_SET_GID)
+#define SET_TIMES (NETFS_SET_ATIME | NETFS_SET_MTIME | NETFS_SET_ATIME_NOW | NETFS_SET_MTIME_NOW)
 
 static void take(struct smb_call *call, unsigned part)
 {
@@ -26,6 +30,7 @@ static void take(struct smb_call *call, unsigned part)
 	if (!err && !node->is_root && !smb_node_is(node, &info.all, false))
 		err = -ESTALE;
 	if (!err) {
+		smb_owner_take(&call->req, node);
 		smb_attr_of_all(node, &info.all, &call->op->attr);
 		if (node->is_link) {
 			call->op->attr.mode = S_IFLNK | 0777;
@@ -49,17 +54,20 @@ static void got_by_name(struct smb_call *call)
 
 static void get_body(struct smb_call *call)
 {
-	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES,
-					     .disposition = SMB_OPEN,
-					     .options = SMB_OPT_OPEN_REPARSE_POINT}};
+	struct smb_msg msg = {
+		.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES | smb_owner_access(call),
+			       .disposition = SMB_OPEN,
+			       .options = SMB_OPT_OPEN_REPARSE_POINT}};
 
 	if (call->handle) {
-		if (smb_call_add_query(call, call->handle->fid))
+		if (smb_call_add_query(call, call->handle->fid) &&
+		    smb_owner_ask(call, call->handle->fid))
 			smb_call_send(call, got_by_handle);
 		return;
 	}
 	if (smb_call_add_create(call, call->node[0], NULL, &msg) &&
-	    smb_call_add_query(call, SMB_FID_RELATED) && smb_call_add_close(call))
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_owner_ask(call, SMB_FID_RELATED) &&
+	    smb_call_add_close(call))
 		smb_call_send(call, got_by_name);
 }
 
@@ -92,7 +100,7 @@ static uint64_t time_of(uint32_t valid, uint32_t value, uint32_t now, const stru
 static bool basic_of(const struct smb_call *call, struct smb_file_basic *ret_basic)
 {
 	const struct netfs_setattr *set = call->set;
-	bool mode = set->valid & NETFS_SET_MODE && !call->node[0]->is_dir;
+	bool mode = set->valid & NETFS_SET_MODE && !call->node[0]->is_dir && !call->conn->owners;
 
 	*ret_basic = (struct smb_file_basic){
 		.times = {.accessed = time_of(set->valid, NETFS_SET_ATIME, NETFS_SET_ATIME_NOW,
@@ -188,20 +196,46 @@ static void size_by_handle(struct smb_call *call)
 		smb_call_send(call, set_done);
 }
 
+/* Owner and mode are as they are to be.  What else is there? */
+static void owner_set(struct smb_call *call)
+{
+	uint32_t rest = call->set->valid & ~(uint32_t)SET_OWNER;
+
+	if (call->err)
+		smb_call_end(call, call->err);
+	else if (!rest)
+		get_body(call);
+	else if (rest & NETFS_SET_SIZE && rest & SET_TIMES)
+		set_both_body(call);
+	else
+		set_body(call);
+}
+
+static void set_owner_body(struct smb_call *call)
+{
+	smb_owner_set(call, owner_set);
+}
+
+static smb_step_fn *body_of_set(const struct smb_conn *conn, uint32_t valid)
+{
+	if (conn->owners && valid & SET_OWNER)
+		return set_owner_body;
+	return valid & NETFS_SET_SIZE && valid & (SET_TIMES | NETFS_SET_MODE) ? set_both_body
+									      : set_body;
+}
+
 void smb_setattr(struct netfs_node *node, struct netfs_handle *handle,
 		 const struct netfs_setattr *set, struct netfs_op *op)
 {
-	uint32_t times = NETFS_SET_ATIME | NETFS_SET_MTIME | NETFS_SET_ATIME_NOW |
-			 NETFS_SET_MTIME_NOW | NETFS_SET_MODE;
-	bool both = set->valid & NETFS_SET_SIZE && set->valid & times;
-	struct smb_call *call = smb_call_for(node->be, op, both ? set_both_body : set_body);
+	struct smb_call *call =
+		smb_call_for(node->be, op, body_of_set(smb_conn_of(node->be), set->valid));
 
 	if (!call)
 		return;
 	call->node[0] = smb_node_of(node);
 	call->set = set;
 	/* What may be opened from now on, the server says. */
-	if (set->valid & NETFS_SET_MODE)
+	if (set->valid & SET_OWNER)
 		smb_idle_close(call->node[0]);
 	if (set->valid & NETFS_SET_SIZE)
 		smb_head_outdate(call->node[0]);

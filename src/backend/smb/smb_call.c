@@ -415,7 +415,7 @@ static void replied(struct smb_req *req, enum smb_end how)
 			lost(call);
 			return;
 		}
-		if (err && !call->err) {
+		if (err && !call->err && !req->part[i].aside) {
 			call->err = err;
 			call->failed = i;
 		}
@@ -430,6 +430,10 @@ static void replied(struct smb_req *req, enum smb_end how)
 	}
 	if (lease_refused(call)) {
 		call->no_lease = true;
+		smb_call_start(call);
+		return;
+	}
+	if (smb_owner_refused(call)) {
 		smb_call_start(call);
 		return;
 	}

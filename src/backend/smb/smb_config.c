@@ -30,10 +30,13 @@ const struct netfs_option_info smb_options[] = {
 	{"sign", "sign everything (always on)"},
 	{"uid", "who files belong to on this machine (default: who mounts)"},
 	{"gid", "the same for the group"},
-	{"forceuid", "as uid says, whatever the server thinks (always on)"},
-	{"forcegid", "as gid says, whatever the server thinks (always on)"},
+	{"forceuid", "as uid says, whatever the server thinks (always, without cifsacl)"},
+	{"forcegid", "as gid says, whatever the server thinks (always, without cifsacl)"},
 	{"file_mode", "mode of files, octal (default 0755)"},
 	{"dir_mode", "mode of directories, octal (default 0755)"},
+	{"cifsacl", "owner and mode are the server's: what the file's access list allows"},
+	{"modefromsid", "the same, with the mode itself kept in the list (S-1-5-88-3-MODE)"},
+	{"idsfromsid", "new owners are kept as S-1-5-88-1-UID and S-1-5-88-2-GID, not as Samba's"},
 	{"mfsymlinks", "symbolic links are kept in files, as other clients do it"},
 	{"mapposix", "characters the server reserves are mapped (default)"},
 	{"nomapposix", "names go to the server as they are"},
@@ -251,6 +254,21 @@ static int read_who(struct reading *rd)
 
 /* ----------------------------------------------------------- the rest */
 
+static int read_owners(struct reading *rd)
+{
+	struct smb_conn *conn = rd->conn;
+
+	conn->owners = option(rd, "modefromsid") ? SMB_OWNERS_EXACT
+		       : option(rd, "cifsacl")	 ? SMB_OWNERS_LIST
+						 : SMB_OWNERS_OPTIONS;
+	conn->nfs_ids = option(rd, "idsfromsid");
+	conn->force_uid = option(rd, "forceuid");
+	conn->force_gid = option(rd, "forcegid");
+	if (conn->nfs_ids && !conn->owners)
+		return refuse(rd, "idsfromsid is of no use without cifsacl or modefromsid");
+	return 0;
+}
+
 /* As mount.cifs has it: asking for more than one is asking for multichannel. */
 static int read_channels(struct reading *rd)
 {
@@ -296,6 +314,8 @@ static int read_rest(struct reading *rd)
 		err = number(rd, "echo_interval", 10, 600, &echo);
 	if (!err && echo == 0)
 		return refuse(rd, "echo_interval=0 is out of range");
+	if (!err)
+		err = read_owners(rd);
 	if (!err)
 		err = read_channels(rd);
 	conn->echo_ns = echo * NETFS_NS_PER_SEC;

@@ -98,6 +98,7 @@ static void root_seen(struct smb_req *req, enum smb_end end)
 		smb_channel_fault(chan, -ENOMEM, "no memory");
 		return;
 	}
+	smb_owner_take(req, root);
 	smb_attr_of_all(root, &info.all, &attr);
 	smb_conn_ready(chan, &root->base, &attr);
 }
@@ -105,12 +106,14 @@ static void root_seen(struct smb_req *req, enum smb_end end)
 static void look_at_root(struct smb_channel *chan)
 {
 	struct smb_conn *conn = chan->conn;
-	struct smb_msg create = {.kind = SMB_REQUEST(SMB_CREATE),
-				 .create_req = {.impersonation = SMB_IMPERSONATION,
-						.access = SMB_ACCESS_READ_ATTRIBUTES,
-						.share_access = SMB_SHARE_ALL,
-						.disposition = SMB_OPEN,
-						.options = SMB_OPT_DIRECTORY}};
+	struct smb_msg create = {
+		.kind = SMB_REQUEST(SMB_CREATE),
+		.create_req = {.impersonation = SMB_IMPERSONATION,
+			       .access = SMB_ACCESS_READ_ATTRIBUTES |
+					 (conn->owners ? SMB_ACCESS_READ_CONTROL : 0),
+			       .share_access = SMB_SHARE_ALL,
+			       .disposition = SMB_OPEN,
+			       .options = SMB_OPT_DIRECTORY}};
 	struct smb_msg query = {.kind = SMB_REQUEST(SMB_QUERY_INFO),
 				.query_info_req = {.info_type = SMB_INFO_FILE,
 						   .info_class = SMB_FILE_ALL,
@@ -133,7 +136,8 @@ static void look_at_root(struct smb_channel *chan)
 	req->urgent = true;
 	err = smb_req_add(req, &create, 1);
 	netfs_free((void *)(uintptr_t)create.create_req.name.p);
-	if (err || smb_req_add(req, &query, 1) || smb_req_add(req, &close, 1) ||
+	if (err || smb_req_add(req, &query, 1) ||
+	    (conn->owners && smb_owner_add(req, SMB_FID_RELATED)) || smb_req_add(req, &close, 1) ||
 	    !smb_req_send(chan, req, SMB_HELLO))
 		smb_channel_fault(chan, -ENOMEM, "no memory to log in");
 }

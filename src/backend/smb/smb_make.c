@@ -4,6 +4,8 @@
  *
  * What is made belongs, on this mount, to whom the options say; its mode is what they
  * say too, apart from the owner's right to write, which servers know as "read-only".
+ * Where owner and mode are the server's, the mode is put into what was made before
+ * anybody hears of it (smb_owner.c).
  */
 #include <fcntl.h>
 #include <string.h>
@@ -31,21 +33,39 @@ static uint32_t access_of(uint32_t flags)
 	}
 }
 
+/* The same for a CREATE of this call, and the handle it makes. */
+static uint32_t call_access(const struct smb_call *call)
+{
+	return access_of(call->flags) | smb_owner_access(call);
+}
+
+/* As the server is told it; of a mode that it keeps as such nothing is in it. */
+static uint32_t attributes_of(const struct smb_call *call)
+{
+	bool all = call->is_dir || call->mode & 0200 || call->conn->owners;
+
+	return all ? SMB_ATTR_NORMAL : SMB_ATTR_READONLY;
+}
+
 static void note_access(struct smb_handle *handle)
 {
 	handle->base.readable = handle->access & SMB_ACCESS_READ_DATA;
 	handle->base.writable = handle->access & SMB_ACCESS_WRITE_DATA;
 }
 
-/* Results are the caller's on success only. */
-static void make_end(struct smb_call *call)
+static void unmake(struct smb_call *call)
 {
-	if (!call->err)
-		return;
 	if (call->op->node)
 		netfs_node_put(netfs_take(call->op->node));
 	if (call->op->handle)
 		netfs_handle_put(netfs_take(call->op->handle));
+}
+
+/* Results are the caller's on success only. */
+static void make_end(struct smb_call *call)
+{
+	if (call->err)
+		unmake(call);
 }
 
 /* Part 0 made or opened it, part 1 says what it is: op->node and attr. */
@@ -62,6 +82,7 @@ static int take_node(struct smb_call *call)
 	node = smb_node_at(call->conn, call->node[0], call->name, &info.all, true);
 	if (!node)
 		return -ENOMEM;
+	smb_owner_take(&call->req, node);
 	smb_attr_of_all(node, &info.all, &call->op->attr);
 	call->op->node = &node->base;
 	return 0;
@@ -78,8 +99,8 @@ static void created(struct smb_call *call)
 	if (!err && reply->kind != SMB_REPLY(SMB_CREATE))
 		err = -EPROTO;
 	handle = err ? NULL
-		     : smb_handle_new(call->conn, smb_node_of(call->op->node),
-				      access_of(call->flags), SMB_OPT_NON_DIRECTORY);
+		     : smb_handle_new(call->conn, smb_node_of(call->op->node), call_access(call),
+				      SMB_OPT_NON_DIRECTORY);
 	if (!handle) {
 		smb_handle_close_stray(call);
 		smb_call_end(call, err ? err : -ENOMEM);
@@ -88,24 +109,25 @@ static void created(struct smb_call *call)
 	note_access(handle);
 	call->op->promise = smb_handle_opened(handle, call, reply);
 	call->op->handle = &handle->base;
-	smb_call_end(call, 0);
+	smb_owner_made(call);
 }
 
 static void create_body(struct smb_call *call)
 {
 	bool truncate = call->flags & O_TRUNC, fresh = call->flags & O_EXCL && !call->resent;
-	struct smb_msg msg = {.create_req = {.access = access_of(call->flags),
-					     .attributes = call->mode & 0200 ? SMB_ATTR_NORMAL
-									     : SMB_ATTR_READONLY,
+	struct smb_msg msg = {.create_req = {.access = call_access(call),
+					     .attributes = attributes_of(call),
 					     .options = SMB_OPT_NON_DIRECTORY,
 					     .disposition = fresh      ? SMB_CREATE_NEW
 							    : truncate ? SMB_OVERWRITE_IF
 								       : SMB_OPEN_IF}};
 
+	/* It was made, and is found again. */
+	unmake(call);
 	call->changing = true;
 	smb_lease_want(call, NULL, msg.create_req.access);
 	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
-	    smb_call_add_query(call, SMB_FID_RELATED))
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_owner_ask(call, SMB_FID_RELATED))
 		smb_call_send(call, created);
 }
 
@@ -142,6 +164,7 @@ static int check_opened(struct smb_call *call)
 		err = -ESTALE;
 	if (err)
 		return err;
+	smb_owner_take(&call->req, node);
 	smb_attr_of_all(node, &info.all, &call->op->attr);
 	call->op->has_attr = true;
 	return 0;
@@ -157,7 +180,7 @@ static void opened(struct smb_call *call)
 	/* A directory's rights to write mean something else. */
 	if (part->status == SMB_STATUS_OK && part->reply.kind == SMB_REPLY(SMB_CREATE)) {
 		handle = smb_handle_new(call->conn, node,
-					node->is_dir ? ACCESS_READ : access_of(call->flags),
+					node->is_dir ? ACCESS_READ : call_access(call),
 					node->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY);
 		err = handle ? 0 : -ENOMEM;
 		if (err)
@@ -181,7 +204,7 @@ static void open_body(struct smb_call *call)
 {
 	struct smb_node *node = call->node[0];
 	struct smb_msg msg = {
-		.create_req = {.access = node->is_dir ? ACCESS_READ : access_of(call->flags),
+		.create_req = {.access = node->is_dir ? ACCESS_READ : call_access(call),
 			       .options = node->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY,
 			       .disposition = call->flags & O_TRUNC ? SMB_OVERWRITE : SMB_OPEN}};
 
@@ -190,7 +213,8 @@ static void open_body(struct smb_call *call)
 		smb_head_outdate(node);
 	smb_lease_want(call, node, msg.create_req.access);
 	if (smb_call_add_create(call, node, NULL, &msg) &&
-	    smb_call_add_query(call, SMB_FID_RELATED) && smb_head_ask(call))
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_head_ask(call) &&
+	    smb_owner_ask(call, SMB_FID_RELATED))
 		smb_call_send(call, opened);
 }
 
@@ -225,21 +249,27 @@ void smb_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
 
 static void made(struct smb_call *call)
 {
-	smb_call_end(call, take_node(call));
+	int err = take_node(call);
+
+	if (err)
+		smb_call_end(call, err);
+	else
+		smb_owner_made(call);
 }
 
 static void make_body(struct smb_call *call)
 {
 	struct smb_msg msg = {
-		.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES,
+		.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES | smb_owner_access(call),
 			       .options = call->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY,
-			       .attributes = call->is_dir || call->mode & 0200 ? SMB_ATTR_NORMAL
-									       : SMB_ATTR_READONLY,
+			       .attributes = attributes_of(call),
 			       .disposition = call->resent ? SMB_OPEN_IF : SMB_CREATE_NEW}};
 
+	unmake(call);
 	call->changing = true;
 	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
-	    smb_call_add_query(call, SMB_FID_RELATED) && smb_call_add_close(call))
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_owner_ask(call, SMB_FID_RELATED) &&
+	    smb_call_add_close(call))
 		smb_call_send(call, made);
 }
 

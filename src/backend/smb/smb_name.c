@@ -75,6 +75,7 @@ static void looked_up(struct smb_call *call)
 		smb_call_end(call, -ENOMEM);
 		return;
 	}
+	smb_owner_take(&call->req, node);
 	smb_attr_of_all(node, &info.all, &call->op->attr);
 	if (call->op->node)
 		netfs_node_put(call->op->node);
@@ -84,12 +85,14 @@ static void looked_up(struct smb_call *call)
 
 static void lookup_body(struct smb_call *call)
 {
-	struct smb_msg msg = {.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES,
-					     .disposition = SMB_OPEN,
-					     .options = SMB_OPT_OPEN_REPARSE_POINT}};
+	struct smb_msg msg = {
+		.create_req = {.access = SMB_ACCESS_READ_ATTRIBUTES | smb_owner_access(call),
+			       .disposition = SMB_OPEN,
+			       .options = SMB_OPT_OPEN_REPARSE_POINT}};
 
 	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
-	    smb_call_add_query(call, SMB_FID_RELATED) && smb_call_add_close(call))
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_owner_ask(call, SMB_FID_RELATED) &&
+	    smb_call_add_close(call))
 		smb_call_send(call, looked_up);
 }
 

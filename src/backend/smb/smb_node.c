@@ -386,8 +386,6 @@ void smb_attr_of_all(const struct smb_node *node, const struct smb_file_all *all
 	bool dir = all->basic.attributes & SMB_ATTR_DIRECTORY;
 	uint32_t mode = dir ? S_IFDIR | conn->dir_mode : S_IFREG | conn->file_mode;
 
-	if (!dir && all->basic.attributes & SMB_ATTR_READONLY)
-		mode &= ~0222u;
 	*ret_attr = (struct netfs_attr){
 		.ino = all->index,
 		.gen = node->is_root ? all->basic.times.created : node->born,
@@ -405,4 +403,7 @@ void smb_attr_of_all(const struct smb_node *node, const struct smb_file_all *all
 		.ctime = smb_time_get(all->basic.times.changed),
 		.btime = smb_time_get(all->basic.times.created),
 	};
+	smb_owner_apply(node, ret_attr);
+	if (!dir && all->basic.attributes & SMB_ATTR_READONLY)
+		ret_attr->mode &= ~0222u;
 }

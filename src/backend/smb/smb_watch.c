@@ -248,9 +248,9 @@ static void taken(struct smb_req *req)
 
 static void body(struct smb_call *call)
 {
-	static const uint32_t filter = SMB_NOTIFY_FILE_NAME | SMB_NOTIFY_DIR_NAME |
-				       SMB_NOTIFY_ATTRIBUTES | SMB_NOTIFY_SIZE |
-				       SMB_NOTIFY_LAST_WRITE | SMB_NOTIFY_CREATION;
+	const uint32_t filter = SMB_NOTIFY_FILE_NAME | SMB_NOTIFY_DIR_NAME | SMB_NOTIFY_ATTRIBUTES |
+				SMB_NOTIFY_SIZE | SMB_NOTIFY_LAST_WRITE | SMB_NOTIFY_CREATION |
+				(call->conn->owners ? SMB_NOTIFY_SECURITY : 0);
 	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_CHANGE_NOTIFY),
 			      .change_notify_req = {.max_output = OUTPUT_MAX,
 						    .fid = call->handle->fid,
