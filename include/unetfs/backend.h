@@ -48,6 +48,9 @@ struct netfs_node {
 	_Atomic uint32_t refs;
 	struct netfs_be *be;
 	_Atomic uint32_t promise; /* see netfs_node_promise() */
+	/* Of a back end that stands before another one: whose promise counts.  Set once,
+	 * and lives as long; NULL: its own. */
+	struct netfs_node *_Atomic behind;
 };
 
 /*
@@ -87,6 +90,7 @@ struct netfs_handle {
 	bool readable;
 	bool writable;
 	_Atomic bool dead; /* every use fails from now on; others of the file may not */
+	struct netfs_handle *_Atomic behind; /* whose dead counts as well, like a node's */
 };
 
 /* One entry of a directory, as handed to netfs_op.fill. */
@@ -397,10 +401,20 @@ static inline void netfs_node_promise(struct netfs_node *node, uint32_t bits)
 	atomic_store_explicit(&node->promise, word, memory_order_release);
 }
 
-/* Does what was promised when node->promise was word still hold, all of bits? */
+/* The word of promises that counts for node.  acquire: pairs with those that say what
+ * is promised, and with who stands before whom. */
+static inline uint32_t netfs_node_promise_now(const struct netfs_node *node)
+{
+	const struct netfs_node *behind =
+		atomic_load_explicit(&node->behind, memory_order_acquire);
+
+	return atomic_load_explicit(&(behind ? behind : node)->promise, memory_order_acquire);
+}
+
+/* Does what was promised when that word was word still hold, all of bits? */
 static inline bool netfs_node_promised(const struct netfs_node *node, uint32_t word, uint32_t bits)
 {
-	uint32_t now = atomic_load_explicit(&node->promise, memory_order_acquire);
+	uint32_t now = netfs_node_promise_now(node);
 
 	return (word & now & bits) == bits &&
 	       (now | NETFS_PROMISE_ALL) == (word | NETFS_PROMISE_ALL);
@@ -416,6 +430,14 @@ static inline void netfs_handle_put(struct netfs_handle *handle)
 {
 	if (handle && atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel) == 1)
 		handle->be->ops->handle_free(handle);
+}
+
+static inline bool netfs_handle_dead(const struct netfs_handle *handle)
+{
+	const struct netfs_handle *behind =
+		atomic_load_explicit(&handle->behind, memory_order_acquire);
+
+	return atomic_load(&handle->dead) || (behind && atomic_load(&behind->dead));
 }
 
 /* Shortens slice to its first len bytes, 0 < len <= slice->len. */

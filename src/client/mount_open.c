@@ -16,6 +16,7 @@
 #include <base/checked_math.h>
 #include <base/list.h>
 #include <cache/cache.h>
+#include <cache/namestore.h>
 #include <client/client.h>
 #include <client/client_private.h>
 #include <client/crypt_share.h>
@@ -30,6 +31,7 @@
 #include <env/secret.h>
 #include <journal/journal.h>
 #include <journal/left.h>
+#include <offline/offline.h>
 #include <vfs/vfs.h>
 
 #define READ_AHEAD_DEFAULT (4 << 20)
@@ -50,6 +52,7 @@ struct opening {
 	struct netfs_cache *cache; /* the disk cache; the mount's, once there is one */
 	struct netfs_journal *journal; /* likewise, and the next */
 	struct netfs_left *left; /* of mounts that died */
+	struct netfs_namestore *names; /* what is known while the server is away; its back end's */
 	struct netfs_job job; /* opens it, and reads the secret */
 	struct netfs_crypt_share share;
 	struct netfs_node *root; /* while the share's key is looked at */
@@ -92,6 +95,7 @@ static void opening_fail(struct opening *opening, int err)
 	if (opening->mount)
 		netfs_mount_free(opening->mount);
 	netfs_left_close(opening->left);
+	netfs_namestore_close(opening->names, NULL, NULL);
 	/* Who tries again must find it free. */
 	if (journal)
 		netfs_journal_close(journal, opening_failed, opening);
@@ -168,6 +172,22 @@ static int check_blocks(struct opening *opening, const struct netfs_be *be)
 	return -EINVAL;
 }
 
+/* What mounts that died have left waits for one that meets the server at once: how
+ * the server's files are now must be known first. */
+static void tell_left(struct opening *opening)
+{
+	struct netfs_left *left = netfs_take(opening->left);
+	uint64_t bytes = left ? netfs_left_bytes(left) : 0;
+	char line[320];
+
+	if (!bytes)
+		return;
+	snprintf(line, sizeof(line),
+		 "%.180s: journal: %llu bytes wait for a mount that begins with its server there",
+		 opening->text, (unsigned long long)bytes);
+	mount_log(opening->client, NETFS_LOG_WARN, line);
+}
+
 /* The connection stands, and the key is right or err says what is wrong. */
 static void opening_finish(struct opening *opening, int err)
 {
@@ -194,9 +214,11 @@ static void opening_finish(struct opening *opening, int err)
 	/* The mount's from now on. */
 	opening->cache = NULL;
 	opening->journal = NULL;
-	if (opening->left &&
-	    netfs_replay_start(opening->mount, netfs_take(opening->left), &call->cred,
-			       opening->text, mount_log, opening->client))
+	if (netfs_offline_unmet(be))
+		tell_left(opening);
+	else if (opening->left &&
+		 netfs_replay_start(opening->mount, netfs_take(opening->left), &call->cred,
+				    opening->text, mount_log, opening->client))
 		mount_log(opening->client, NETFS_LOG_ERROR, "no memory to replay the journal");
 	call->mount = opening->mount;
 	call->message[0] = 0;
@@ -267,6 +289,20 @@ static int make_mount(struct opening *opening, const char *source)
 	return netfs_mount_new(&config, &opening->mount);
 }
 
+static void opening_connect(struct opening *opening)
+{
+	struct netfs_be_host *host = netfs_mount_host(opening->mount);
+	const struct netfs_offline_config offline = {
+		.ops = opening->ops,
+		.names = netfs_take(opening->names),
+	};
+
+	if (offline.names)
+		netfs_offline_connect(&offline, &opening->config, host, &opening->op);
+	else
+		opening->ops->connect(&opening->config, host, &opening->op);
+}
+
 static void read_secret(struct netfs_job *job)
 {
 	struct opening *opening = netfs_container_of(job, struct opening, job);
@@ -284,8 +320,7 @@ static void read_secret(struct netfs_job *job)
 	if (err)
 		opening_fail(opening, err);
 	else
-		opening->ops->connect(&opening->config, netfs_mount_host(opening->mount),
-				      &opening->op);
+		opening_connect(opening);
 }
 
 static void opening_start(struct opening *opening)
@@ -313,7 +348,7 @@ static void opening_start(struct opening *opening)
 		netfs_job_post(&opening->job);
 		return;
 	}
-	opening->ops->connect(&opening->config, netfs_mount_host(opening->mount), &opening->op);
+	opening_connect(opening);
 }
 
 static int open_journal(struct opening *opening, const struct netfs_cache_config *cache)
@@ -349,6 +384,21 @@ static int open_journal(struct opening *opening, const struct netfs_cache_config
 	return err;
 }
 
+static int open_names(struct opening *opening, const struct netfs_cache_config *cache)
+{
+	const struct netfs_namestore_config config = {
+		.folder = cache->folder,
+		.volume = cache->volume,
+		.secret = cache->secret,
+		.secret_len = cache->secret_len,
+	};
+	struct netfs_call *call = opening->call;
+
+	if (!opening->options.offline)
+		return 0;
+	return netfs_namestore_open(&config, &opening->names, call->message, sizeof(call->message));
+}
+
 /* With the secret in memory of its own, which is the caller's. */
 static int open_cache(struct opening *opening, uint8_t *secret)
 {
@@ -376,6 +426,8 @@ static int open_cache(struct opening *opening, uint8_t *secret)
 		config.secret_len = (size_t)n;
 	}
 	n = netfs_cache_open(&config, &opening->cache, call->message, sizeof(call->message));
+	if (!n)
+		n = open_names(opening, &config);
 	return n ? (int)n : open_journal(opening, &config);
 }
 

@@ -123,6 +123,9 @@ static const struct word words[] = {
 	 KIND_FSYNC, 0},
 	{"journalsize", "bytes of data the journal may hold, with k, m, g or t (default 1g)",
 	 KIND_BYTES, FIELD(journalsize)},
+	{"offline",
+	 "while the server is away go on with what the disk cache has (default: wait for it)",
+	 KIND_ON, FIELD(offline)},
 	{"brun", "percent of the disk, and of cachesize, free when culling ends (default 7)",
 	 KIND_PERCENT, FIELD(brun)},
 	{"bcull", "the same when culling begins (default 5)", KIND_PERCENT, FIELD(bcull)},
@@ -500,6 +503,18 @@ static int check_journal(const struct netfs_mount_options *options, char *messag
 	return 0;
 }
 
+static int check_offline(const struct netfs_mount_options *options, char *message, size_t size)
+{
+	if (options->offline && !options->cachedir)
+		return refuse(message, size, "offline needs fsc or cachedir=FOLDER");
+	if (options->offline && options->soft)
+		return refuse(message, size, "offline and soft exclude each other");
+	/* What is hidden from the server is not to be read on this disk either. */
+	if (options->offline && (options->encrypt || options->encryptcmd) && !options->cachekey)
+		return refuse(message, size, "offline with encrypted content needs cachekey=FILE");
+	return 0;
+}
+
 int netfs_options_parse(const char *text, const struct netfs_be_ops *ops,
 			struct netfs_mount_options *ret_options, char *message, size_t message_size)
 {
@@ -530,6 +545,8 @@ int netfs_options_parse(const char *text, const struct netfs_be_ops *ops,
 		err = check_cache(&options, message, message_size);
 	if (!err)
 		err = check_journal(&options, message, message_size);
+	if (!err)
+		err = check_offline(&options, message, message_size);
 	if (err) {
 		netfs_options_done(&options);
 		return err;

@@ -61,6 +61,7 @@ struct netfs_mount_options {
 	uint64_t cachesize; /* bytes; 0: no limit */
 	bool journal; /* writeback=journal */
 	bool sync_local; /* fsync=local */
+	bool offline;
 	uint64_t journalsize; /* bytes of data in it */
 	uint32_t brun, bcull, bstop, frun, fcull, fstop; /* percent */
 

@@ -259,7 +259,7 @@ struct netfs_handle *netfs_inode_handle(struct netfs_inode *inode, bool write)
 		if (!(write ? handle->writable : handle->readable))
 			continue;
 		/* A dead one only tells why it is. */
-		if (!atomic_load(&handle->dead))
+		if (!netfs_handle_dead(handle))
 			return netfs_handle_get(handle);
 		found = handle;
 	}

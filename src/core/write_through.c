@@ -147,7 +147,7 @@ static struct netfs_handle *handle_for(const struct netfs_io_state *state)
 {
 	struct netfs_handle *own = state->opener->handle;
 
-	if (own->writable && !atomic_load(&own->dead))
+	if (own->writable && !netfs_handle_dead(own))
 		return netfs_handle_get(own);
 	return netfs_inode_handle(state->inode, true);
 }

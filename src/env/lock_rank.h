@@ -20,6 +20,7 @@
 	X(STALLED, "core: slices waiting for the back end")                                        \
 	X(BUDGET, "core: eviction queue and memory accounting")                                    \
 	X(JOURNAL, "journal: what is in it, and its worker's queue")                               \
+	X(OFFLINE, "offline: the link's state, nodes, calls")                                      \
 	X(COOKIE, "disk cache: what is there of one file")                                         \
 	X(CACHE, "disk cache: the worker's queue, and space")                                      \
 	X(BACKEND, "back end: its connection and tables")                                          \

@@ -123,7 +123,7 @@ static uint32_t promise_now(struct netfs_vnode *vnode)
 	uint32_t word;
 
 	netfs_mutex_lock(&vnode->mutex);
-	word = vnode->node ? atomic_load(&vnode->node->promise) : 0;
+	word = vnode->node ? netfs_node_promise_now(vnode->node) : 0;
 	netfs_mutex_unlock(&vnode->mutex);
 	return word;
 }

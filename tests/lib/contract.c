@@ -25,11 +25,21 @@ static void host_ready(struct netfs_be_host *host)
 
 static void host_changed(struct netfs_be_host *host, uint64_t ino, uint64_t gen)
 {
+	struct contract *c = host->priv;
+
 	netfs_assert_nothing_held();
+	t_counter_add(&c->changed, 1);
 }
 
 static void host_state(struct netfs_be_host *host, bool connected, const char *text)
 {
+	struct contract *c = host->priv;
+
+	netfs_assert_nothing_held();
+	netfs_mutex_lock(&c->ready.mutex);
+	snprintf(c->state, sizeof(c->state), "%s", text);
+	netfs_mutex_unlock(&c->ready.mutex);
+	t_counter_add(connected ? &c->ups : &c->downs, 1);
 }
 
 static bool option_known(const struct netfs_be_ops *ops, const char *name)
@@ -80,6 +90,9 @@ static void forget_all(struct contract *c)
 		free(slice);
 	}
 	t_counter_done(&c->ready);
+	t_counter_done(&c->changed);
+	t_counter_done(&c->ups);
+	t_counter_done(&c->downs);
 }
 
 int c_connect(struct contract *c, const struct netfs_be_ops *ops, const struct netfs_source *source,
@@ -104,6 +117,9 @@ int c_connect(struct contract *c, const struct netfs_be_ops *ops, const struct n
 	netfs_list_init(&c->calls);
 	netfs_list_init(&c->slices);
 	t_counter_init(&c->ready);
+	t_counter_init(&c->changed);
+	t_counter_init(&c->ups);
+	t_counter_init(&c->downs);
 	assert_int_equal(netfs_executor_start(2), 0);
 	call = c_call(c);
 	call->op.buf = why;
@@ -116,8 +132,11 @@ int c_connect(struct contract *c, const struct netfs_be_ops *ops, const struct n
 	c->be = call->op.be;
 	c->root = call->op.node;
 	c->root_attr = call->op.attr;
-	if (!call->err)
+	if (!call->err) {
+		/* What a connection can do is known when it stands. */
+		c->ops = c->be->ops;
 		return 0;
+	}
 	assert_null(c->be);
 	/* Somebody is to understand why. */
 	assert_true(*why);

@@ -17,6 +17,9 @@ struct contract {
 	struct netfs_be *be;
 	struct netfs_be_host host;
 	struct t_counter ready; /* calls of host->ready */
+	struct t_counter changed; /* of host->changed */
+	struct t_counter ups, downs; /* of host->state, connected and not */
+	char state[512]; /* what it said last; ready.mutex */
 	struct netfs_node *root; /* of the export */
 	struct netfs_attr root_attr;
 	struct netfs_node *home; /* the directory the check works in */

@@ -42,14 +42,21 @@ static const char schema[] =
 	" UPDATE total SET bytes = bytes - old.bytes, objects = objects - 1;"
 	" DELETE FROM chunks WHERE object = old.id; END;";
 
-/* Tables, indexes and triggers of the schema. */
-#define SCHEMA_PARTS 9
-
 static const char *const texts[] = {
 #define NETFS_SQL_TEXT(name, text) text,
 	NETFS_SQL(NETFS_SQL_TEXT)
 #undef NETFS_SQL_TEXT
 };
+
+static const struct netfs_sql_schema catalogue = {
+	.text = schema,
+	.parts = 9,
+	.format = NETFS_STORE_FORMAT,
+	.statements = texts,
+	.nstatements = NETFS_SQL_COUNT,
+};
+
+_Static_assert(NETFS_SQL_COUNT <= NETFS_SQL_MAX, "the catalogue has more statements");
 
 static int errno_of(int result)
 {
@@ -90,7 +97,7 @@ static int number(sqlite3 *db, const char *text, int64_t *ret_number)
 }
 
 /* Are the tables and triggers those of the schema, and all of them? */
-static int check_schema(sqlite3 *db)
+static int check_schema(sqlite3 *db, const struct netfs_sql_schema *as)
 {
 	sqlite3_stmt *stmt;
 	int found = 0, result;
@@ -100,15 +107,15 @@ static int check_schema(sqlite3 *db)
 	while (result == SQLITE_OK && (result = sqlite3_step(stmt)) == SQLITE_ROW) {
 		const char *text = (const char *)sqlite3_column_text(stmt, 0);
 
-		result = text && strstr(schema, text) ? SQLITE_OK : SQLITE_CORRUPT;
+		result = text && strstr(as->text, text) ? SQLITE_OK : SQLITE_CORRUPT;
 		found++;
 	}
 	sqlite3_finalize(stmt);
-	return result == SQLITE_DONE && found != SCHEMA_PARTS ? -EUCLEAN : errno_of(result);
+	return result == SQLITE_DONE && found != as->parts ? -EUCLEAN : errno_of(result);
 }
 
-/* Makes the tables of an empty catalogue; several processes may try at once. */
-static int make(sqlite3 *db)
+/* Makes the tables of an empty database; several processes may try at once. */
+static int make(sqlite3 *db, const struct netfs_sql_schema *as)
 {
 	int64_t format = 0, tables = 0;
 	char mark[64];
@@ -119,15 +126,14 @@ static int make(sqlite3 *db)
 	if (!err)
 		err = number(db, "SELECT count(*) FROM sqlite_schema", &tables);
 	if (!err && !format && !tables) {
-		sqlite3_snprintf(sizeof(mark), mark, "PRAGMA user_version = %d",
-				 NETFS_STORE_FORMAT);
-		err = errno_of(sqlite3_exec(db, schema, NULL, NULL, NULL));
+		sqlite3_snprintf(sizeof(mark), mark, "PRAGMA user_version = %d", as->format);
+		err = errno_of(sqlite3_exec(db, as->text, NULL, NULL, NULL));
 		if (!err)
 			err = errno_of(sqlite3_exec(db, mark, NULL, NULL, NULL));
-	} else if (!err && format != NETFS_STORE_FORMAT) {
+	} else if (!err && format != as->format) {
 		err = -EMEDIUMTYPE;
 	} else if (!err) {
-		err = check_schema(db);
+		err = check_schema(db, as);
 	}
 	sqlite3_exec(db, err ? "ROLLBACK" : "COMMIT", NULL, NULL, NULL);
 	return err;
@@ -163,7 +169,8 @@ static int reset(sqlite3 *db)
 	return err;
 }
 
-int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name, enum netfs_sql_how how)
+int netfs_sql_open_as(struct netfs_sql *sql, const struct netfs_sql_schema *as, int folder,
+		      const char *name, enum netfs_sql_how how)
 {
 	static const char ways[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 				   " PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
@@ -178,25 +185,29 @@ int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name, enum net
 	if (!err)
 		err = errno_of(sqlite3_exec(sql->db, ways, NULL, NULL, NULL));
 	if (!err)
-		err = make(sql->db);
-	for (unsigned i = 0; !err && i < NETFS_SQL_COUNT; i++)
-		err = errno_of(sqlite3_prepare_v3(sql->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
-						  &sql->stmt[i], NULL));
+		err = make(sql->db, as);
+	for (unsigned i = 0; !err && i < as->nstatements; i++)
+		err = errno_of(sqlite3_prepare_v3(sql->db, as->statements[i], -1,
+						  SQLITE_PREPARE_PERSISTENT, &sql->stmt[i], NULL));
 	if (err)
 		netfs_sql_close(sql);
 	return err;
 }
 
+int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name, enum netfs_sql_how how)
+{
+	return netfs_sql_open_as(sql, &catalogue, folder, name, how);
+}
+
 void netfs_sql_close(struct netfs_sql *sql)
 {
-	for (unsigned i = 0; i < NETFS_SQL_COUNT; i++)
+	for (unsigned i = 0; i < NETFS_SQL_MAX; i++)
 		sqlite3_finalize(sql->stmt[i]);
 	sqlite3_close(sql->db);
 	memset(sql, 0, sizeof(*sql));
 }
 
-sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, enum netfs_sql_id id, unsigned n,
-			    const int64_t *numbers)
+sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, unsigned id, unsigned n, const int64_t *numbers)
 {
 	sqlite3_stmt *stmt = sql->stmt[id];
 

@@ -50,9 +50,21 @@ enum netfs_sql_id {
 	NETFS_SQL_COUNT
 };
 
+/* Statements of one database. */
+#define NETFS_SQL_MAX 32
+
 struct netfs_sql {
 	sqlite3 *db;
-	sqlite3_stmt *stmt[NETFS_SQL_COUNT];
+	sqlite3_stmt *stmt[NETFS_SQL_MAX];
+};
+
+/* What a database of ours is like.  All of it static. */
+struct netfs_sql_schema {
+	const char *text; /* makes it */
+	int parts; /* tables, indexes and triggers that text makes */
+	int format;
+	const char *const *statements;
+	unsigned nstatements;
 };
 
 enum netfs_sql_how {
@@ -64,12 +76,14 @@ enum netfs_sql_how {
  * makes it where it is missing.  -EUCLEAN: it is none, or damaged;
  * -EMEDIUMTYPE: it is of another format. */
 int netfs_sql_open(struct netfs_sql *sql, int folder, const char *name, enum netfs_sql_how how);
+/* Likewise a database of another schema. */
+int netfs_sql_open_as(struct netfs_sql *sql, const struct netfs_sql_schema *schema, int folder,
+		      const char *name, enum netfs_sql_how how);
 void netfs_sql_close(struct netfs_sql *sql);
-/* The statement, with the numbers bound to its first parameters.  NULL where the
- * catalogue could not be opened again; more may be bound to it all the same, and
+/* The statement (enum netfs_sql_id, of another schema its own), with the numbers
+ * bound to its first parameters.  NULL where the catalogue could not be opened again; more may be bound to it all the same, and
  * each step of it is an -EIO. */
-sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, enum netfs_sql_id id, unsigned n,
-			    const int64_t *numbers);
+sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, unsigned id, unsigned n, const int64_t *numbers);
 /* One step: 1 a row, 0 the end, else a negative errno.  Without a row the
  * statement is reset. */
 int netfs_sql_step(sqlite3_stmt *stmt);

@@ -61,7 +61,8 @@ static void silent_start(struct silent *silent, struct netfs_budget *budget)
 
 	memset(silent, 0, sizeof(*silent));
 	silent->be.ops = &silent_ops;
-	silent->handle = (struct netfs_handle){1, &silent->be, true, true, false};
+	silent->handle = (struct netfs_handle){
+		.refs = 1, .be = &silent->be, .readable = true, .writable = true};
 	assert_int_equal(netfs_core_new(&config, &silent->core), 0);
 	netfs_inode_init(&silent->inode, silent->core, &no_owner, 0, true);
 	assert_int_equal(netfs_inode_attach_handle(&silent->inode, &silent->handle), 0);
