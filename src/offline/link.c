@@ -535,6 +535,12 @@ static void close_step(struct offline *offline)
 	op = offline->close_op;
 	err = offline->close_err;
 	netfs_mutex_unlock(&offline->lock);
+	if (ended && !offline->leaving) {
+		/* Who said so may have posted the task since this run began. */
+		offline->leaving = true;
+		netfs_task_post(&offline->task);
+		return;
+	}
 	if (ended) {
 		offline_free(offline);
 		op->done(op, err);

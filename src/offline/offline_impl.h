@@ -81,6 +81,7 @@ struct offline {
 	uint64_t retry_ns; /* t: not before */
 	uint64_t started_ns; /* I: when the first connection began */
 	unsigned tries; /* t */
+	bool leaving; /* t: the next run is the last */
 	bool told_refusal; /* t */
 	struct offline_node *root; /* t: while nobody else has it */
 };

@@ -79,6 +79,13 @@ static bool writes(const struct offline_move *move)
 	return move->slice.kind == NETFS_SLICE_WRITE;
 }
 
+/* The owner finds what was taken of it. */
+static void give_back(const struct offline_move *move)
+{
+	move->outer->len = move->slice.len;
+	move->outer->niov = move->slice.niov;
+}
+
 static void move_done(struct netfs_slice *slice, size_t moved, int err, unsigned flags)
 {
 	struct offline_move *move = netfs_container_of(slice, struct offline_move, slice);
@@ -88,6 +95,7 @@ static void move_done(struct netfs_slice *slice, size_t moved, int err, unsigned
 
 	netfs_mutex_lock(&offline->lock);
 	netfs_list_remove(&move->link);
+	give_back(move);
 	refused = !writes(move) && move->given_up && offline_away_locked(offline);
 	netfs_mutex_unlock(&offline->lock);
 	if (err && refused) {
@@ -96,9 +104,6 @@ static void move_done(struct netfs_slice *slice, size_t moved, int err, unsigned
 	}
 	if (writes(move))
 		offline_change_wrote(move->handle->node, slice->start + moved);
-	/* Its owner finds what was taken of it. */
-	outer->len = slice->len;
-	outer->niov = slice->niov;
 	move_put(move);
 	outer->done(outer, moved, err, flags);
 }
@@ -118,13 +123,16 @@ static struct offline_move *move_new(struct offline_handle *handle, struct netfs
 	return move;
 }
 
-/* It was called off before the one behind had it. */
+/* The one behind took it; it may have been called off before. */
 static void move_begun(struct offline *offline, struct offline_move *move)
 {
-	bool cancel;
+	bool flying, cancel;
 
 	netfs_mutex_lock(&offline->lock);
-	cancel = move->given_up && !netfs_list_empty(&move->link);
+	flying = !netfs_list_empty(&move->link);
+	if (flying)
+		give_back(move);
+	cancel = flying && move->given_up;
 	netfs_mutex_unlock(&offline->lock);
 	if (cancel && offline->inner_ops->slice_cancel)
 		offline->inner_ops->slice_cancel(offline->inner, &move->slice);

@@ -200,7 +200,8 @@ static void away_connect(const struct netfs_be_config *config, struct netfs_be_h
 
 	pthread_mutex_lock(&link_.mutex);
 	err = link_.cut ? link_.refusal : 0;
-	link_.host = host;
+	if (!err)
+		link_.host = host;
 	pthread_mutex_unlock(&link_.mutex);
 	if (err && op->buf)
 		snprintf(op->buf, op->buf_size, "no way to the server");
@@ -246,6 +247,13 @@ void away_mend(void)
 	}
 	if (starved && host)
 		host->ready(host);
+}
+
+void away_forget(void)
+{
+	pthread_mutex_lock(&link_.mutex);
+	link_.host = NULL;
+	pthread_mutex_unlock(&link_.mutex);
 }
 
 void away_refuse(int err)

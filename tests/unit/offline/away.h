@@ -14,6 +14,8 @@ extern struct netfs_be_ops away_ops;
 /* Those who are connected hear of it where tell is set. */
 void away_cut(bool tell);
 void away_mend(void);
+/* Whoever was connected is not any more. */
+void away_forget(void);
 /* While the link is cut a connection fails with that; -ECONNREFUSED at first. */
 void away_refuse(int err);
 /* Questions that wait. */

@@ -68,6 +68,7 @@ static void begin(void)
 static void end(void)
 {
 	c_disconnect(&c);
+	away_forget();
 	c_disconnect(&other);
 }
 
@@ -345,6 +346,7 @@ static void coming_back_everything_is_asked_again(void **state)
 static void disconnect_and_cut(void)
 {
 	c_disconnect(&c);
+	away_forget();
 	away_cut(false);
 }
 
