@@ -405,8 +405,7 @@ static inline void netfs_node_promise(struct netfs_node *node, uint32_t bits)
  * is promised, and with who stands before whom. */
 static inline uint32_t netfs_node_promise_now(const struct netfs_node *node)
 {
-	const struct netfs_node *behind =
-		atomic_load_explicit(&node->behind, memory_order_acquire);
+	const struct netfs_node *behind = atomic_load_explicit(&node->behind, memory_order_acquire);
 
 	return atomic_load_explicit(&(behind ? behind : node)->promise, memory_order_acquire);
 }

@@ -63,8 +63,7 @@ bool netfs_note_add_entry(char *text, size_t size, size_t *len, const struct net
 	return false;
 }
 
-bool netfs_note_next_entry(const char *text, size_t len, size_t *at,
-			   struct netfs_dirent *ret_entry)
+bool netfs_note_next_entry(const char *text, size_t len, size_t *at, struct netfs_dirent *ret_entry)
 {
 	return false;
 }

@@ -31,8 +31,8 @@ static void call_put(struct offline_call *call)
 	netfs_free(call);
 }
 
-static struct offline_call *call_new(struct netfs_be *be, enum call_kind kind,
-				     struct netfs_op *outer)
+struct offline_call *offline_call_new(struct netfs_be *be, enum call_kind kind,
+				      struct netfs_op *outer)
 {
 	struct offline_call *call = netfs_zalloc(sizeof(*call));
 
@@ -380,7 +380,7 @@ static bool goes_on_known(const struct offline_call *call)
 	return call->kind == CALL_READDIR && call->start && call->handle->list_known;
 }
 
-static void start(struct offline_call *call)
+void offline_call_start(struct offline_call *call)
 {
 	struct offline *offline = call->offline;
 	bool away, waits;
@@ -399,7 +399,7 @@ static void start(struct offline_call *call)
 
 void offline_call_leave(struct offline_call *call)
 {
-	struct offline_call *left = call_new(&call->offline->be, call->kind, NULL);
+	struct offline_call *left = offline_call_new(&call->offline->be, call->kind, NULL);
 
 	if (!left)
 		return;
@@ -407,7 +407,7 @@ void offline_call_leave(struct offline_call *call)
 	left->lock = call->lock;
 	left->handle = call->handle;
 	netfs_handle_get(&left->handle->handle);
-	start(left);
+	offline_call_start(left);
 }
 
 /* ------------------------------------------------------- away, and back */
@@ -494,7 +494,7 @@ void offline_calls_resume(struct offline *offline)
 	}
 }
 
-static void offline_op_cancel(struct netfs_be *be, struct netfs_op *op)
+void offline_op_cancel(struct netfs_be *be, struct netfs_op *op)
 {
 	struct offline *offline = offline_of(be);
 	struct offline_call *found = NULL;
@@ -523,404 +523,4 @@ static void offline_op_cancel(struct netfs_be *be, struct netfs_op *op)
 	else if (stage == CALL_ASKED)
 		call_off(offline, found);
 	call_put(found);
-}
-
-/* --------------------------------------------------------------- table */
-
-#define CALL(from, kind, op) call_new((from)->be, kind, op)
-
-static void do_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(dir, CALL_LOOKUP, op);
-
-	if (!call)
-		return;
-	call->dir = offline_node_of(dir);
-	call->name = name;
-	start(call);
-}
-
-static void do_getattr(struct netfs_node *node, struct netfs_handle *handle, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_GETATTR, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	call->handle = handle ? offline_handle_of(handle) : NULL;
-	start(call);
-}
-
-static void do_setattr(struct netfs_node *node, struct netfs_handle *handle,
-		       const struct netfs_setattr *set, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_SETATTR, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	call->handle = handle ? offline_handle_of(handle) : NULL;
-	call->set = set;
-	start(call);
-}
-
-static void do_readlink(struct netfs_node *node, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_READLINK, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	start(call);
-}
-
-static void do_mknod(struct netfs_node *dir, const char *name, uint32_t mode, uint32_t rdev_major,
-		     uint32_t rdev_minor, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(dir, CALL_MKNOD, op);
-
-	if (!call)
-		return;
-	call->dir = offline_node_of(dir);
-	call->name = name;
-	call->mode = mode;
-	call->rdev_major = rdev_major;
-	call->rdev_minor = rdev_minor;
-	start(call);
-}
-
-static void do_mkdir(struct netfs_node *dir, const char *name, uint32_t mode, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(dir, CALL_MKDIR, op);
-
-	if (!call)
-		return;
-	call->dir = offline_node_of(dir);
-	call->name = name;
-	call->mode = mode;
-	start(call);
-}
-
-static void do_symlink(struct netfs_node *dir, const char *name, const char *target,
-		       struct netfs_op *op)
-{
-	struct offline_call *call = CALL(dir, CALL_SYMLINK, op);
-
-	if (!call)
-		return;
-	call->dir = offline_node_of(dir);
-	call->name = name;
-	call->new_name = target;
-	start(call);
-}
-
-static void do_link(struct netfs_node *node, struct netfs_node *dir, const char *name,
-		    struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_LINK, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	call->dir = offline_node_of(dir);
-	call->name = name;
-	start(call);
-}
-
-static void remove_name(struct netfs_node *dir, const char *name, enum call_kind kind,
-			struct netfs_op *op)
-{
-	struct offline_call *call = CALL(dir, kind, op);
-
-	if (!call)
-		return;
-	call->dir = offline_node_of(dir);
-	call->name = name;
-	start(call);
-}
-
-static void do_unlink(struct netfs_node *dir, const char *name, struct netfs_op *op)
-{
-	remove_name(dir, name, CALL_UNLINK, op);
-}
-
-static void do_rmdir(struct netfs_node *dir, const char *name, struct netfs_op *op)
-{
-	remove_name(dir, name, CALL_RMDIR, op);
-}
-
-static void do_rename(struct netfs_node *node, struct netfs_node *old_dir, const char *old_name,
-		      struct netfs_node *new_dir, const char *new_name, uint32_t flags,
-		      struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_RENAME, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	call->dir = offline_node_of(old_dir);
-	call->name = old_name;
-	call->new_dir = offline_node_of(new_dir);
-	call->new_name = new_name;
-	call->flags = flags;
-	start(call);
-}
-
-static void do_create(struct netfs_node *dir, const char *name, uint32_t flags, uint32_t mode,
-		      struct netfs_op *op)
-{
-	struct offline_call *call = CALL(dir, CALL_CREATE, op);
-
-	if (!call)
-		return;
-	call->dir = offline_node_of(dir);
-	call->name = name;
-	call->flags = flags;
-	call->mode = mode;
-	start(call);
-}
-
-static void do_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_OPEN, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	call->flags = flags;
-	start(call);
-}
-
-static struct offline_call *handle_call(struct netfs_handle *handle, enum call_kind kind,
-					struct netfs_op *op)
-{
-	struct offline_call *call = CALL(handle, kind, op);
-
-	if (call)
-		call->handle = offline_handle_of(handle);
-	return call;
-}
-
-static void do_readdir(struct netfs_handle *handle, uint64_t cookie, struct netfs_op *op)
-{
-	struct offline_call *call = handle_call(handle, CALL_READDIR, op);
-
-	if (!call)
-		return;
-	call->start = cookie;
-	start(call);
-}
-
-static void do_fsync(struct netfs_handle *handle, bool datasync, struct netfs_op *op)
-{
-	struct offline_call *call = handle_call(handle, CALL_FSYNC, op);
-
-	if (!call)
-		return;
-	call->flags = datasync;
-	start(call);
-}
-
-static void do_fallocate(struct netfs_handle *handle, uint32_t mode, uint64_t from, uint64_t len,
-			 struct netfs_op *op)
-{
-	struct offline_call *call = handle_call(handle, CALL_FALLOCATE, op);
-
-	if (!call)
-		return;
-	call->mode = mode;
-	call->start = from;
-	call->len = len;
-	start(call);
-}
-
-static void two_ranges(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
-		       uint64_t to_start, uint64_t len, enum call_kind kind, struct netfs_op *op)
-{
-	struct offline_call *call = handle_call(from, kind, op);
-
-	if (!call)
-		return;
-	call->handle_to = offline_handle_of(to);
-	call->start = from_start;
-	call->start_to = to_start;
-	call->len = len;
-	start(call);
-}
-
-static void do_copy_range(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
-			  uint64_t to_start, uint64_t len, struct netfs_op *op)
-{
-	two_ranges(from, from_start, to, to_start, len, CALL_COPY_RANGE, op);
-}
-
-static void do_clone_range(struct netfs_handle *from, uint64_t from_start, struct netfs_handle *to,
-			   uint64_t to_start, uint64_t len, struct netfs_op *op)
-{
-	two_ranges(from, from_start, to, to_start, len, CALL_CLONE_RANGE, op);
-}
-
-static void do_seek(struct netfs_handle *handle, uint64_t from, int whence, struct netfs_op *op)
-{
-	struct offline_call *call = handle_call(handle, CALL_SEEK, op);
-
-	if (!call)
-		return;
-	call->start = from;
-	call->flags = (uint32_t)whence;
-	start(call);
-}
-
-static void do_statfs(struct netfs_node *node, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_STATFS, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	start(call);
-}
-
-static void do_getxattr(struct netfs_node *node, const char *name, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_GETXATTR, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	call->name = name;
-	start(call);
-}
-
-static void do_listxattr(struct netfs_node *node, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_LISTXATTR, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	start(call);
-}
-
-static void do_setxattr(struct netfs_node *node, const char *name, const void *value, size_t size,
-			uint32_t flags, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_SETXATTR, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	call->name = name;
-	call->value = value;
-	call->len = size;
-	call->flags = flags;
-	start(call);
-}
-
-static void do_removexattr(struct netfs_node *node, const char *name, struct netfs_op *op)
-{
-	struct offline_call *call = CALL(node, CALL_REMOVEXATTR, op);
-
-	if (!call)
-		return;
-	call->node = offline_node_of(node);
-	call->name = name;
-	start(call);
-}
-
-static void about_lock(struct netfs_handle *handle, const struct netfs_lock *lock,
-		       enum call_kind kind, struct netfs_op *op)
-{
-	struct offline_call *call = handle_call(handle, kind, op);
-
-	if (!call)
-		return;
-	call->lock = *lock;
-	start(call);
-}
-
-static void do_lock(struct netfs_handle *handle, const struct netfs_lock *lock, struct netfs_op *op)
-{
-	about_lock(handle, lock, CALL_LOCK, op);
-}
-
-static void do_getlock(struct netfs_handle *handle, const struct netfs_lock *lock,
-		       struct netfs_op *op)
-{
-	about_lock(handle, lock, CALL_GETLOCK, op);
-}
-
-/* Nothing is owed, so a directory without an address is not watched. */
-static void do_watch(struct netfs_node *dir, uint64_t ino, uint64_t gen)
-{
-	struct offline *offline = offline_of(dir->be);
-	struct netfs_node *behind = offline_inner_node(offline_node_of(dir));
-
-	if (behind && !offline_away(offline))
-		offline->inner_ops->watch(behind, ino, gen);
-}
-
-/* X(function): those a back end need not have. */
-#define OPTIONAL(X)                                                                                \
-	X(path)                                                                                    \
-	X(fallocate) X(copy_range) X(clone_range) X(seek) X(statfs) X(getxattr) X(listxattr)       \
-		X(setxattr) X(removexattr) X(lock) X(getlock) X(watch)
-
-#define do_path offline_path
-
-void offline_ops_fill(struct netfs_be_ops *ops)
-{
-	uint64_t word = offline_ops_word(ops);
-
-	ops->connect = NULL;
-	ops->disconnect = offline_disconnect;
-	ops->node_free = offline_node_free;
-	ops->handle_free = offline_handle_free;
-	ops->op_cancel = offline_op_cancel;
-	ops->slice_cancel = offline_slice_cancel;
-	ops->lookup = do_lookup;
-	ops->getattr = do_getattr;
-	ops->setattr = do_setattr;
-	ops->readlink = do_readlink;
-	ops->mknod = do_mknod;
-	ops->mkdir = do_mkdir;
-	ops->symlink = do_symlink;
-	ops->link = do_link;
-	ops->unlink = do_unlink;
-	ops->rmdir = do_rmdir;
-	ops->rename = do_rename;
-	ops->create = do_create;
-	ops->open = do_open;
-	ops->readdir = do_readdir;
-	ops->read = offline_read;
-	ops->write = offline_write;
-	ops->fsync = do_fsync;
-#define FILL(function) ops->function = do_##function;
-	OPTIONAL(FILL)
-#undef FILL
-	offline_ops_limit(ops, word);
-}
-
-uint64_t offline_ops_word(const struct netfs_be_ops *ops)
-{
-	uint64_t word = 0, bit = 1;
-
-#define BIT(function)                                                                              \
-	word |= ops->function ? bit : 0;                                                           \
-	bit <<= 1;
-	OPTIONAL(BIT)
-#undef BIT
-	return word;
-}
-
-void offline_ops_limit(struct netfs_be_ops *ops, uint64_t word)
-{
-	uint64_t bit = 1;
-
-#define LIMIT(function)                                                                            \
-	if (!(word & bit))                                                                         \
-		ops->function = NULL;                                                              \
-	bit <<= 1;
-	OPTIONAL(LIMIT)
-#undef LIMIT
 }

@@ -93,7 +93,12 @@ static inline struct netfs_name_id offline_id(const struct offline_node *node)
 	return (struct netfs_name_id){node->object->ino, node->object->gen};
 }
 
-/* call.c.  Ends it: its results are in call->op, with nodes and handles of ours. */
+/* call.c.  One for outer, with no arguments yet.  NULL: no memory, and outer ended. */
+struct offline_call *offline_call_new(struct netfs_be *be, enum call_kind kind,
+				      struct netfs_op *outer);
+/* It has its arguments: it goes its way. */
+void offline_call_start(struct offline_call *call);
+/* Ends it: its results are in call->op, with nodes and handles of ours. */
 void offline_call_finish(struct offline_call *call, int err);
 /* A copy of it that nobody waits for goes to the server when that is there. */
 void offline_call_leave(struct offline_call *call);

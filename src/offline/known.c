@@ -13,9 +13,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <offline/call.h>

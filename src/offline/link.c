@@ -755,8 +755,7 @@ static void offline_init(struct offline *offline, const struct netfs_offline_con
 	offline->seed = netfs_random_u64();
 	offline->inner_ops = config->ops;
 	offline->names = config->names;
-	offline->ops = *config->ops;
-	offline_ops_fill(&offline->ops);
+	offline_ops_fill(&offline->ops, config->ops);
 	offline->be.ops = &offline->ops;
 	offline->patience_ns =
 		config->patience_ms ? config->patience_ms * NETFS_NS_PER_MS : PATIENCE_NS;

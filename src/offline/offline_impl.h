@@ -167,6 +167,7 @@ struct offline_move {
 	struct offline_handle *handle; /* a reference */
 	struct netfs_list link; /* l: in offline->moves */
 	bool given_up; /* l: the server went away, or its owner called it off */
+	bool given_back; /* l: outer has its length */
 	_Atomic uint32_t refs;
 };
 
@@ -243,10 +244,10 @@ bool offline_object_recall(struct offline_node *node, struct netfs_attr *attr);
 /* attr as it is known.  False: it is not. */
 bool offline_object_known(struct offline_node *node, struct netfs_attr *ret_attr);
 
-/* -------------------------------------------------- call.c, read_write.c */
+/* ------------------------------------------- ops.c, call.c, read_write.c */
 
-/* The functions of the table. */
-void offline_ops_fill(struct netfs_be_ops *ops);
+/* The table for one that stands before another with the table inner. */
+void offline_ops_fill(struct netfs_be_ops *ops, const struct netfs_be_ops *inner);
 /* Which of the optional ones there are, as a word; and without those. */
 uint64_t offline_ops_word(const struct netfs_be_ops *ops);
 void offline_ops_limit(struct netfs_be_ops *ops, uint64_t word);
@@ -256,6 +257,7 @@ void offline_calls_resume(struct offline *offline);
 void offline_moves_give_up(struct offline *offline);
 ssize_t offline_read(struct netfs_handle *handle, struct netfs_slice *slice);
 ssize_t offline_write(struct netfs_handle *handle, struct netfs_slice *slice);
+void offline_op_cancel(struct netfs_be *be, struct netfs_op *op);
 void offline_slice_cancel(struct netfs_be *be, struct netfs_slice *slice);
 
 #endif

@@ -79,9 +79,13 @@ static bool writes(const struct offline_move *move)
 	return move->slice.kind == NETFS_SLICE_WRITE;
 }
 
-/* The owner finds what was taken of it. */
-static void give_back(const struct offline_move *move)
+/* The owner finds what was taken of it, once: it may look as soon as it can. */
+static void give_back_locked(struct offline_move *move)
 {
+	netfs_assert_held(&offline_of_move(move)->lock);
+	if (move->given_back)
+		return;
+	move->given_back = true;
 	move->outer->len = move->slice.len;
 	move->outer->niov = move->slice.niov;
 }
@@ -95,7 +99,7 @@ static void move_done(struct netfs_slice *slice, size_t moved, int err, unsigned
 
 	netfs_mutex_lock(&offline->lock);
 	netfs_list_remove(&move->link);
-	give_back(move);
+	give_back_locked(move);
 	refused = !writes(move) && move->given_up && offline_away_locked(offline);
 	netfs_mutex_unlock(&offline->lock);
 	if (err && refused) {
@@ -131,7 +135,7 @@ static void move_begun(struct offline *offline, struct offline_move *move)
 	netfs_mutex_lock(&offline->lock);
 	flying = !netfs_list_empty(&move->link);
 	if (flying)
-		give_back(move);
+		give_back_locked(move);
 	cancel = flying && move->given_up;
 	netfs_mutex_unlock(&offline->lock);
 	if (cancel && offline->inner_ops->slice_cancel)

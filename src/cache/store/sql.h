@@ -81,8 +81,8 @@ int netfs_sql_open_as(struct netfs_sql *sql, const struct netfs_sql_schema *sche
 		      const char *name, enum netfs_sql_how how);
 void netfs_sql_close(struct netfs_sql *sql);
 /* The statement (enum netfs_sql_id, of another schema its own), with the numbers
- * bound to its first parameters.  NULL where the catalogue could not be opened again; more may be bound to it all the same, and
- * each step of it is an -EIO. */
+ * bound to its first parameters.  NULL where the catalogue could not be opened again;
+ * more may be bound to it all the same, and each step of it is an -EIO. */
 sqlite3_stmt *netfs_sql_get(struct netfs_sql *sql, unsigned id, unsigned n, const int64_t *numbers);
 /* One step: 1 a row, 0 the end, else a negative errno.  Without a row the
  * statement is reset. */

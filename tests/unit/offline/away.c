@@ -165,8 +165,7 @@ static void away_create(struct netfs_node *dir, const char *name, uint32_t flags
 			     .mode = mode});
 }
 
-static void away_mkdir(struct netfs_node *dir, const char *name, uint32_t mode,
-		       struct netfs_op *op)
+static void away_mkdir(struct netfs_node *dir, const char *name, uint32_t mode, struct netfs_op *op)
 {
 	pass((struct parked){.kind = MKDIR, .op = op, .node = dir, .name = name, .mode = mode});
 }
