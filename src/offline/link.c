@@ -12,8 +12,8 @@
  * what follows: so states change, and are told, in one order.
  *
  * Once the server was met the one behind reconnects by itself.  Before that the task
- * connects again and again: after 100 ms, doubling to 30 s; a server that refuses us is
- * asked every 5 minutes only, so that no account is locked by it.
+ * connects again and again: after 100 ms, doubling to 30 s; a server that does not let us
+ * in is asked every 5 minutes only, so that no account is locked by it.
  *
  * Locks: the connection's lock.
  */
@@ -153,18 +153,12 @@ static void hear_watching(struct netfs_be_host *host, uint64_t ino, uint64_t gen
 		offline->up->watching(offline->up, ino, gen, stands);
 }
 
+/* Not noted: it may be of a change of ours that another followed since. */
 static void hear_happened(struct netfs_be_host *host, uint64_t ino, uint64_t gen, const char *name,
 			  enum netfs_change change)
 {
 	struct offline *offline = host->priv;
-	const struct netfs_note note = {
-		.kind = NETFS_NOTE_GONE,
-		.id = {ino, gen},
-		.name = name,
-	};
 
-	if (change == NETFS_CHANGE_GONE)
-		netfs_namestore_tell(offline->names, &note);
 	if (offline->up->happened)
 		offline->up->happened(offline->up, ino, gen, name, change);
 }
@@ -234,7 +228,7 @@ static uint64_t backoff_ns(struct offline *offline, int err)
 {
 	uint64_t step = RETRY_MIN_NS;
 
-	if (!unreachable(err))
+	if (err == -EACCES || err == -EPERM)
 		return RETRY_REFUSED_NS;
 	for (unsigned i = 0; i < offline->tries && step < offline->retry_max_ns; i++)
 		step *= 2;
