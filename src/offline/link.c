@@ -110,7 +110,7 @@ static void date_of(int64_t days, int *ret_year, unsigned *ret_month, unsigned *
 
 static void tell_away(struct offline *offline)
 {
-	uint64_t now = netfs_clock_real() / NETFS_NS_PER_SEC;
+	uint64_t now = offline->away_real_ns / NETFS_NS_PER_SEC;
 	unsigned second = (unsigned)(now % 86400), month, day;
 	char text[TEXT_MAX], why[sizeof(offline->lost_text)];
 	int year;
@@ -395,6 +395,7 @@ static bool first_away(struct offline *offline)
 	snprintf(offline->lost_text, sizeof(offline->lost_text), "%.159s",
 		 offline->try_text[0] ? offline->try_text : "no answer");
 	netfs_mutex_unlock(&offline->lock);
+	offline->away_real_ns = netfs_clock_real();
 	tell_away(offline);
 	connect_done(offline, root, &attr);
 	return true;
@@ -405,6 +406,7 @@ static void go_away(struct offline *offline)
 	netfs_mutex_lock(&offline->lock);
 	set_state_locked(offline, OFFLINE_AWAY);
 	netfs_mutex_unlock(&offline->lock);
+	offline->away_real_ns = netfs_clock_real();
 	tell_away(offline);
 	offline_bindings_give_up(offline);
 	offline_calls_give_up(offline);
@@ -574,7 +576,11 @@ static void after_try(struct offline *offline, int err)
 		connect_fail(offline, err, "%s; and nothing is known of the share from before");
 	} else if (!first && !unreachable(err) && !offline->told_refusal) {
 		offline->told_refusal = true;
-		tell(offline, false, offline->try_text);
+		netfs_mutex_lock(&offline->lock);
+		snprintf(offline->lost_text, sizeof(offline->lost_text), "%.159s",
+			 offline->try_text);
+		netfs_mutex_unlock(&offline->lock);
+		tell_away(offline);
 	}
 	if (err)
 		offline->retry_ns = netfs_clock_now() + backoff_ns(offline, err);

@@ -80,6 +80,7 @@ struct offline {
 	char try_text[256]; /* why it failed */
 	uint64_t retry_ns; /* t: not before */
 	uint64_t started_ns; /* I: when the first connection began */
+	uint64_t away_real_ns; /* t: since when it is away, for people */
 	unsigned tries; /* t */
 	bool leaving; /* t: the next run is the last */
 	bool told_refusal; /* t */

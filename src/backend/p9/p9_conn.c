@@ -250,7 +250,8 @@ static void check_connected(struct p9_conn *conn)
 	if (err == -EINPROGRESS)
 		return;
 	if (err && why) {
-		p9_conn_fault(conn, err, "%s %s", why, where);
+		/* A socket that is missing is no answer of the server's. */
+		p9_conn_fault(conn, err == -ENOENT ? -EHOSTUNREACH : err, "%s %s", why, where);
 	} else if (err) {
 		p9_conn_fault(conn, err, "cannot connect to %s: %s", where, strerrordesc_np(-err));
 	} else {
