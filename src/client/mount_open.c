@@ -172,22 +172,6 @@ static int check_blocks(struct opening *opening, const struct netfs_be *be)
 	return -EINVAL;
 }
 
-/* What mounts that died have left waits for one that meets the server at once: how
- * the server's files are now must be known first. */
-static void tell_left(struct opening *opening)
-{
-	struct netfs_left *left = netfs_take(opening->left);
-	uint64_t bytes = left ? netfs_left_bytes(left) : 0;
-	char line[320];
-
-	if (!bytes)
-		return;
-	snprintf(line, sizeof(line),
-		 "%.180s: journal: %llu bytes wait for a mount that begins with its server there",
-		 opening->text, (unsigned long long)bytes);
-	mount_log(opening->client, NETFS_LOG_WARN, line);
-}
-
 /* The connection stands, and the key is right or err says what is wrong. */
 static void opening_finish(struct opening *opening, int err)
 {
@@ -214,11 +198,13 @@ static void opening_finish(struct opening *opening, int err)
 	/* The mount's from now on. */
 	opening->cache = NULL;
 	opening->journal = NULL;
+	/* What mounts that died have left waits for one that meets the server at once: how
+	 * the server's files are now must be known first. */
 	if (netfs_offline_unmet(be))
-		tell_left(opening);
-	else if (opening->left &&
-		 netfs_replay_start(opening->mount, netfs_take(opening->left), &call->cred,
-				    opening->text, mount_log, opening->client))
+		opening->left = NULL;
+	if (opening->left &&
+	    netfs_replay_start(opening->mount, netfs_take(opening->left), &call->cred,
+			       opening->text, mount_log, opening->client))
 		mount_log(opening->client, NETFS_LOG_ERROR, "no memory to replay the journal");
 	call->mount = opening->mount;
 	call->message[0] = 0;

@@ -144,6 +144,32 @@ mount_share() { mount_unetfs "9p://$tmp/9p.sock" "$m" "trans=unix,aname=$b,$1"; 
 start_server
 offline_on "cache=loose,cachedir=$tmp/c1,offline,writeback=journal"
 
+# A journal that waits: for the mount that died, for one that never meets the server, and
+# for one that does.
+options="cache=loose,cachedir=$tmp/c1,offline,writeback=journal,dirtyage=3600"
+mount_share "$options"
+cat "$m/d/f5" "$m/d/f6" >/dev/null
+kill_server
+wait_for "$patience" is_away || not_ok "9p: the server is away again"
+echo mine >>"$m/d/f5"
+echo mine >>"$m/d/f6"
+kill -KILL "$mount_pid"
+wait "$mount_pid" 2>/dev/null
+wait_for "$patience" not_mounted "$m" || umount -l "$m"
+mount_share "$options"
+check "what a dead mount had written waits, says status" [ "$(counter "$m" left)" = 10 ]
+umount_unetfs "$m" "$mount_pid" || not_ok "umount while the journal waits"
+echo theirs >"$b/other"
+mv "$b/other" "$b/d/f6"
+start_server
+mount_share "$options"
+"$unetfs" sync "$m"
+check "the mount that meets the server sends it" sh -c "tail -c 5 '$b/d/f5' | grep -q mine"
+check "and finds what another made meanwhile" holds "$b/d/f6" theirs
+check "beside which it keeps ours" sh -c "tail -c 5 '$b'/d/f6.unetfs-conflict-* | grep -q mine"
+check_umount "$m" "$mount_pid"
+end "$diod_pid"
+
 # ------------------------------------------------------------------ SMB
 
 name=smb
