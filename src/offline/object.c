@@ -598,7 +598,6 @@ static void handle_bind_end(struct offline_handle *handle, struct netfs_handle *
 	netfs_mutex_lock(&offline->lock);
 	if (err) {
 		handle->bound = OFFLINE_UNBOUND;
-		/* Away is no reason to give it up. */
 		handle->err = err == -EHOSTDOWN ? 0 : err;
 	} else {
 		atomic_store_explicit(&handle->handle.behind, inner, memory_order_release);
@@ -652,7 +651,7 @@ void offline_handle_bind(struct offline_handle *handle, struct offline_wait *wai
 	netfs_list_init(&wait->link);
 	netfs_mutex_lock(&offline->lock);
 	was = handle->bound;
-	err = handle->err;
+	err = handle->err == -ESTALE ? -ESTALE : 0;
 	if (was == OFFLINE_UNBOUND && !err)
 		handle->bound = OFFLINE_BINDING;
 	if (was != OFFLINE_BOUND && !err)

@@ -148,7 +148,7 @@ struct offline_handle {
 	struct offline_node *node; /* I: a reference */
 	uint32_t flags; /* I: as it was opened */
 	enum offline_bound bound; /* l */
-	int err; /* l: why it cannot be; 0: it may */
+	int err; /* l: why it could not be, for a slice that waited; -ESTALE stays */
 	struct netfs_list waits; /* l */
 	struct offline_wait wait; /* for its node */
 	struct offline_binding binding; /* an open */

@@ -45,6 +45,9 @@ static int refuse_unbound(struct offline_handle *handle)
 	netfs_mutex_lock(&offline->lock);
 	was = handle->bound;
 	err = handle->err;
+	/* One slice hears of it, the next tries again; what is gone is gone. */
+	if (err != -ESTALE)
+		handle->err = 0;
 	handle->starved = !err && was != OFFLINE_BOUND;
 	netfs_mutex_unlock(&offline->lock);
 	if (err || was != OFFLINE_UNBOUND)
