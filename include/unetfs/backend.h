@@ -116,7 +116,9 @@ struct netfs_op {
 	bool (*fill)(struct netfs_op *op, const struct netfs_dirent *entry);
 	void *buf; /* readlink, getxattr, listxattr: room for the answer */
 	size_t buf_size;
-	bool wait; /* lock: the answer may take until others give theirs up */
+	/* lock: the answer may take until others give theirs up; unlink: nobody waits for
+	 * it, so it may take until a server that is away is back. */
+	bool wait;
 	/* open: bytes from the start that will be read at once, as far as one can
 	 * tell; nobody writes to the file here.  0: nobody knows. */
 	uint32_t reads;

@@ -71,6 +71,14 @@ static bool reads_only(const struct offline_call *call)
 	}
 }
 
+/* Is it of those that are not refused while the server is away? */
+static bool waits_for_server(const struct offline_call *call)
+{
+	if (!call->outer || call->kind == CALL_FSYNC)
+		return true;
+	return call->kind == CALL_UNLINK && call->outer->wait;
+}
+
 static void set_stage_locked(struct offline_call *call, enum call_stage stage)
 {
 	netfs_assert_held(&call->offline->lock);
@@ -299,7 +307,7 @@ static void ask(struct offline_call *call)
 
 	netfs_mutex_lock(&offline->lock);
 	/* What must reach the server waits there. */
-	away = offline_away_locked(offline) && call->kind != CALL_FSYNC && call->outer;
+	away = offline_away_locked(offline) && !waits_for_server(call);
 	cancelled = call->cancelled;
 	if (!away && !cancelled)
 		set_stage_locked(call, CALL_ASKED);
@@ -329,11 +337,32 @@ static void ask(struct offline_call *call)
 
 static void bind_next(struct offline_call *call);
 
+/* The server went away while it was being bound. */
+static void wait_again(struct offline_call *call)
+{
+	struct offline *offline = call->offline;
+	bool away, ends;
+
+	netfs_mutex_lock(&offline->lock);
+	ends = call->cancelled || offline->state == OFFLINE_CLOSING;
+	away = offline_away_locked(offline);
+	call->step = 0;
+	if (away && !ends)
+		set_stage_locked(call, CALL_WAITING);
+	netfs_mutex_unlock(&offline->lock);
+	if (ends)
+		offline_call_finish(call, -EINTR);
+	else if (!away)
+		bind_next(call);
+}
+
 static void bound(struct offline_wait *wait, int err)
 {
 	struct offline_call *call = netfs_container_of(wait, struct offline_call, wait);
 
-	if (err == -EHOSTDOWN && call->outer && call->kind != CALL_FSYNC)
+	if (err == -EHOSTDOWN && waits_for_server(call))
+		wait_again(call);
+	else if (err == -EHOSTDOWN)
 		offline_call_know(call);
 	else if (err)
 		offline_call_finish(call, err);
@@ -388,7 +417,7 @@ void offline_call_start(struct offline_call *call)
 	netfs_mutex_lock(&offline->lock);
 	netfs_list_push_back(&offline->calls, &call->link);
 	away = offline_away_locked(offline) || goes_on_known(call);
-	waits = away && (call->kind == CALL_FSYNC || !call->outer);
+	waits = away && waits_for_server(call);
 	set_stage_locked(call, waits ? CALL_WAITING : away ? CALL_KNOWN : CALL_BINDING);
 	netfs_mutex_unlock(&offline->lock);
 	if (away && !waits)

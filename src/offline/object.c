@@ -115,6 +115,10 @@ void offline_change_end(struct offline_node *node, bool names, bool unknown)
 {
 	struct offline *offline = offline_of_node(node);
 	struct offline_object *object = node->object;
+	const struct netfs_note lost = {
+		.kind = NETFS_NOTE_LOST,
+		.id = {object->ino, object->gen},
+	};
 
 	netfs_mutex_lock(&offline->lock);
 	if (names) {
@@ -127,6 +131,9 @@ void offline_change_end(struct offline_node *node, bool names, bool unknown)
 			object->known = false;
 	}
 	netfs_mutex_unlock(&offline->lock);
+	/* Nor is it what was noted last. */
+	if (unknown)
+		netfs_namestore_tell(offline->names, &lost);
 }
 
 void offline_change_wrote(struct offline_node *node, uint64_t end)

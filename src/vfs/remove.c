@@ -107,6 +107,7 @@ static void silly_remove(struct netfs_vcall *v, int err)
 	ask->dir = netfs_vnode_node(v->dir);
 	ask->name = v->name;
 	ask->op.cred = v->cred;
+	ask->op.wait = true;
 	netfs_vcall_ask(v, silly_removed);
 }
 
