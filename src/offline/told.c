@@ -126,6 +126,12 @@ static bool names_count(struct offline_call *call, struct offline_node *dir, uin
 
 /* --------------------------------------------------------------- names */
 
+/* A change of ours does whatever else is on its way: nobody else would tell of it. */
+static bool counts(struct offline_call *call)
+{
+	return call->kind != CALL_LOOKUP || names_count(call, call->dir, call->stamp);
+}
+
 static void note_attr(struct offline_call *call, struct offline_node *node,
 		      const struct netfs_attr *attr)
 {
@@ -145,7 +151,9 @@ static void note_entry(struct offline_call *call, struct offline_node *node)
 	};
 
 	offline_object_told(node, &call->op.attr, call->stamp);
-	if (offline_object_known(node, &note.attr) && names_count(call, call->dir, call->stamp))
+	if (!offline_object_known(node, &note.attr))
+		note.attr = call->op.attr;
+	if (counts(call))
 		tell(call, &note);
 }
 
@@ -157,7 +165,7 @@ static void note_gone(struct offline_call *call)
 		.name = call->name,
 	};
 
-	if (names_count(call, call->dir, call->stamp))
+	if (counts(call))
 		tell(call, &note);
 }
 

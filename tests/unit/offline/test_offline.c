@@ -341,6 +341,49 @@ static void coming_back_everything_is_asked_again(void **state)
 	end();
 }
 
+/* Each is answered while the other is on its way. */
+static void changes_beside_each_other_are_noted(void **state)
+{
+	struct c_call *a, *b;
+
+	begin();
+	assert_int_equal(list(c.root), 0);
+	away_cut(false);
+	a = c_call(&c);
+	c.ops->mkdir(c.root, "a", 0755, &a->op);
+	b = c_call(&c);
+	c.ops->mkdir(c.root, "b", 0755, &b->op);
+	assert_int_equal(away_parked(), 2);
+	away_mend();
+	assert_int_equal(c_wait(a), 0);
+	assert_int_equal(c_wait(b), 0);
+	netfs_node_put(a->op.node);
+	netfs_node_put(b->op.node);
+	cut();
+	assert_int_equal(list(c.root), 2);
+	assert_int_equal(c_lookup(&c, c.root, "a", NULL, NULL), 0);
+	assert_int_equal(c_lookup(&c, c.root, "b", NULL, NULL), 0);
+	mend();
+	end();
+}
+
+/* One that nobody waits for, and that must not be forgotten. */
+static void a_removal_nobody_waits_for_waits_for_the_server(void **state)
+{
+	struct c_call *removal;
+
+	begin();
+	c_make_file(&c, c.root, "hidden", "");
+	cut();
+	removal = c_call(&c);
+	removal->op.wait = true;
+	c.ops->unlink(c.root, "hidden", &removal->op);
+	assert_int_equal(atomic_load(&removal->dones), 0);
+	mend();
+	assert_int_equal(c_wait(removal), 0);
+	end();
+}
+
 /* ------------------------------------------------- mounted while away */
 
 static void disconnect_and_cut(void)
@@ -507,6 +550,8 @@ int main(void)
 		TEST(what_is_written_is_known),
 		TEST(fsync_waits_for_the_server),
 		TEST(coming_back_everything_is_asked_again),
+		TEST(changes_beside_each_other_are_noted),
+		TEST(a_removal_nobody_waits_for_waits_for_the_server),
 		TEST(a_known_share_is_there_without_its_server),
 		TEST(what_is_another_by_now_is_stale),
 		TEST(an_unknown_share_is_an_error_that_says_so),
