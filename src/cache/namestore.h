@@ -7,7 +7,8 @@
  *
  * It is told with notes and asked with questions, which one worker works through in
  * their order.  Nothing here delays who tells or asks.  What was told within the last
- * second is lost with the machine's power; what is damaged was never told.
+ * second is lost with the process, somewhat more with the machine's power; what is
+ * damaged was never told.
  *
  * Functions may be called from any thread, with locks of higher rank held, and do not
  * block unless it is said.

@@ -509,9 +509,9 @@ static int check_offline(const struct netfs_mount_options *options, char *messag
 		return refuse(message, size, "offline needs fsc or cachedir=FOLDER");
 	if (options->offline && options->soft)
 		return refuse(message, size, "offline and soft exclude each other");
-	/* What is hidden from the server is not to be read on this disk either. */
-	if (options->offline && (options->encrypt || options->encryptcmd) && !options->cachekey)
-		return refuse(message, size, "offline with encrypted content needs cachekey=FILE");
+	/* A block that is written in part is read first, which may not be possible. */
+	if (options->offline && (options->encrypt || options->encryptcmd))
+		return refuse(message, size, "offline is not possible with encrypted content");
 	return 0;
 }
 

@@ -29,6 +29,7 @@
 #define PATIENCE_NS	 (3 * NETFS_NS_PER_SEC)
 #define RETRY_MIN_NS	 (100 * NETFS_NS_PER_MS)
 #define RETRY_MAX_NS	 (30 * NETFS_NS_PER_SEC)
+#define SHORT_NS	 (10 * NETFS_NS_PER_MS)
 #define RETRY_REFUSED_NS (300 * NETFS_NS_PER_SEC)
 /* The header of a text of a state, a time and a number. */
 #define TEXT_MAX 320
@@ -554,6 +555,27 @@ static void close_step(struct offline *offline)
 		inner_closed(&offline->inner_op, 0);
 }
 
+void offline_short(struct offline *offline)
+{
+	netfs_mutex_lock(&offline->lock);
+	offline->short_of_memory = true;
+	netfs_mutex_unlock(&offline->lock);
+	netfs_timer_start(&offline->timer, SHORT_NS);
+}
+
+/* Those that found no memory may try again. */
+static void memory_again(struct offline *offline)
+{
+	bool again;
+
+	netfs_mutex_lock(&offline->lock);
+	again = offline->short_of_memory;
+	offline->short_of_memory = false;
+	netfs_mutex_unlock(&offline->lock);
+	if (again && offline->up->ready)
+		offline->up->ready(offline->up);
+}
+
 void offline_calls_end(struct offline *offline)
 {
 	netfs_task_post(&offline->task);
@@ -684,6 +706,7 @@ static void run(struct netfs_task *task)
 		close_step(offline);
 		return;
 	}
+	memory_again(offline);
 	follow(offline, state_of(offline), next_state(offline, now, &when));
 	if (state_of(offline) == OFFLINE_CLOSING) {
 		close_step(offline);

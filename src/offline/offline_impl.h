@@ -54,6 +54,7 @@ struct offline {
 	enum offline_state state; /* l */
 	struct netfs_be *inner; /* l: NULL until the server was met, then constant */
 	bool lost; /* l: the one behind says that it is not connected */
+	bool short_of_memory; /* l: a slice was refused for that */
 	bool ended; /* l: all is closed, the task frees it */
 	char lost_text[160]; /* l: what it says about that */
 	uint64_t lost_ns; /* l: since when */
@@ -153,6 +154,8 @@ struct offline_handle {
 	struct offline_wait wait; /* for its node */
 	struct offline_binding binding; /* an open */
 	bool starved; /* l: a slice was refused until it is bound */
+	bool slice_binds; /* l: slice_wait is in use */
+	struct offline_wait slice_wait; /* of a slice that was refused */
 	struct netfs_cred cred; /* I */
 	/* A listing, for one readdir after the other. */
 	uint64_t list_next; /* l: the cookie that goes on with it */
@@ -207,6 +210,8 @@ static inline uint64_t offline_stamp(struct offline *offline)
 
 bool offline_away_locked(const struct offline *offline);
 bool offline_away(struct offline *offline);
+/* A slice found no memory: it is asked for again in a while. */
+void offline_short(struct offline *offline);
 /* A call has ended, perhaps the last. */
 void offline_calls_end(struct offline *offline);
 void offline_disconnect(struct netfs_be *be, struct netfs_op *op);

@@ -20,17 +20,15 @@
 
 /* ---------------------------------------------------- unbound handles */
 
-struct rebind {
-	struct offline_wait wait;
-	struct offline_handle *handle; /* a reference */
-};
-
 static void rebound(struct offline_wait *wait, int err)
 {
-	struct rebind *rebind = netfs_container_of(wait, struct rebind, wait);
+	struct offline_handle *handle = netfs_container_of(wait, struct offline_handle, slice_wait);
+	struct offline *offline = offline_of(handle->handle.be);
 
-	netfs_handle_put(&rebind->handle->handle);
-	netfs_free(rebind);
+	netfs_mutex_lock(&offline->lock);
+	handle->slice_binds = false;
+	netfs_mutex_unlock(&offline->lock);
+	netfs_handle_put(&handle->handle);
 }
 
 /* What to answer a slice of a handle that is not open at the server, which it is going
@@ -38,27 +36,26 @@ static void rebound(struct offline_wait *wait, int err)
 static int refuse_unbound(struct offline_handle *handle)
 {
 	struct offline *offline = offline_of(handle->handle.be);
-	enum offline_bound was;
-	struct rebind *rebind;
+	bool bound, begin;
 	int err;
 
 	netfs_mutex_lock(&offline->lock);
-	was = handle->bound;
+	bound = handle->bound == OFFLINE_BOUND;
 	err = handle->err;
 	/* One slice hears of it, the next tries again; what is gone is gone. */
 	if (err != -ESTALE)
 		handle->err = 0;
-	handle->starved = !err && was != OFFLINE_BOUND;
+	handle->starved = !err && !bound;
+	/* The ready() at the end of one binding is for all slices that came meanwhile. */
+	begin = !err && handle->bound == OFFLINE_UNBOUND && !handle->slice_binds;
+	if (begin)
+		handle->slice_binds = true;
 	netfs_mutex_unlock(&offline->lock);
-	if (err || was != OFFLINE_UNBOUND)
-		return err || was == OFFLINE_BOUND ? err : -EAGAIN;
-	rebind = netfs_alloc(sizeof(*rebind));
-	if (!rebind)
-		return -ENOMEM;
-	rebind->wait.done = rebound;
-	rebind->handle = handle;
+	if (!begin)
+		return err || bound ? err : -EAGAIN;
 	netfs_handle_get(&handle->handle);
-	offline_handle_bind(handle, &rebind->wait);
+	handle->slice_wait.done = rebound;
+	offline_handle_bind(handle, &handle->slice_wait);
 	return -EAGAIN;
 }
 
@@ -199,7 +196,11 @@ static ssize_t transfer(struct netfs_handle *base, struct netfs_slice *slice, in
 		inner = offline_inner_handle(handle);
 	}
 	move = move_new(handle, slice);
-	return move ? move_send(move, inner, err) : -ENOMEM;
+	if (!move) {
+		offline_short(offline_of(base->be));
+		return -EAGAIN;
+	}
+	return move_send(move, inner, err);
 }
 
 ssize_t offline_read(struct netfs_handle *handle, struct netfs_slice *slice)

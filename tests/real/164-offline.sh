@@ -27,7 +27,7 @@ says() {
 check "offline needs a cache folder" says "offline needs fsc or cachedir" offline
 check "offline and soft exclude each other" says "exclude each other" \
 	"offline,soft,cachedir=$tmp/c0"
-check "encrypted content needs a sealed folder" says "needs cachekey" \
+check "and so do offline and encrypted content" says "not possible with encrypted" \
 	"offline,cachedir=$tmp/c0,encrypt=$tmp/key"
 check "a share that is not known is an error that says so" \
 	says "refused.*nothing is known" "offline,cache=loose,cachedir=$tmp/c0,port=1" \

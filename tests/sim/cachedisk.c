@@ -51,6 +51,8 @@ void cachedisk_start(struct world *world)
 	disk->journal = rng_one_in(&rng, 2) && !world->faults.mix.clock;
 	disk->small = rng_one_in(&rng, 3);
 	disk->sealed = rng_one_in(&rng, 3);
+	rng_init(&rng, world->options->seed ^ UINT64_C(0x0ff));
+	disk->offline = rng_one_in(&rng, 4) && !world->cipher.on;
 	disk->disk = netfs_sim_disk_new(world->options->seed);
 	netfs_sim_disk_use(disk->disk);
 }
@@ -67,22 +69,26 @@ void cachedisk_add_options(struct world *world, char *options, size_t size)
 	if (rng_one_in(&disk->rng, 2))
 		snprintf(options + strlen(options), size - strlen(options), ",cachesize=%uk",
 			 kib[rng_below(&disk->rng, 4)]);
-	/* A journal is found by who has its key. */
-	if (disk->journal ? disk->sealed || world->cipher.on : rng_one_in(&disk->rng, 3))
+	/* A journal is found by who has its key, and what is known of names. */
+	if (disk->journal || disk->offline ? disk->sealed || world->cipher.on
+					   : rng_one_in(&disk->rng, 3))
 		strncat(options, ",cachekey=/key", size - strlen(options) - 1);
 	if (disk->journal) {
 		strncat(options, ",writeback=journal", size - strlen(options) - 1);
 		if (disk->small)
 			strncat(options, ",journalsize=64k", size - strlen(options) - 1);
 	}
+	if (disk->offline)
+		strncat(options, ",offline", size - strlen(options) - 1);
 	/* Making the folder is not what is tested. */
 	netfs_sim_disk_fail(disk->disk, 0);
 }
 
 void cachedisk_mounted(struct world *world)
 {
+	/* What could not be noted of names is not shown later, and nobody here knows. */
 	if (world->cachedisk.on)
-		luck(&world->cachedisk, !world->options->calm);
+		luck(&world->cachedisk, !world->options->calm && !world->cachedisk.offline);
 }
 
 void cachedisk_unmount(struct world *world)
@@ -99,7 +105,8 @@ bool cachedisk_dies(struct world *world)
 {
 	struct cachedisk *disk = &world->cachedisk;
 
-	if (!disk->on || !disk->journal || rng_one_in(&disk->rng, 3))
+	/* What a dead mount had written is not shown by one whose server is away. */
+	if (!disk->on || !disk->journal || disk->offline || rng_one_in(&disk->rng, 3))
 		return false;
 	disk->deaths++;
 	return true;
@@ -133,7 +140,8 @@ void cachedisk_between(struct world *world)
 	bool died = disk->deaths > disk->died;
 
 	disk->died = disk->deaths;
-	if (!disk->on)
+	/* What is known of names may be old, and is shown: so it must not become so. */
+	if (!disk->on || disk->offline)
 		return;
 	for (unsigned i = 0; i < world->slot_count && !world->cipher.on && !died; i++)
 		change(&world->slots[i], &disk->rng);
@@ -149,6 +157,7 @@ void cachedisk_between(struct world *world)
 
 void cachedisk_heal(struct world *world)
 {
+	/* What could not be noted of names is not shown later, and nobody here knows. */
 	if (world->cachedisk.on)
 		luck(&world->cachedisk, false);
 }

@@ -25,6 +25,7 @@ enum disk_choice {
 struct cachedisk {
 	bool on;
 	bool journal; /* what was written survives the mount */
+	bool offline; /* it goes on while its server is away */
 	bool small; /* it has little room */
 	bool sealed; /* it is */
 	uint64_t deaths; /* of mounts */

@@ -62,6 +62,9 @@ bool step_excused(struct slot *slot, int err)
 	if (err == -EIO || err == -ENOSPC || err == -EDQUOT || err == -ENOMEM || err == -EAGAIN ||
 	    err == -EPROTO)
 		return errors_since(slot) || errors_of_others(slot);
+	/* The server is away: nobody says for how long. */
+	if (err == -EHOSTDOWN)
+		return slot->world->cachedisk.offline;
 	/* Data of a removed file that can no longer be sent. */
 	if (err == -ESTALE && slot->world->server.smb)
 		return errors_of_others(slot);
@@ -88,7 +91,8 @@ void step_retry(struct slot *slot)
 	struct world *world = slot->world;
 
 	slot->retry = true;
-	slot->failures++;
+	if (slot->err != -EHOSTDOWN && slot->batch[0].result != -EHOSTDOWN)
+		slot->failures++;
 	if (slot->failures > FAILURES_MAX)
 		slot_fail(slot,
 			  "V7: failed %u times, long without an error of the server (%s, %zd)",
@@ -116,7 +120,8 @@ static void require_excuse(struct slot *slot, int err)
 
 static void check_read(struct slot *slot, const struct transfer *transfer)
 {
-	bool patient = !(transfer->flags & NETFS_IO_NOWAIT);
+	/* While the server is away a read ends where the cache does. */
+	bool patient = !(transfer->flags & NETFS_IO_NOWAIT) && !slot->world->cachedisk.offline;
 	uint64_t want = transfer->len, at;
 
 	if (slot->lossy)
