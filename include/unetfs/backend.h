@@ -188,6 +188,7 @@ enum netfs_be_caps {
 	NETFS_BE_STABLE_WRITES = 1 << 4, /* an acknowledged write is durable */
 	NETFS_BE_LOCAL = 1 << 5, /* in the process or on this machine */
 	NETFS_BE_HOLES_ONLY = 1 << 6, /* fallocate: holes and zeroes that keep the size */
+	NETFS_BE_GEN_MOVES = 1 << 7, /* attr.gen of a file may be another for the next mount */
 };
 
 /* One connection to one export; first member of the back end's own. */

@@ -134,13 +134,16 @@ static void cache_ready(void *user)
 	netfs_core_ready(user);
 }
 
+/* Where its generation is not for ever, the version alone tells another file of that
+ * number. */
 static void acquire_cookie(struct netfs_vnode *vnode)
 {
 	struct netfs_mount *mount = vnode->mount;
+	bool moves = mount->be->caps & NETFS_BE_GEN_MOVES;
 	struct netfs_cache *cache = mount->config.cache;
 	struct netfs_cache_file file = {
 		.ino = vnode->ino,
-		.gen = vnode->gen,
+		.gen = moves ? 0 : vnode->gen,
 		.ready = cache_ready,
 		.user = mount->core,
 	};

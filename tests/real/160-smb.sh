@@ -83,6 +83,20 @@ check_sh "reserved characters arrive as they are" \
 check_sh "and are removed by those names" 'rm -r $M/r; test ! -e $B/r'
 check_umount "$tmp/names" "$mount_pid"
 
+# The server works out when a file was made that it did not make itself, and the
+# first read of it, which sets its time of access, changes the answer.
+mkdir "$tmp/again"
+head -c 300000 /dev/urandom >"$smbd_export/found"
+touch -a -d 2001-02-03 "$smbd_export/found"
+for round in first second; do
+	mount_smb "$tmp/again" "cachedir=$tmp/c"
+	check "a $round mount with a disk cache reads" cmp "$tmp/again/found" "$smbd_export/found"
+	downloads=$(counter "$tmp/again" download_slices)
+	check_umount "$tmp/again" "$mount_pid"
+done
+check "the second without asking for data" [ "$downloads" = 0 ]
+rm "$smbd_export/found"
+
 # ------------------------------------------------------------ refusals
 
 # refused WHAT PATTERN SOURCE OPTIONS: no mount, and one line says why.

@@ -307,7 +307,8 @@ static int conn_init(struct smb_conn *conn)
 	netfs_list_init(&conn->handles);
 	smb_node_table_init(conn);
 	conn->be.ops = &netfs_smb_ops;
-	conn->be.caps = NETFS_BE_LOCKS | NETFS_BE_HOLES_ONLY;
+	/* The time a file was made, which servers that do not know it work out. */
+	conn->be.caps = NETFS_BE_LOCKS | NETFS_BE_HOLES_ONLY | NETFS_BE_GEN_MOVES;
 	netfs_task_init(&conn->task, run);
 	netfs_timer_init(&conn->timer, &conn->task);
 	conn->keys = netfs_secret_alloc(sizeof(*conn->keys));
