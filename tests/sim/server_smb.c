@@ -493,6 +493,8 @@ static void request_free(struct request_smb *request)
 	smb_session_uncount(request);
 	request->server->pending--;
 	request->server->idle -= request->idles;
+	/* Somebody may have asked it to try again while it was about to. */
+	netfs_timer_stop(&request->timer);
 	free(request->reply);
 	free(request);
 }

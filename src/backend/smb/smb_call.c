@@ -190,10 +190,11 @@ static bool run_again(struct smb_call *call, int err)
 	netfs_mutex_lock(&conn->lock);
 	again = call->moves != conn->moves && call->restarts < SMB_RESTARTS_MAX;
 	netfs_mutex_unlock(&conn->lock);
-	if (!call->name && call->node[0] && smb_node_doubt(call->node[0]))
-		again = true;
-	if (call->opening && !call->node[0] && smb_node_doubt(call->opening->node))
-		again = true;
+	/* What was found missing is the name that the file had then. */
+	if (!again && !call->name && call->node[0])
+		again = smb_node_doubt(call->node[0]);
+	if (!again && call->opening && !call->node[0])
+		again = smb_node_doubt(call->opening->node);
 	if (!again)
 		return false;
 	call->restarts++;
