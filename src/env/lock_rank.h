@@ -23,6 +23,7 @@
 	X(OFFLINE, "offline: the link's state, nodes, calls")                                      \
 	X(COOKIE, "disk cache: what is there of one file")                                         \
 	X(CACHE, "disk cache: the worker's queue, and space")                                      \
+	X(BACKEND_SEND, "back end: who sends, where that is taken before its connection")          \
 	X(BACKEND, "back end: its connection and tables")                                          \
 	X(BACKEND_IO, "back end: its send queue")                                                  \
 	X(CALL, "vfs: a call against its cancellation")                                            \

@@ -8,7 +8,8 @@
  *	smb_channel.c  life of a connection: connect, lose, back off, time out
  *	smb_multi.c    how many of them there are, and where to
  *	smb_hello.c    NEGOTIATE, SESSION_SETUP, TREE_CONNECT
- *	smb_req.c      message ids, credits, signing and sealing, send queue, CANCEL
+ *	smb_req.c      message ids, credits, send queue, CANCEL
+ *	smb_send.c     signing and sealing, and into the socket
  *	smb_recv.c     frames, verification, replies
  *	smb_call.c     operations of several requests, waiting and starting again
  *	smb_node.c     nodes, their paths and attributes
@@ -25,13 +26,13 @@
  * struct smb_conn is the mount: its session at the server, and what belongs to that.
  * struct smb_channel is a TCP connection that carries it, with credits and message ids.
  *
- * Locks: conn->lock (NETFS_RANK_BACKEND) guards ids, credits, nodes' places,
- * handles, calls; chan->send_lock (NETFS_RANK_BACKEND_IO), taken inside it or
- * alone, guards the socket pointer and the send queue and is held while the
- * socket takes bytes (which never blocks).  One task per channel (chan->task)
- * owns the socket's life and everything that is received; conn->task has the time of
- * calls, leases and idle files, and the end.  Nothing is called upwards with a lock
- * held.
+ * Locks: conn->lock (NETFS_RANK_BACKEND) guards ids, credits, nodes' places, handles,
+ * calls, and the queues of what is to be sent; chan->send_lock
+ * (NETFS_RANK_BACKEND_SEND), taken before it or alone, is held by who signs, seals and
+ * gives bytes to the socket (which never blocks), and guards the socket pointer.  One
+ * task per channel (chan->task) owns the socket's life and everything that is received;
+ * conn->task has the time of calls, leases and idle files, and the end.  Nothing is
+ * called upwards with a lock held.
  *
  * Letters: I set before publication, c conn->lock, s chan->send_lock, o only the
  * channel's task, t only conn->task, a atomic, p whoever runs the call at that moment
@@ -134,8 +135,8 @@ struct smb_part {
  * to done().
  */
 struct smb_req {
-	struct netfs_list
-		link; /* c chan->small or large while there are no credits; s chan->queue */
+	/* c chan->small or large while there are no credits, then chan->queue; s chan->out */
+	struct netfs_list link;
 	struct smb_channel *chan; /* c that it goes, or went, by */
 	uint8_t *head; /* p prefix and messages, heap */
 	uint32_t head_len, head_room; /* p */
@@ -147,7 +148,7 @@ struct smb_req {
 	bool in_flight; /* c between send and end */
 	uint16_t sequence; /* c conn->sequence when it got its ids */
 	bool queued; /* c waits for credits */
-	bool sent; /* s all of it went into the socket */
+	bool sent; /* c written with s: all of it went into the socket */
 	bool cancelled; /* c a CANCEL is out */
 	const struct iovec *data; /* I payload of the last part: WRITE */
 	unsigned ndata; /* I */
@@ -156,8 +157,7 @@ struct smb_req {
 	unsigned ninto; /* I */
 	size_t into_len; /* I most bytes a READ may bring */
 	size_t got; /* p bytes of it that came */
-	uint8_t *sealed; /* s ciphertext, heap, or NULL */
-	size_t frame_len; /* s bytes on the wire */
+	size_t frame_len; /* s bytes on the wire, in chan->out */
 	size_t frame_done; /* s bytes the socket took */
 	/* The server has taken it and will answer later; NULL: of no interest.  On the
 	 * channel's task, as the next, before that. */
@@ -392,10 +392,17 @@ struct smb_channel {
 	uint32_t cancelling; /* c requests with a CANCEL out */
 	uint64_t cancel_ns; /* c when the first of them went, or the last ended */
 
+	struct netfs_list queue; /* c requests to be sent, and cancels */
+	_Atomic bool send_wanted; /* a whoever has send_lock is to look again */
 	struct netfs_mutex send_lock;
 	struct netfs_socket *socket; /* s changed by o */
-	struct netfs_list queue; /* s requests to be sent, and cancels */
+	struct netfs_list out; /* s of these, those that are signed or sealed: being sent */
+	bool out_sealed; /* s their ciphertext is in: */
+	uint8_t *cipher; /* s heap, one frame behind the other; kept for the next */
+	size_t cipher_room; /* s */
+	size_t out_len, out_done; /* s bytes of all that was in out, and of these sent */
 	bool send_failed; /* s */
+	bool send_poor; /* s there was no memory to seal what is in the queue */
 
 	bool keyed; /* o keys are good: all that comes is signed or sealed */
 	struct smb_preauth preauth; /* o */
@@ -415,7 +422,9 @@ struct smb_channel {
 
 	uint8_t stage[SMB_STAGE]; /* o bytes received and not used */
 	size_t have; /* o */
-	uint8_t *frame; /* o heap: a frame that does not fit, or is not only data */
+	struct smb_opening opening; /* o of a sealed frame while: */
+	size_t sealed_left; /* o bytes of it that are still to come */
+	uint8_t *frame; /* o heap: a frame, opened, that does not fit, or is not only data */
 	size_t frame_len, frame_have; /* o */
 	struct smb_part *data_part; /* o whose data is being received */
 	size_t data_left; /* o */
@@ -602,9 +611,7 @@ bool smb_req_send_any(struct smb_conn *conn, struct smb_req *req);
 /* Asks the server to give it up.  True: nothing of it went, it is the caller's.
  * Holds conn->lock. */
 bool smb_req_cancel_locked(struct smb_conn *conn, struct smb_req *req);
-/* Moves what the socket takes. */
-void smb_send(struct smb_channel *chan);
-/* Everything in flight goes to list; holds conn->lock. */
+/* Everything in flight goes to list; holds both locks. */
 void smb_req_steal_locked(struct smb_channel *chan, struct netfs_list *list);
 /* Is anything in flight, by whatever channel?  Holds conn->lock. */
 bool smb_req_any_locked(const struct smb_conn *conn);
@@ -619,10 +626,22 @@ size_t smb_credits_slice_locked(const struct smb_conn *conn, size_t want);
 /* Of so many bytes those that one request may have at all, as long as the server
  * allows no more at once than it did.  No lock. */
 size_t smb_credits_reach(struct smb_conn *conn, size_t want);
-/* Tries again with requests that had no memory, where no reply is to come that would
- * do it.  True: there are some left.  Where what they lack is credits, none will ever
- * come, and the channel is at fault.  On its task, no lock. */
-bool smb_req_again(struct smb_channel *chan);
+/* Where requests lack credits, and nothing is in flight that would bring some, none will
+ * ever come, and the channel is at fault.  On its task, no lock. */
+void smb_req_check_credits(struct smb_channel *chan);
+/* The channel is done with the request, but for done(); a CANCEL is freed. */
+void smb_req_left_locked(struct smb_req *req);
+
+/* smb_send.c: without a lock. */
+
+/* Moves what the socket takes, unless somebody is at that already, who then does. */
+void smb_send(struct smb_channel *chan);
+/* The same, after those who are at it: then what was sent before is signed. */
+void smb_send_now(struct smb_channel *chan);
+/* Waits for who is at it, who then has said what of it was sent. */
+void smb_send_wait(struct smb_channel *chan);
+/* Is there something that had no memory, and is to be tried again? */
+bool smb_send_is_poor(struct smb_channel *chan);
 
 /* smb_recv.c: on the channel's task. */
 void smb_recv_reset(struct smb_channel *chan);

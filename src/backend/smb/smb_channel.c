@@ -65,6 +65,7 @@ static bool cut(struct smb_channel *chan, enum smb_state state, struct netfs_lis
 	struct netfs_socket *socket;
 	bool last;
 
+	netfs_mutex_lock(&chan->send_lock);
 	netfs_mutex_lock(&conn->lock);
 	chan->state = state;
 	last = chan->joined && --conn->joined == 0;
@@ -79,12 +80,11 @@ static bool cut(struct smb_channel *chan, enum smb_state state, struct netfs_lis
 		for (unsigned i = 0; i < conn->nchannels; i++)
 			netfs_task_post(&conn->channels[i].task);
 	}
-	netfs_mutex_lock(&chan->send_lock);
-	socket = netfs_take(chan->socket);
-	chan->send_failed = false;
-	netfs_mutex_unlock(&chan->send_lock);
 	smb_req_steal_locked(chan, list);
 	netfs_mutex_unlock(&conn->lock);
+	socket = netfs_take(chan->socket);
+	chan->send_failed = chan->send_poor = false;
+	netfs_mutex_unlock(&chan->send_lock);
 	netfs_socket_close(socket);
 	smb_recv_reset(chan);
 	chan->echoing = false;
@@ -198,12 +198,10 @@ static void open_socket(struct smb_channel *chan)
 		return;
 	}
 	chan->deadline_ns = netfs_clock_now() + (chan->binding ? SMB_BIND_NS : SMB_CONNECT_NS);
-	netfs_mutex_lock(&conn->lock);
-	chan->state = SMB_CONNECTING;
 	netfs_mutex_lock(&chan->send_lock);
 	chan->socket = socket;
 	netfs_mutex_unlock(&chan->send_lock);
-	netfs_mutex_unlock(&conn->lock);
+	set_state(chan, SMB_CONNECTING);
 }
 
 static const char *connect_error(int err)
@@ -331,7 +329,9 @@ static void watch_time(struct smb_channel *chan)
 	} else if (may_open(chan)) {
 		next = chan->retry_ns;
 	}
-	if ((state == SMB_HELLO || state == SMB_READY) && smb_req_again(chan))
+	if (state == SMB_HELLO || state == SMB_READY)
+		smb_req_check_credits(chan);
+	if (smb_send_is_poor(chan))
 		next = smb_sooner(next, now + SMB_AGAIN_NS);
 	netfs_mutex_lock(&conn->lock);
 	/* A request that came in since watch_silence() has started it itself. */
@@ -417,12 +417,13 @@ static void run(struct netfs_task *task)
 int smb_channel_init(struct smb_channel *chan, struct smb_conn *conn)
 {
 	chan->conn = conn;
-	netfs_mutex_init(&chan->send_lock, NETFS_RANK_BACKEND_IO);
+	netfs_mutex_init(&chan->send_lock, NETFS_RANK_BACKEND_SEND);
 	for (unsigned i = 0; i < SMB_BUCKETS; i++)
 		netfs_list_init(&chan->ids[i]);
 	netfs_list_init(&chan->small);
 	netfs_list_init(&chan->large);
 	netfs_list_init(&chan->queue);
+	netfs_list_init(&chan->out);
 	netfs_task_init(&chan->task, run);
 	netfs_timer_init(&chan->timer, &chan->task);
 	chan->keys = netfs_secret_alloc(sizeof(*chan->keys));
@@ -437,6 +438,8 @@ void smb_channel_done(struct smb_channel *chan)
 	netfs_free(chan->echo.head);
 	netfs_auth_free(chan->login.auth);
 	netfs_free(chan->login.token);
+	netfs_free(chan->cipher);
+	smb_keys_done(chan->keys);
 	netfs_secret_free(chan->keys, sizeof(*chan->keys));
 	netfs_mutex_done(&chan->send_lock);
 }

@@ -62,6 +62,7 @@ static void conn_free(struct smb_conn *conn)
 		smb_channel_done(&conn->channels[i]);
 	netfs_free(conn->channels);
 	netfs_secret_free(conn->password, NETFS_SECRET_MAX);
+	smb_keys_done(conn->keys);
 	netfs_secret_free(conn->keys, sizeof(*conn->keys));
 	netfs_mutex_done(&conn->lock);
 	netfs_free(conn);

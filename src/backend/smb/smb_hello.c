@@ -215,7 +215,7 @@ static void session_made(struct smb_channel *chan)
 	struct smb_conn *conn = chan->conn;
 	struct smb_part *part = &chan->hello.part[0];
 	struct smb_login *login = &chan->login;
-	struct iovec iov;
+	struct smb_text text;
 	uint8_t want[SMB_TAG];
 	int err;
 
@@ -226,8 +226,8 @@ static void session_made(struct smb_channel *chan)
 		return;
 	}
 	/* Its signature field is zero since it was received. */
-	iov = (struct iovec){part->bytes, part->bytes_len};
-	err = smb_sign(chan->keys, &iov, 1, part->reply.hdr.message_id, true, false, want);
+	text = (struct smb_text){.head = part->bytes, .head_len = part->bytes_len};
+	err = smb_sign(chan->keys, &text, part->reply.hdr.message_id, true, false, want);
 	if (err || !(part->reply.hdr.flags & SMB_FLAG_SIGNED) ||
 	    !smb_signature_equal(want, part->reply.hdr.signature)) {
 		smb_channel_fault(

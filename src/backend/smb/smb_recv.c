@@ -3,6 +3,8 @@
  * Frames: from the socket's bytes to the requests they answer.
  *
  *	plain READ reply    head -> data_head, data -> straight to its place
+ *	sealed READ reply   stage -> opened, bit by bit, straight to its place
+ *	other large, sealed stage -> opened, bit by bit, on the heap, taken apart
  *	anything else       whole frame -> stage or heap, opened, taken apart
  *
  * What a server may get wrong is checked before a byte counts: the length of a
@@ -10,7 +12,9 @@
  * field (smb_decode), the length of data against what was asked.  Anything wrong
  * ends the connection: a stream once out of step, or touched by somebody, cannot
  * be trusted again.  Data that is being received when that happens is in memory
- * nobody looks at yet, and its request ends as lost.
+ * nobody looks at yet, and its request ends as lost.  That holds for what was opened
+ * of a frame whose tag has not been seen to be right: its head only says where the rest
+ * goes.
  *
  * Interim replies are not signed by servers, so of them only the id is taken that
  * a CANCEL needs, and credits.
@@ -31,21 +35,23 @@ void smb_recv_reset(struct smb_channel *chan)
 	chan->frame_len = chan->frame_have = 0;
 	chan->data_part = NULL;
 	chan->data_left = 0;
+	smb_open_drop(&chan->opening);
+	chan->sealed_left = 0;
 }
 
 /* ------------------------------------------------------------ verify */
 
-/* Is the signature of the message in pieces the server's?  signed_by is what stood
- * in its header; the pieces have zeroes there. */
-static int verify(struct smb_channel *chan, const struct smb_header *hdr, const struct iovec *iov,
-		  unsigned niov)
+/* Is the signature of the message the server's?  It stood in its header, where text has
+ * zeroes. */
+static int verify(struct smb_channel *chan, const struct smb_header *hdr,
+		  const struct smb_text *text)
 {
 	uint8_t want[SMB_TAG];
 
 	if (!(hdr->flags & SMB_FLAG_SIGNED))
 		return smb_channel_fault(chan, -EBADMSG, "a reply from %s is not signed",
 					 chan->conn->be.address);
-	if (smb_sign(chan->keys, iov, niov, hdr->message_id, true, false, want))
+	if (smb_sign(chan->keys, text, hdr->message_id, true, false, want))
 		return smb_channel_fault(chan, -ENOMEM, "no memory to verify a reply");
 	if (!smb_signature_equal(want, hdr->signature))
 		return smb_channel_fault(chan, -EBADMSG,
@@ -54,19 +60,27 @@ static int verify(struct smb_channel *chan, const struct smb_header *hdr, const 
 	return 0;
 }
 
-static struct smb_part *find(struct smb_channel *chan, uint64_t mid)
+static struct smb_part *look(struct smb_channel *chan, uint64_t mid, bool *ret_sent)
 {
 	struct smb_part *part;
-	bool sent = true;
 
 	netfs_mutex_lock(&chan->conn->lock);
 	part = smb_part_find_locked(chan, mid);
-	if (part) {
-		netfs_mutex_lock(&chan->send_lock);
-		sent = part->req->sent;
-		netfs_mutex_unlock(&chan->send_lock);
-	}
+	*ret_sent = part && part->req->sent;
 	netfs_mutex_unlock(&chan->conn->lock);
+	return part;
+}
+
+static struct smb_part *find(struct smb_channel *chan, uint64_t mid)
+{
+	bool sent;
+	struct smb_part *part = look(chan, mid, &sent);
+
+	/* The server may answer sooner than who sent it says that it went. */
+	if (part && !sent) {
+		smb_send_wait(chan);
+		part = look(chan, mid, &sent);
+	}
 	if (part && !sent) {
 		smb_channel_fault(chan, -EPROTO, "reply to what was not yet sent");
 		return NULL;
@@ -154,7 +168,7 @@ static int message(struct smb_channel *chan, uint8_t *bytes, size_t len, bool op
 {
 	struct smb_header hdr;
 	struct smb_part *part;
-	struct iovec iov = {bytes, len};
+	const struct smb_text text = {.head = bytes, .head_len = len};
 
 	if (smb_header_decode(bytes, len, &hdr) || !(hdr.flags & SMB_FLAG_REPLY))
 		return broken(chan, NULL, "no reply");
@@ -169,7 +183,7 @@ static int message(struct smb_channel *chan, uint8_t *bytes, size_t len, bool op
 	if (!part)
 		return broken(chan, NULL, "a reply to nothing that was sent");
 	memset(bytes + SMB_SIGNATURE_AT, 0, SMB_TAG);
-	if (chan->keyed && !opened && verify(chan, &hdr, &iov, 1))
+	if (chan->keyed && !opened && verify(chan, &hdr, &text))
 		return chan->fault;
 	part->bytes = netfs_alloc(len);
 	if (!part->bytes)
@@ -197,23 +211,9 @@ static bool is_break(const uint8_t *bytes, size_t size)
 	       hdr.message_id == SMB_NO_MESSAGE && hdr.status != SMB_STATUS_PENDING;
 }
 
-/* A whole frame, without its prefix. */
-static int frame(struct smb_channel *chan, uint8_t *bytes, size_t size)
+/* What is in a frame. */
+static int messages(struct smb_channel *chan, uint8_t *bytes, size_t size, bool opened)
 {
-	bool opened = false;
-
-	if (size >= 4 && !memcmp(bytes, "\xfdSMB", 4)) {
-		if (!chan->keyed || smb_unseal(chan->conn->keys, chan->session_id, bytes, size))
-			return smb_channel_fault(chan, -EBADMSG,
-						 "a sealed frame from %s is not genuine",
-						 chan->conn->be.address);
-		bytes += SMB_TRANSFORM;
-		size -= SMB_TRANSFORM;
-		opened = true;
-	} else if (chan->sealing && !is_break(bytes, size)) {
-		return smb_channel_fault(chan, -EBADMSG, "a frame from %s is not sealed",
-					 chan->conn->be.address);
-	}
 	while (size > 0) {
 		ssize_t step = smb_compound_step(bytes, size);
 
@@ -225,6 +225,31 @@ static int frame(struct smb_channel *chan, uint8_t *bytes, size_t size)
 		size -= (size_t)step;
 	}
 	return 0;
+}
+
+static bool is_sealed(const uint8_t *bytes, size_t size)
+{
+	return size >= 4 && !memcmp(bytes, "\xfdSMB", 4);
+}
+
+static int not_genuine(struct smb_channel *chan)
+{
+	return smb_channel_fault(chan, -EBADMSG, "a sealed frame from %s is not genuine",
+				 chan->conn->be.address);
+}
+
+/* A whole frame, without its prefix. */
+static int frame(struct smb_channel *chan, uint8_t *bytes, size_t size)
+{
+	if (is_sealed(bytes, size)) {
+		if (!chan->keyed || smb_unseal(chan->conn->keys, chan->session_id, bytes, size))
+			return not_genuine(chan);
+		return messages(chan, bytes + SMB_TRANSFORM, size - SMB_TRANSFORM, true);
+	}
+	if (chan->sealing && !is_break(bytes, size))
+		return smb_channel_fault(chan, -EBADMSG, "a frame from %s is not sealed",
+					 chan->conn->be.address);
+	return messages(chan, bytes, size, false);
 }
 
 /* -------------------------------------------------------------- data */
@@ -252,40 +277,62 @@ static unsigned data_iov(struct smb_channel *chan, struct iovec *iov, unsigned r
 	return n;
 }
 
+/* Puts bytes there, opened where they are sealed; how many, or the fault. */
+static ssize_t data_put(struct smb_channel *chan, const uint8_t *bytes, size_t have)
+{
+	struct smb_req *req = chan->data_part->req;
+	struct iovec iov[SMB_IOV_MAX];
+	size_t used = 0;
+
+	while (chan->data_left > 0 && used < have) {
+		unsigned n = data_iov(chan, iov, SMB_IOV_MAX);
+
+		for (unsigned i = 0; i < n && used < have; i++) {
+			size_t piece = iov[i].iov_len < have - used ? iov[i].iov_len : have - used;
+
+			if (!chan->opening.keys)
+				memcpy(iov[i].iov_base, bytes + used, piece);
+			else if (smb_open_more(&chan->opening, bytes + used, iov[i].iov_base,
+					       piece))
+				return not_genuine(chan);
+			used += piece;
+			req->got += piece;
+			chan->data_left -= piece;
+		}
+	}
+	return (ssize_t)used;
+}
+
 /* All data is there: is it genuine? */
 static int data_ends(struct smb_channel *chan)
 {
 	struct smb_part *part = netfs_take(chan->data_part);
 	struct smb_req *req = part->req;
-	netfs_cleanup_free struct iovec *iov = netfs_alloc((req->ninto + 1) * sizeof(*iov));
-	size_t left = req->got;
-	unsigned n = 1;
+	const struct smb_text text = {.head = chan->data_head,
+				      .head_len = chan->data_head_len,
+				      .data = req->into,
+				      .data_len = req->got};
 
-	if (!iov)
-		return smb_channel_fault(chan, -ENOMEM, "no memory to verify a reply");
-	iov[0] = (struct iovec){chan->data_head, chan->data_head_len};
-	for (unsigned i = 0; i < req->ninto && left > 0; i++) {
-		iov[n] = req->into[i];
-		if (iov[n].iov_len > left)
-			iov[n].iov_len = left;
-		left -= iov[n++].iov_len;
-	}
-	if (chan->keyed && verify(chan, &part->reply.hdr, iov, n))
+	if (chan->opening.keys) {
+		if (smb_open_end(&chan->opening))
+			return not_genuine(chan);
+	} else if (chan->keyed && verify(chan, &part->reply.hdr, &text)) {
 		return chan->fault;
+	}
 	answered(chan, part, part->reply.hdr.credits);
 	return chan->fault;
 }
 
-/* Does a plain READ reply with data begin here?  Then it is received into its
- * place: bytes of the stage used; 0: no; or the fault. */
-static ssize_t data_begins(struct smb_channel *chan, uint8_t *bytes, size_t have, size_t total)
+/* Does a READ reply of total bytes begin here whose data can go to its place?  Then it
+ * is taken down to where that begins, and the rest is chan->data_left: bytes used; 0: no;
+ * or the fault. */
+static ssize_t data_expected(struct smb_channel *chan, const uint8_t *bytes, size_t have,
+			     size_t total)
 {
 	struct smb_msg msg;
 	struct smb_part *part;
-	struct iovec iov[SMB_IOV_MAX];
-	size_t used;
 
-	if (chan->sealing || have < SMB_READ_HEAD || memcmp(bytes, "\xfeSMB", 4) ||
+	if (have < SMB_READ_HEAD || memcmp(bytes, "\xfeSMB", 4) ||
 	    smb_decode(bytes, have, total, &msg) || msg.kind != SMB_REPLY(SMB_READ) ||
 	    msg.hdr.next || msg.hdr.status != SMB_STATUS_OK || msg.read_rep.data.len == 0 ||
 	    msg.read_rep.data.off > sizeof(chan->data_head) || msg.read_rep.data.off > have ||
@@ -302,22 +349,84 @@ static ssize_t data_begins(struct smb_channel *chan, uint8_t *bytes, size_t have
 	chan->data_head_len = msg.read_rep.data.off;
 	memcpy(chan->data_head, bytes, chan->data_head_len);
 	memset(chan->data_head + SMB_SIGNATURE_AT, 0, SMB_TAG);
-	used = msg.read_rep.data.off;
-	while (chan->data_left > 0 && used < have) {
-		unsigned n = data_iov(chan, iov, SMB_IOV_MAX);
+	return (ssize_t)chan->data_head_len;
+}
 
-		for (unsigned i = 0; i < n && used < have; i++) {
-			size_t piece = iov[i].iov_len < have - used ? iov[i].iov_len : have - used;
+/* Does a plain READ reply with data begin here?  Then it is received into its
+ * place: bytes of the stage used; 0: no; or the fault. */
+static ssize_t data_begins(struct smb_channel *chan, const uint8_t *bytes, size_t have,
+			   size_t total)
+{
+	ssize_t used = chan->sealing ? 0 : data_expected(chan, bytes, have, total), put;
 
-			memcpy(iov[i].iov_base, bytes + used, piece);
-			used += piece;
-			part->req->got += piece;
-			chan->data_left -= piece;
-		}
-	}
-	if (chan->data_left == 0 && data_ends(chan))
+	if (used <= 0)
+		return used;
+	put = data_put(chan, bytes + used, have - (size_t)used);
+	if (put < 0 || (chan->data_left == 0 && data_ends(chan)))
 		return chan->fault;
-	return (ssize_t)used;
+	return used + put;
+}
+
+/* ------------------------------------------------------------- sealed */
+
+/* A large sealed frame begins, which is opened as it comes: bytes used, 0 where more are
+ * needed, or the fault. */
+static ssize_t sealed_begins(struct smb_channel *chan, const uint8_t *bytes, size_t have,
+			     size_t total)
+{
+	uint8_t head[SMB_READ_HEAD];
+	size_t inside = total - SMB_TRANSFORM;
+	ssize_t used;
+
+	if (have < SMB_TRANSFORM + sizeof(head))
+		return 0;
+	if (!chan->keyed ||
+	    smb_open_begin(&chan->opening, chan->conn->keys, chan->session_id, bytes, total) ||
+	    smb_open_more(&chan->opening, bytes + SMB_TRANSFORM, head, sizeof(head)))
+		return not_genuine(chan);
+	chan->sealed_left = inside - sizeof(head);
+	used = data_expected(chan, head, sizeof(head), inside);
+	if (used < 0)
+		return used;
+	if (used == 0) {
+		chan->frame = netfs_alloc(inside);
+		if (!chan->frame)
+			return smb_channel_fault(chan, -ENOMEM, "no memory for a reply");
+		memcpy(chan->frame, head, sizeof(head));
+		chan->frame_len = inside;
+		chan->frame_have = sizeof(head);
+	}
+	return (ssize_t)(SMB_TRANSFORM + sizeof(head));
+}
+
+static int sealed_ends(struct smb_channel *chan)
+{
+	netfs_cleanup_free uint8_t *bytes = netfs_take(chan->frame);
+
+	if (chan->data_part)
+		return data_ends(chan);
+	if (smb_open_end(&chan->opening))
+		return not_genuine(chan);
+	return messages(chan, bytes, chan->frame_len, true);
+}
+
+/* More of it: as sealed_begins(). */
+static ssize_t sealed_more(struct smb_channel *chan, const uint8_t *bytes, size_t have)
+{
+	size_t n = have < chan->sealed_left ? have : chan->sealed_left;
+
+	if (chan->data_part) {
+		if (data_put(chan, bytes, n) < 0)
+			return chan->fault;
+	} else {
+		if (smb_open_more(&chan->opening, bytes, chan->frame + chan->frame_have, n))
+			return not_genuine(chan);
+		chan->frame_have += n;
+	}
+	chan->sealed_left -= n;
+	if (chan->sealed_left == 0 && sealed_ends(chan))
+		return chan->fault;
+	return (ssize_t)n;
 }
 
 /* ------------------------------------------------------------- stage */
@@ -346,6 +455,12 @@ static int frame_ends(struct smb_channel *chan)
 	return frame(chan, bytes, chan->frame_len);
 }
 
+/* It is not waited for until all of it is in the stage. */
+static bool is_large(size_t total)
+{
+	return total + SMB_PREFIX > SMB_STAGE / 2;
+}
+
 /* Takes what it can from the stage's front: bytes used, 0 where more are needed,
  * or the fault. */
 static ssize_t parse(struct smb_channel *chan, uint8_t *bytes, size_t have)
@@ -358,6 +473,11 @@ static ssize_t parse(struct smb_channel *chan, uint8_t *bytes, size_t have)
 	total = (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
 	if (bytes[0] || total < SMB_TRANSFORM || total > frame_max(chan))
 		return broken(chan, NULL, "frame of impossible length");
+	if (is_large(total) && is_sealed(bytes + SMB_PREFIX, have - SMB_PREFIX) &&
+	    smb_opens_in_pieces(chan->conn->keys)) {
+		used = sealed_begins(chan, bytes + SMB_PREFIX, have - SMB_PREFIX, total);
+		return used > 0 ? used + (ssize_t)SMB_PREFIX : used;
+	}
 	used = data_begins(chan, bytes + SMB_PREFIX,
 			   have - SMB_PREFIX < total ? have - SMB_PREFIX : total, total);
 	if (used)
@@ -368,7 +488,7 @@ static ssize_t parse(struct smb_channel *chan, uint8_t *bytes, size_t have)
 		return (ssize_t)(SMB_PREFIX + total);
 	}
 	/* Its head may still show a READ's data. */
-	if (have - SMB_PREFIX < SMB_READ_HEAD || total + SMB_PREFIX <= sizeof(chan->stage) / 2)
+	if (have - SMB_PREFIX < SMB_READ_HEAD || !is_large(total))
 		return 0;
 	if (frame_begins(chan, bytes + SMB_PREFIX, have - SMB_PREFIX, total))
 		return chan->fault;
@@ -380,7 +500,9 @@ static unsigned recv_iov(struct smb_channel *chan, struct iovec iov[SMB_IOV_MAX]
 	size_t room = sizeof(chan->stage) - chan->have;
 	unsigned n = 0;
 
-	if (chan->data_left > 0) {
+	if (chan->sealed_left > 0) {
+		/* All of it goes through the stage. */
+	} else if (chan->data_left > 0) {
 		n = data_iov(chan, iov, SMB_IOV_MAX - 1);
 		if (n == SMB_IOV_MAX - 1)
 			return n;
@@ -400,7 +522,9 @@ static int got(struct smb_channel *chan, size_t count)
 	size_t pos = 0, part;
 	ssize_t used = 0;
 
-	if (chan->data_left > 0) {
+	if (chan->sealed_left > 0) {
+		/* Nothing went past the stage. */
+	} else if (chan->data_left > 0) {
 		part = count < chan->data_left ? count : chan->data_left;
 		chan->data_part->req->got += part;
 		chan->data_left -= part;
@@ -416,8 +540,13 @@ static int got(struct smb_channel *chan, size_t count)
 			return chan->fault;
 	}
 	chan->have += count;
-	while (!chan->fault && !chan->data_part && !chan->frame && pos < chan->have) {
-		used = parse(chan, chan->stage + pos, chan->have - pos);
+	while (!chan->fault && pos < chan->have) {
+		if (chan->sealed_left > 0)
+			used = sealed_more(chan, chan->stage + pos, chan->have - pos);
+		else if (chan->data_part || chan->frame)
+			break;
+		else
+			used = parse(chan, chan->stage + pos, chan->have - pos);
 		if (used <= 0)
 			break;
 		pos += (size_t)used;

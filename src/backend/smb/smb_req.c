@@ -8,14 +8,14 @@
  * in one of two queues, small ones first, so none of them waits behind a large
  * one.  The last SMB_CREDITS_KEEP are for what must not wait for others.
  *
- * A request gets its ids, its signature and, where the session is sealed, its
- * ciphertext under conn->lock; so nothing goes out for a session that is over.
+ * A request gets its ids and its place in the queue under conn->lock; so what goes out
+ * does in the order of ids, and a CANCEL behind what it is for.
  *
  * With several channels a request goes by the one that can take it and has least
  * outstanding, in credits; on that one it waits where none can.  A CANCEL goes where its
  * request went.
  *
- * Locks: conn->lock for ids and credits, then send_lock for the queue.
+ * Locks: conn->lock.
  */
 #include <string.h>
 #include <obs/trace.h>
@@ -43,7 +43,6 @@ void smb_req_reset(struct smb_req *req)
 	netfs_assert(!req->in_flight);
 	for (uint32_t i = 0; i < req->nparts; i++)
 		netfs_free(netfs_take(req->part[i].bytes));
-	netfs_free(netfs_take(req->sealed));
 	req->nparts = req->left = req->charge = 0;
 	req->head_len = 0;
 	req->data = req->into = NULL;
@@ -121,82 +120,6 @@ int smb_req_add(struct smb_req *req, const struct smb_msg *msg, uint32_t charge)
 	return 0;
 }
 
-/* -------------------------------------------------------------- sign */
-
-/* One message of the frame in pieces; how many. */
-static unsigned pieces_of(const struct smb_req *req, uint32_t i, struct iovec *iov)
-{
-	const struct smb_part *part = &req->part[i];
-	uint32_t end = i + 1 < req->nparts ? req->part[i + 1].at : req->head_len;
-	unsigned n = 1;
-
-	iov[0] = (struct iovec){req->head + part->at, end - part->at};
-	if (i + 1 == req->nparts) {
-		for (unsigned k = 0; k < req->ndata; k++)
-			iov[n++] = req->data[k];
-	}
-	return n;
-}
-
-static int sign(struct smb_channel *chan, struct smb_req *req, bool cancel)
-{
-	netfs_cleanup_free struct iovec *iov = NULL;
-	int err = 0;
-
-	iov = netfs_alloc((req->ndata + 1) * sizeof(*iov));
-	if (!iov)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < req->nparts && !err; i++) {
-		uint8_t *at = req->head + req->part[i].at;
-
-		at[AT_FLAGS] |= SMB_FLAG_SIGNED;
-		memset(at + SMB_SIGNATURE_AT, 0, SMB_TAG);
-		err = smb_sign(chan->signer, iov, pieces_of(req, i, iov), req->part[i].mid, false,
-			       cancel, at + SMB_SIGNATURE_AT);
-	}
-	return err;
-}
-
-static int seal(struct smb_channel *chan, struct smb_req *req)
-{
-	size_t len = req->head_len - SMB_PREFIX + req->data_len;
-	netfs_cleanup_free struct iovec *iov = NULL;
-	unsigned n = 1;
-
-	iov = netfs_alloc((req->ndata + 1) * sizeof(*iov));
-	req->sealed = netfs_alloc(SMB_PREFIX + SMB_TRANSFORM + len);
-	if (!iov || !req->sealed)
-		return -ENOMEM;
-	iov[0] = (struct iovec){req->head + SMB_PREFIX, req->head_len - SMB_PREFIX};
-	for (unsigned i = 0; i < req->ndata; i++)
-		iov[n++] = req->data[i];
-	req->frame_len = SMB_PREFIX + SMB_TRANSFORM + len;
-	return smb_seal(chan->conn->keys, chan->session_id, iov, n, req->sealed + SMB_PREFIX);
-}
-
-/* The length before the frame, big-endian. */
-static void put_prefix(uint8_t *to, size_t len)
-{
-	to[0] = 0;
-	to[1] = (uint8_t)(len >> 16);
-	to[2] = (uint8_t)(len >> 8);
-	to[3] = (uint8_t)len;
-}
-
-static int finish(struct smb_channel *chan, struct smb_req *req, bool cancel)
-{
-	int err = 0;
-
-	req->frame_len = req->head_len + req->data_len;
-	req->frame_done = 0;
-	if (chan->sealing)
-		err = seal(chan, req);
-	else if (chan->signer)
-		err = sign(chan, req, cancel);
-	put_prefix(req->sealed ? req->sealed : req->head, req->frame_len - SMB_PREFIX);
-	return err;
-}
-
 /* -------------------------------------------------------------- send */
 
 static struct netfs_list *bucket(struct smb_channel *chan, uint64_t mid)
@@ -247,46 +170,30 @@ static void watch_silence(struct smb_channel *chan)
 	}
 }
 
-static void queue_frame(struct smb_channel *chan, struct smb_req *req)
-{
-	netfs_mutex_lock(&chan->send_lock);
-	netfs_list_push_back(&chan->queue, &req->link);
-	netfs_mutex_unlock(&chan->send_lock);
-}
-
-/* There are credits: ids, signature, queue. */
-static int dispatch(struct smb_channel *chan, struct smb_req *req)
+/* There are credits: ids, and into the queue. */
+static void dispatch(struct smb_channel *chan, struct smb_req *req)
 {
 	uint32_t held = chan->credits + chan->charged;
 	uint32_t more = held < SMB_CREDITS_WANT ? SMB_CREDITS_WANT - held : 0;
-	int err;
 
+	watch_silence(chan);
 	req->sequence = chan->conn->sequence;
 	for (uint32_t i = 0; i < req->nparts; i++) {
-		uint8_t *at = req->head + req->part[i].at;
+		struct smb_part *part = &req->part[i];
+		uint8_t *at = req->head + part->at;
 		bool last = i + 1 == req->nparts;
 
-		req->part[i].mid = chan->next_mid;
-		chan->next_mid += req->part[i].charge;
-		put(at + AT_CREDITS, req->part[i].charge + (last ? more : 0), 2);
-		put(at + AT_MID, req->part[i].mid, 8);
+		part->mid = chan->next_mid;
+		chan->next_mid += part->charge;
+		put(at + AT_CREDITS, part->charge + (last ? more : 0), 2);
+		put(at + AT_MID, part->mid, 8);
 		/* The channel sequence: with a later one the server knows that what it
 		 * may still find of an earlier connection is not to be done (2.2.1.2). */
 		put(at + AT_STATUS, req->sequence, 2);
 		put(at + AT_TREE, chan->binding && !chan->joined ? 0 : chan->conn->tree_id, 4);
 		put(at + AT_SESSION, chan->session_id, 8);
-	}
-	err = finish(chan, req, false);
-	if (err) {
-		netfs_free(netfs_take(req->sealed));
-		/* The ids were told to nobody. */
-		chan->next_mid -= req->charge;
-		return err;
-	}
-	watch_silence(chan);
-	for (uint32_t i = 0; i < req->nparts; i++) {
-		netfs_list_push_back(bucket(chan, req->part[i].mid), &req->part[i].link);
-		req->part[i].waiting = true;
+		netfs_list_push_back(bucket(chan, part->mid), &part->link);
+		part->waiting = true;
 	}
 	chan->outstanding += req->nparts;
 	chan->requests += req->nparts;
@@ -294,8 +201,7 @@ static int dispatch(struct smb_channel *chan, struct smb_req *req)
 	chan->credits -= req->charge;
 	chan->charged += req->charge;
 	req->left = req->nparts;
-	queue_frame(chan, req);
-	return 0;
+	netfs_list_push_back(&chan->queue, &req->link);
 }
 
 static bool affordable(const struct smb_channel *chan, const struct smb_req *req)
@@ -318,13 +224,13 @@ static void send_locked(struct smb_channel *chan, struct smb_req *req)
 {
 	req->chan = chan;
 	req->in_flight = true;
-	if (can_take(chan, req) && dispatch(chan, req) == 0) {
-		req->queued = false;
+	req->queued = !can_take(chan, req);
+	if (!req->queued) {
+		dispatch(chan, req);
 		return;
 	}
-	req->queued = true;
 	netfs_list_push_back(req->charge > SMB_PARTS_MAX ? &chan->large : &chan->small, &req->link);
-	/* For want of memory, not of credits?  The task sees to it. */
+	/* Will there ever be credits?  The task sees to it. */
 	if (chan->outstanding == chan->pending)
 		netfs_task_post(&chan->task);
 }
@@ -340,7 +246,7 @@ bool smb_req_send(struct smb_channel *chan, struct smb_req *req, enum smb_state 
 		send_locked(chan, req);
 	netfs_mutex_unlock(&chan->conn->lock);
 	if (taken)
-		smb_send(chan);
+		smb_send_now(chan);
 	return taken;
 }
 
@@ -395,11 +301,7 @@ static void dispatch_waiting(struct smb_channel *chan, struct netfs_list *wait)
 		if (!affordable(chan, req))
 			return;
 		netfs_list_remove(&req->link);
-		if (dispatch(chan, req)) {
-			/* No memory now; the next reply tries again. */
-			netfs_list_push_front(wait, &req->link);
-			return;
-		}
+		dispatch(chan, req);
 		req->queued = false;
 	}
 }
@@ -428,40 +330,23 @@ void smb_credits_add(struct smb_channel *chan, uint32_t credits)
 		chan->conn->host->ready(chan->conn->host);
 }
 
-/* Nothing is in flight that would bring credits, or have others tried again. */
-static bool waits_alone(const struct smb_channel *chan, const struct netfs_list *wait,
-			bool *ret_poor)
+static bool is_starved(const struct smb_channel *chan, const struct netfs_list *wait)
 {
-	if (chan->outstanding > chan->pending || netfs_list_empty(wait))
-		return false;
-	*ret_poor |= !affordable(chan, netfs_container_of(wait->next, struct smb_req, link));
-	return true;
+	return !netfs_list_empty(wait) &&
+	       !affordable(chan, netfs_container_of(wait->next, struct smb_req, link));
 }
 
-static bool any_alone(struct smb_channel *chan, bool *ret_poor)
+void smb_req_check_credits(struct smb_channel *chan)
 {
-	bool small, large;
+	bool starved;
 
 	netfs_mutex_lock(&chan->conn->lock);
-	small = waits_alone(chan, &chan->small, ret_poor);
-	large = waits_alone(chan, &chan->large, ret_poor);
+	starved = chan->outstanding <= chan->pending &&
+		  (is_starved(chan, &chan->small) || is_starved(chan, &chan->large));
 	netfs_mutex_unlock(&chan->conn->lock);
-	return small || large;
-}
-
-bool smb_req_again(struct smb_channel *chan)
-{
-	bool poor = false;
-
-	if (!any_alone(chan, &poor))
-		return false;
-	if (!poor) {
-		smb_credits_add(chan, 0);
-		return any_alone(chan, &poor) && !poor;
-	}
-	smb_channel_fault(chan, -EPROTO, "%s gives too few credits to go on",
-			  chan->conn->be.address);
-	return false;
+	if (starved)
+		smb_channel_fault(chan, -EPROTO, "%s gives too few credits to go on",
+				  chan->conn->be.address);
 }
 
 static size_t slice_of(const struct smb_channel *chan, size_t want)
@@ -504,89 +389,6 @@ size_t smb_credits_reach(struct smb_conn *conn, size_t want)
 	return smb_charge(want) > most ? (size_t)most * SMB_CREDIT_BYTES : want;
 }
 
-/* Pieces of one frame that the socket has not taken; how many. */
-static unsigned gather_frame(const struct smb_req *req, struct iovec *iov, unsigned room)
-{
-	size_t skip = req->frame_done;
-	unsigned n = 0, pieces = req->sealed ? 0 : req->ndata;
-
-	for (unsigned i = 0; i <= pieces && n < room; i++) {
-		const struct iovec head = {req->sealed ? req->sealed : req->head,
-					   req->sealed ? req->frame_len : req->head_len};
-		const struct iovec *from = i == 0 ? &head : &req->data[i - 1];
-
-		if (skip >= from->iov_len) {
-			skip -= from->iov_len;
-			continue;
-		}
-		iov[n].iov_base = (char *)from->iov_base + skip;
-		iov[n++].iov_len = from->iov_len - skip;
-		skip = 0;
-	}
-	return n;
-}
-
-static void frame_sent(struct smb_req *req)
-{
-	netfs_list_remove(&req->link);
-	netfs_free(netfs_take(req->sealed));
-	req->sent = true;
-	if (!req->done) { /* a CANCEL */
-		req_free(req);
-		netfs_free(req);
-	}
-}
-
-static void advance(struct smb_channel *chan, size_t count)
-{
-	while (count > 0) {
-		struct smb_req *req = netfs_container_of(chan->queue.next, struct smb_req, link);
-		size_t part = req->frame_len - req->frame_done;
-
-		netfs_assert(!netfs_list_empty(&chan->queue));
-		part = part < count ? part : count;
-		req->frame_done += part;
-		count -= part;
-		if (req->frame_done < req->frame_len)
-			return;
-		frame_sent(req);
-	}
-}
-
-static ssize_t send_some(struct smb_channel *chan)
-{
-	struct iovec iov[SMB_IOV_MAX];
-	struct netfs_list *link;
-	unsigned n = 0;
-
-	netfs_list_for_each (link, &chan->queue) {
-		if (n == SMB_IOV_MAX)
-			break;
-		n += gather_frame(netfs_container_of(link, struct smb_req, link), iov + n,
-				  SMB_IOV_MAX - n);
-	}
-	return netfs_socket_send(chan->socket, iov, n);
-}
-
-void smb_send(struct smb_channel *chan)
-{
-	netfs_mutex_lock(&chan->send_lock);
-	while (chan->socket && !chan->send_failed && !netfs_list_empty(&chan->queue)) {
-		ssize_t sent = send_some(chan);
-
-		if (sent == 0 || sent == -EAGAIN || sent == -ENOTCONN || sent == -EINPROGRESS)
-			break;
-		if (sent < 0) {
-			/* The task sees the end when it receives. */
-			chan->send_failed = true;
-			netfs_socket_shutdown(chan->socket);
-			break;
-		}
-		advance(chan, (size_t)sent);
-	}
-	netfs_mutex_unlock(&chan->send_lock);
-}
-
 /* ------------------------------------------------------------ cancel */
 
 static bool queue_cancel(struct smb_channel *chan, const struct smb_part *part)
@@ -604,10 +406,8 @@ static bool queue_cancel(struct smb_channel *chan, const struct smb_part *part)
 		put(cancel->head + SMB_PREFIX + AT_SESSION, chan->session_id, 8);
 		if (!part->async_id)
 			put(cancel->head + SMB_PREFIX + AT_TREE, chan->conn->tree_id, 4);
-		if (finish(chan, cancel, true) == 0) {
-			queue_frame(chan, cancel);
-			return true;
-		}
+		netfs_list_push_back(&chan->queue, &cancel->link);
+		return true;
 	}
 	req_free(cancel);
 	netfs_free(cancel);
@@ -685,27 +485,27 @@ static void steal_waiting(struct netfs_list *wait, struct netfs_list *list)
 	}
 }
 
-static void empty_queue(struct smb_channel *chan)
+void smb_req_left_locked(struct smb_req *req)
 {
-	struct netfs_list *link;
-
-	netfs_mutex_lock(&chan->send_lock);
-	while ((link = netfs_list_pop_front(&chan->queue))) {
-		struct smb_req *req = netfs_container_of(link, struct smb_req, link);
-
-		netfs_free(netfs_take(req->sealed));
-		if (!req->done) {
-			req_free(req);
-			netfs_free(req);
-		}
+	netfs_list_remove(&req->link);
+	if (!req->done) { /* a CANCEL */
+		req_free(req);
+		netfs_free(req);
 	}
-	netfs_mutex_unlock(&chan->send_lock);
+}
+
+static void empty(struct netfs_list *queue)
+{
+	while (!netfs_list_empty(queue))
+		smb_req_left_locked(netfs_container_of(queue->next, struct smb_req, link));
 }
 
 void smb_req_steal_locked(struct smb_channel *chan, struct netfs_list *list)
 {
+	netfs_assert_held(&chan->send_lock);
 	netfs_assert_held(&chan->conn->lock);
-	empty_queue(chan);
+	empty(&chan->out);
+	empty(&chan->queue);
 	for (unsigned i = 0; i < SMB_BUCKETS; i++) {
 		struct netfs_list *link;
 
