@@ -64,6 +64,11 @@ class Plain:
         self.log.close()
 
     def pids(self):
+        """The programs behind the mount."""
+        return []
+
+    def server_pids(self):
+        """Those behind these."""
         return []
 
 
@@ -167,8 +172,8 @@ class Unetfs9p(Unetfs):
         self.server.terminate()
         self.server.wait()
 
-    def pids(self):
-        return [*super().pids(), self.server.pid]
+    def server_pids(self):
+        return [self.server.pid]
 
 
 class Unetfs9pLoose(Unetfs9p):
