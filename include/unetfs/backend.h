@@ -119,8 +119,9 @@ struct netfs_op {
 	/* lock: the answer may take until others give theirs up; unlink: nobody waits for
 	 * it, so it may take until a server that is away is back. */
 	bool wait;
-	/* open: bytes from the start that will be read at once, as far as one can
-	 * tell; nobody writes to the file here.  0: nobody knows. */
+	/* open, lookup: bytes from the start that will be read at once (lookup: may be, if it
+	 * is opened next), as far as one can tell; nobody writes to the file here.  0:
+	 * nobody knows. */
 	uint32_t reads;
 
 	/* Results. */
@@ -135,7 +136,7 @@ struct netfs_op {
 	uint64_t offset;
 	bool eof; /* readdir: the end was reached */
 	bool has_attr; /* open: attr is set, as it was after opening */
-	/* create, open: node->promise that attr was told under, 0: under none. */
+	/* create, open, lookup: node->promise that attr was told under, 0: under none. */
 	uint32_t promise;
 
 	/* The back end's, from the call to the completion. */

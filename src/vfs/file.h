@@ -69,6 +69,9 @@ struct netfs_vnode *netfs_name_cached(struct netfs_vnode *dir, const char *name,
 struct netfs_vnode *netfs_name_hint(struct netfs_vnode *dir, const char *name);
 /* Is it a name that this mount made up for an open file that was removed? */
 bool netfs_silly_hidden(struct netfs_vnode *dir, const char *name, size_t len);
+/* Bytes of a small file that nobody has here and that will be read as a whole, if it is
+ * opened for reading; else 0. */
+uint32_t netfs_file_reads(struct netfs_vnode *vnode);
 /* Fills in the caller's attr and times to live. */
 void netfs_vcall_show(struct netfs_vcall *v, struct netfs_vnode *vnode);
 /* Enters what ask, a lookup or creation of (dir, name), told; remembers the

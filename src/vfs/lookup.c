@@ -13,6 +13,7 @@
 #include <string.h>
 #include <base/assert.h>
 #include <base/checked_math.h>
+#include <base/limits.h>
 #include <env/alloc.h>
 #include <env/clock.h>
 #include <vfs/file.h>
@@ -149,7 +150,7 @@ int netfs_vcall_enter(struct netfs_vcall *v, struct netfs_vnode *dir, const char
 	uint32_t ttl_ms;
 	int err;
 
-	if (created)
+	if (created || v->ask.op.promise)
 		v->asked.promise = v->ask.op.promise;
 	err = netfs_name_enter(dir, name, &v->ask, &v->asked, created, ret_vnode, &ttl_ms);
 
@@ -211,6 +212,18 @@ struct netfs_vnode *netfs_name_cached(struct netfs_vnode *dir, const char *name,
 	return NULL;
 }
 
+/* Who looks up a small file may read it as a whole next. */
+static uint32_t reads_expected(const struct netfs_vcall *v)
+{
+	const struct netfs_vfs_config *config = &v->mount->config;
+
+	if (config->unbuffered || config->crypt || config->cache)
+		return 0;
+	if (!v->target)
+		return NETFS_SMALL_FILE;
+	return netfs_attr_promised(v->target) ? 0 : netfs_file_reads(v->target);
+}
+
 static void ask_lookup(struct netfs_vcall *v, struct netfs_vnode *dir, const char *name,
 		       netfs_step_fn next)
 {
@@ -218,6 +231,7 @@ static void ask_lookup(struct netfs_vcall *v, struct netfs_vnode *dir, const cha
 
 	ask->dir = netfs_vnode_node(dir);
 	ask->name = name;
+	ask->op.reads = v->whole;
 	netfs_attr_ask(v->mount, v->target, &v->asked);
 	v->asked.dir_watch = netfs_watch_now(dir);
 	netfs_vcall_ask(v, next);
@@ -342,6 +356,7 @@ static void lookup_start(struct netfs_vcall *v, int err)
 		v->call->entry_ttl_ms = ttl_ms;
 		netfs_vcall_restored(v, v->target, found);
 	} else {
+		v->whole = reads_expected(v);
 		ask_lookup(v, v->dir, v->name, lookup_answered);
 	}
 }

@@ -212,16 +212,15 @@ static uint32_t access_wanted(const struct netfs_vcall *v)
 	return access == O_WRONLY && v->upgraded ? O_RDWR : access;
 }
 
-/* A small file that nobody has here will be read as a whole. */
-static uint32_t reads_expected(const struct netfs_vcall *v)
+uint32_t netfs_file_reads(struct netfs_vnode *vnode)
 {
-	struct netfs_vnode *vnode = v->vnode;
+	const struct netfs_vfs_config *config = &vnode->mount->config;
 	struct netfs_inode_view view;
 	bool alone;
 
 	/* The disk may have it; what is encrypted is read in blocks. */
-	if (!netfs_vnode_regular(vnode) || v->mount->config.unbuffered || v->mount->config.crypt ||
-	    vnode->inode.cookie || v->flags & (O_ACCMODE | O_DIRECT))
+	if (!netfs_vnode_regular(vnode) || config->unbuffered || config->crypt ||
+	    vnode->inode.cookie)
 		return 0;
 	netfs_inode_view(&vnode->inode, &view);
 	netfs_mutex_lock(&vnode->mutex);
@@ -238,7 +237,8 @@ static void open_ask(struct netfs_vcall *v, int err)
 
 	ask->node = netfs_vnode_node(v->vnode);
 	ask->flags = access_wanted(v);
-	ask->op.reads = reads_expected(v);
+	if (!(v->flags & (O_ACCMODE | O_DIRECT)))
+		ask->op.reads = netfs_file_reads(v->vnode);
 	netfs_attr_ask(v->mount, v->vnode, &v->asked);
 	netfs_vcall_ask(v, open_answered);
 }

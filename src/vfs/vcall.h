@@ -95,6 +95,7 @@ struct netfs_vcall {
 	uint32_t rdev_major;
 	uint32_t rdev_minor;
 	uint32_t tries;
+	uint32_t whole; /* lookup: bytes of it that may be read next, as struct netfs_op's reads */
 	uint64_t start;
 	uint64_t start_to;
 	uint64_t len;

@@ -131,6 +131,38 @@ check_sh "who reads elsewhere sees what was written and closed" 'test "$(cat $tw
 check_sh "and changes it, and it is seen here at the next open" \
 	'echo twice >$two/fresh; test "$(cat $one/fresh)" = twice'
 
+# --------------------------------------------------- one after the other
+
+mkdir "$smbd_export/many"
+for i in {1..60}; do
+	printf 'file %s\n' "$i" >"$smbd_export/many/$i"
+done
+smbd_port=$relay_port
+mount_smb "$tmp/many"
+many_pid=$mount_pid
+smbd_port=$direct
+export many=$tmp/many/many
+before=$(asked)
+check_sh "small files are looked up, opened and read one after the other" \
+	'for i in {1..40}; do test "$(cat $many/$i)" = "file $i" || exit; done'
+count=$(($(asked) - before))
+echo "$count requests for 40 files"
+# Two for the first few, and some for the directory.
+check "in one request each" test "$count" -le 50
+check_sh "the next is only looked at" 'test $(stat -c %s $many/41) = 8'
+check "and open already" lease_is many/41 RWH
+check_sh "what another client makes of it is what is read then" \
+	'echo other >$two/many/41; test "$(cat $many/41)" = other'
+check_sh "four more, and one that is only looked at" \
+	'cat $many/4{2..6} >/dev/null; stat $many/47 >/dev/null'
+before=$(asked)
+check_sh "who only looks" 'stat $many/{48,49,50,51,52,53,54,55,56,57,58,59,60} >/dev/null'
+count=$(($(asked) - before))
+echo "$count requests for 13 files"
+check "has one opened too many at most" test "$count" -le 16
+check "and none of the others" test -z "$(leases_of many/60)"
+check_umount "$tmp/many" "$many_pid"
+
 # ------------------------------------------------------- breaks and dirt
 
 for round in 1 2 3; do

@@ -17,6 +17,7 @@
  *	smb_handle.c   open files, opening them again
  *	smb_idle.c     files that stay open for a while
  *	smb_head.c     the first bytes of a small file, brought along by its open
+ *	smb_ahead.c    files that are opened as they are looked up
  *	smb_lock.c     byte ranges locked at the server
  *	smb_watch.c    directories whose changes the server tells
  *	smb_break.c    leases, and giving them back (the rules: smb_lease_rule.c)
@@ -73,6 +74,7 @@
 #define SMB_BUCKETS	 256u
 #define SMB_IOV_MAX	 64u /* pieces per send or receive */
 #define SMB_STAGE	 65536u
+#define SMB_AHEAD_AFTER	 4u /* files looked up and read, before the next is opened ahead */
 #define SMB_IDLE_MAX	 1024u /* files that stay open though nobody uses them */
 #define SMB_WATCHES_MAX	 128u /* directories whose changes the server tells */
 #define SMB_HELD_MAX	 1024u /* ranges locked through one handle */
@@ -80,6 +82,10 @@
 #define SMB_RESTARTS_MAX 8u
 #define SMB_CHANNELS_MAX 16u
 #define SMB_HELD_UP_MAX	 100u /* tries of what an earlier channel's request holds up */
+
+#define SMB_READING                                                                                \
+	(SMB_ACCESS_READ_DATA | SMB_ACCESS_READ_ATTRIBUTES | SMB_ACCESS_READ_EA |                  \
+	 SMB_ACCESS_READ_CONTROL | SMB_ACCESS_SYNCHRONIZE)
 
 #define SMB_CONNECT_NS (20 * NETFS_NS_PER_SEC)
 /* For one more channel: a Samba whose old process just ends may never answer. */
@@ -198,6 +204,11 @@ struct smb_node {
 	uint32_t leased; /* c open handles that count for it */
 	uint32_t locked; /* c ranges locked through its handles */
 	uint32_t writes; /* c changes of its data that we began; wraps */
+	uint32_t handles; /* c open ones */
+	/* c of a directory: the file that was looked up in it last, unless it was opened
+	 * since, 0: none; and how many in a row were opened to be read as a whole */
+	uint64_t looked_up;
+	uint32_t opened_next;
 	struct netfs_list lease_link; /* c conn->leases, while leased > 0 */
 	struct smb_recall *recall; /* c the server wants some of it back */
 	uint64_t unwatched_until_ns; /* c of a directory: no new watch before */
@@ -326,6 +337,7 @@ struct smb_call {
 	bool no_owner; /* p who it belongs to is not for us to know */
 	bool made; /* p an earlier try made what it is to make */
 	smb_step_fn *after; /* p what follows the change of owner and mode */
+	bool opens_ahead; /* p a lookup that opens the file as well */
 	struct smb_watch *watch; /* I of its request */
 	struct smb_handle *target; /* I of a copy; handle is one of the two */
 	struct smb_fid stray; /* I of a file that nobody wants, to be closed */
@@ -486,6 +498,7 @@ struct smb_conn {
 	bool unwatchable; /* c the server cannot tell of changes */
 	struct netfs_list idle; /* c handles that nobody uses, oldest first */
 	uint32_t nidle; /* c how many */
+	uint32_t writes; /* c changes of data of any file that we began; wraps */
 	struct netfs_list calls; /* c all of them */
 	struct netfs_list parked; /* c calls waiting for the connection */
 	struct netfs_list again; /* c calls that try again at: */
@@ -744,6 +757,8 @@ void smb_owner_made(struct smb_call *call);
 void smb_handle_free(struct netfs_handle *handle);
 struct smb_handle *smb_handle_new(struct smb_conn *conn, struct smb_node *node, uint32_t access,
 				  uint32_t options);
+/* One for reading a file. */
+struct smb_handle *smb_handle_reading(struct smb_conn *conn, struct smb_node *node);
 /* A CREATE of handle's node for the call; false: the call ended. */
 /* Returns the node's promise that the reply gave or confirmed, or 0. */
 uint32_t smb_handle_opened(struct smb_handle *handle, const struct smb_call *call,
@@ -801,6 +816,10 @@ uint64_t smb_watch_expire(struct smb_conn *conn, uint64_t now);
 /* Appends a READ of the file that the call's CREATE opens, where that is expected and
  * can be believed.  False: the call ended. */
 bool smb_head_ask(struct smb_call *call);
+/* The same where nobody knows yet which file that is. */
+bool smb_head_ask_any(struct smb_call *call);
+/* It turned out to be node.  False: its answer may be older than what we wrote. */
+bool smb_head_is_of(struct smb_call *call, struct smb_node *node);
 /* Takes its answer into handle, which promise was given with. */
 void smb_head_take(struct smb_handle *handle, struct smb_call *call, uint32_t promise);
 /* True: slice was served from what came with the open, and has ended. */
@@ -808,6 +827,18 @@ bool smb_head_serve(struct smb_handle *handle, struct netfs_slice *slice);
 void smb_head_drop(struct smb_handle *handle);
 /* Our own change of the file's data begins. */
 void smb_head_outdate(struct smb_node *node);
+
+/* smb_ahead.c */
+
+/* Is what the call looks up opened, too?  Then it asks for a lease.  False also where it
+ * did so and that failed, and nothing is left of it. */
+bool smb_ahead_wanted(struct smb_call *call);
+/* The same is asked for without. */
+void smb_ahead_forget(struct smb_call *call);
+/* node was found, and perhaps opened: then that is kept for who opens it next. */
+void smb_ahead_found(struct smb_call *call, struct smb_node *node);
+/* It is opened: reads as in struct netfs_op. */
+void smb_ahead_opened(struct smb_node *node, uint32_t reads);
 
 /* smb_lock.c */
 

@@ -34,7 +34,17 @@ struct smb_handle *smb_handle_new(struct smb_conn *conn, struct smb_node *node, 
 	netfs_list_init(&handle->idle_link);
 	netfs_mutex_lock(&conn->lock);
 	netfs_list_push_back(&conn->handles, &handle->link);
+	node->handles++;
 	netfs_mutex_unlock(&conn->lock);
+	return handle;
+}
+
+struct smb_handle *smb_handle_reading(struct smb_conn *conn, struct smb_node *node)
+{
+	struct smb_handle *handle = smb_handle_new(conn, node, SMB_READING, SMB_OPT_NON_DIRECTORY);
+
+	if (handle)
+		handle->base.readable = true;
 	return handle;
 }
 
@@ -155,6 +165,7 @@ void smb_handle_close(struct smb_handle *handle)
 	netfs_mutex_lock(&conn->lock);
 	smb_lease_closed_locked(handle);
 	netfs_list_remove(&handle->link);
+	handle->node->handles--;
 	handle->node->locked -= handle->nheld;
 	handle->nheld = 0;
 	netfs_mutex_unlock(&conn->lock);

@@ -15,19 +15,48 @@
 
 #define READ_PART 2u /* behind CREATE and QUERY_INFO */
 
-bool smb_head_ask(struct smb_call *call)
+/* A little more tells whether the file ends there. */
+static uint32_t length_of(const struct smb_call *call)
 {
 	uint32_t reads = call->op->reads;
+
+	return reads < SMB_CREDIT_BYTES ? reads + 1 : SMB_CREDIT_BYTES;
+}
+
+/* writes: what counts those that would make the answer old. */
+static bool ask(struct smb_call *call, const uint32_t *writes)
+{
 	struct smb_msg msg = {.kind = SMB_REQUEST(SMB_READ), .read_req = {.fid = SMB_FID_RELATED}};
 
-	/* A little more tells whether the file ends there. */
-	msg.read_req.length = reads < SMB_CREDIT_BYTES ? reads + 1 : SMB_CREDIT_BYTES;
-	if (!reads || !call->lease_want)
+	msg.read_req.length = length_of(call);
+	if (!call->op->reads || !call->lease_want)
 		return true;
 	netfs_mutex_lock(&call->conn->lock);
-	call->writes = call->node[0]->writes;
+	call->writes = *writes;
 	netfs_mutex_unlock(&call->conn->lock);
 	return smb_call_add(call, &msg, msg.read_req.length);
+}
+
+bool smb_head_ask(struct smb_call *call)
+{
+	return ask(call, &call->node[0]->writes);
+}
+
+bool smb_head_ask_any(struct smb_call *call)
+{
+	return ask(call, &call->conn->writes);
+}
+
+bool smb_head_is_of(struct smb_call *call, struct smb_node *node)
+{
+	bool good;
+
+	netfs_mutex_lock(&call->conn->lock);
+	/* Who writes has it open. */
+	good = call->writes == call->conn->writes && node->handles == 0;
+	call->writes = node->writes;
+	netfs_mutex_unlock(&call->conn->lock);
+	return good;
 }
 
 void smb_head_take(struct smb_handle *handle, struct smb_call *call, uint32_t promise)
@@ -42,7 +71,7 @@ void smb_head_take(struct smb_handle *handle, struct smb_call *call, uint32_t pr
 	handle->head = (struct smb_head){.bytes = netfs_take(part->bytes),
 					 .data = data->p,
 					 .len = data->len,
-					 .whole = data->len <= call->op->reads,
+					 .whole = data->len < length_of(call),
 					 .promise = promise,
 					 .writes = call->writes};
 	netfs_mutex_unlock(&call->conn->lock);
@@ -108,5 +137,6 @@ void smb_head_outdate(struct smb_node *node)
 
 	netfs_mutex_lock(&conn->lock);
 	node->writes++;
+	conn->writes++;
 	netfs_mutex_unlock(&conn->lock);
 }

@@ -13,9 +13,6 @@
 #include "smb.h"
 #include "smb_reparse.h"
 
-#define ACCESS_READ                                                                                \
-	(SMB_ACCESS_READ_DATA | SMB_ACCESS_READ_ATTRIBUTES | SMB_ACCESS_READ_EA |                  \
-	 SMB_ACCESS_READ_CONTROL | SMB_ACCESS_SYNCHRONIZE)
 #define ACCESS_WRITE                                                                               \
 	(SMB_ACCESS_WRITE_DATA | SMB_ACCESS_APPEND_DATA | SMB_ACCESS_WRITE_ATTRIBUTES |            \
 	 SMB_ACCESS_WRITE_EA | SMB_ACCESS_READ_ATTRIBUTES | SMB_ACCESS_SYNCHRONIZE)
@@ -25,11 +22,11 @@ static uint32_t access_of(uint32_t flags)
 {
 	switch (flags & O_ACCMODE) {
 	case O_RDONLY:
-		return ACCESS_READ;
+		return SMB_READING;
 	case O_WRONLY:
 		return ACCESS_WRITE;
 	default:
-		return ACCESS_READ | ACCESS_WRITE;
+		return SMB_READING | ACCESS_WRITE;
 	}
 }
 
@@ -180,7 +177,7 @@ static void opened(struct smb_call *call)
 	/* A directory's rights to write mean something else. */
 	if (part->status == SMB_STATUS_OK && part->reply.kind == SMB_REPLY(SMB_CREATE)) {
 		handle = smb_handle_new(call->conn, node,
-					node->is_dir ? ACCESS_READ : call_access(call),
+					node->is_dir ? SMB_READING : call_access(call),
 					node->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY);
 		err = handle ? 0 : -ENOMEM;
 		if (err)
@@ -204,7 +201,7 @@ static void open_body(struct smb_call *call)
 {
 	struct smb_node *node = call->node[0];
 	struct smb_msg msg = {
-		.create_req = {.access = node->is_dir ? ACCESS_READ : call_access(call),
+		.create_req = {.access = node->is_dir ? SMB_READING : call_access(call),
 			       .options = node->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY,
 			       .disposition = call->flags & O_TRUNC ? SMB_OVERWRITE : SMB_OPEN}};
 
@@ -223,9 +220,10 @@ void smb_open(struct netfs_node *node, uint32_t flags, struct netfs_op *op)
 	struct smb_handle *idle = NULL;
 	struct smb_call *call;
 
+	smb_ahead_opened(smb_node_of(node), op->reads);
 	/* It was opened for the watch; entries are asked for when one wants them. */
 	if (smb_node_of(node)->is_dir && smb_watch_stands(smb_node_of(node))) {
-		idle = smb_handle_new(smb_conn_of(node->be), smb_node_of(node), ACCESS_READ,
+		idle = smb_handle_new(smb_conn_of(node->be), smb_node_of(node), SMB_READING,
 				      SMB_OPT_DIRECTORY);
 		if (idle)
 			note_access(idle);

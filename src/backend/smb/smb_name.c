@@ -58,29 +58,49 @@ static void lookup_end(struct smb_call *call)
 	}
 }
 
+static void lookup_body(struct smb_call *call);
+
 static void looked_up(struct smb_call *call)
 {
 	struct smb_node *node;
 	union smb_info info;
 	int err = call->err;
 
+	/* What it opened may be read later, or not at all. */
+	if (call->opens_ahead && call->failed > 1)
+		err = 0;
 	if (!err)
 		err = smb_call_all(call, 1, &info);
-	if (err) {
-		smb_call_end(call, err);
-		return;
-	}
-	node = smb_node_at(call->conn, call->node[0], call->name, &info.all, false);
+	node = err ? NULL : smb_node_at(call->conn, call->node[0], call->name, &info.all, false);
 	if (!node) {
-		smb_call_end(call, -ENOMEM);
+		if (call->opens_ahead)
+			smb_handle_close_stray(call);
+		if (call->opens_ahead && err != -ENOENT) {
+			smb_ahead_forget(call);
+			lookup_body(call);
+			return;
+		}
+		smb_call_end(call, err ? err : -ENOMEM);
 		return;
 	}
 	smb_owner_take(&call->req, node);
 	smb_attr_of_all(node, &info.all, &call->op->attr);
+	smb_ahead_found(call, node);
 	if (call->op->node)
 		netfs_node_put(call->op->node);
 	call->op->node = &node->base;
 	name_found(call);
+}
+
+static void lookup_and_open(struct smb_call *call)
+{
+	struct smb_msg msg = {.create_req = {.access = SMB_READING,
+					     .disposition = SMB_OPEN,
+					     .options = SMB_OPT_NON_DIRECTORY}};
+
+	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
+	    smb_call_add_query(call, SMB_FID_RELATED) && smb_head_ask_any(call))
+		smb_call_send(call, looked_up);
 }
 
 static void lookup_body(struct smb_call *call)
@@ -90,9 +110,11 @@ static void lookup_body(struct smb_call *call)
 			       .disposition = SMB_OPEN,
 			       .options = SMB_OPT_OPEN_REPARSE_POINT}};
 
-	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
-	    smb_call_add_query(call, SMB_FID_RELATED) && smb_owner_ask(call, SMB_FID_RELATED) &&
-	    smb_call_add_close(call))
+	if (smb_ahead_wanted(call))
+		lookup_and_open(call);
+	else if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
+		 smb_call_add_query(call, SMB_FID_RELATED) &&
+		 smb_owner_ask(call, SMB_FID_RELATED) && smb_call_add_close(call))
 		smb_call_send(call, looked_up);
 }
 
