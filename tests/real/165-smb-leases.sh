@@ -138,7 +138,8 @@ for i in {1..60}; do
 	printf 'file %s\n' "$i" >"$smbd_export/many/$i"
 done
 smbd_port=$relay_port
-mount_smb "$tmp/many"
+# Each notice would be one more.
+mount_smb "$tmp/many" mfsymlinks,nonotify
 many_pid=$mount_pid
 smbd_port=$direct
 export many=$tmp/many/many
@@ -155,12 +156,37 @@ check_sh "what another client makes of it is what is read then" \
 	'echo other >$two/many/41; test "$(cat $many/41)" = other'
 check_sh "four more, and one that is only looked at" \
 	'cat $many/4{2..6} >/dev/null; stat $many/47 >/dev/null'
-before=$(asked)
 check_sh "who only looks" 'stat $many/{48,49,50,51,52,53,54,55,56,57,58,59,60} >/dev/null'
-count=$(($(asked) - before))
-echo "$count requests for 13 files"
-check "has one opened too many at most" test "$count" -le 16
-check "and none of the others" test -z "$(leases_of many/60)"
+check "has one opened too many" lease_is many/47 RWH
+check "and none of the others" test -z "$(for i in {48..60}; do leases_of "many/$i"; done)"
+mkdir "$smbd_export/many/folder"
+check_sh "what is no file of its own is found as well among such files" '
+	ln -s 60 $many/link; sync $many; cat $many/{1..6} >/dev/null
+	test "$(cat $many/link)" = "file 60"; cat $many/{7..12} >/dev/null
+	test -d $many/folder; cat $many/{13..18} >/dev/null; ! test -e $many/nothing
+	test "$(cat $many/19)" = "file 19"'
+check_sh "another client removes one" 'stat $many/20 >/dev/null; rm $two/many/20'
+check "and it is gone" wait_for "$patience" bash -c '! test -e "$many/20"'
+# One program, so that nothing else is looked at meanwhile.
+cat >"$tmp/make.py" <<'MAKE'
+import os, sys
+for i in range(20):
+    path = f"{sys.argv[2]}/made-{i}"
+    if sys.argv[1] == "remove":
+        os.unlink(path)
+        continue
+    with open(path, "w", encoding="ascii") as file:
+        file.write("made")
+MAKE
+mkdir "$many/new"
+for what in make remove; do
+	before=$(asked)
+	check "$what small files" python3 "$tmp/make.py" "$what" "$many/new"
+	count=$(($(asked) - before))
+	echo "$count requests to $what 20 files"
+	# Looked up, made, written; or looked up, closed, removed; and the directory's time.
+	check "in four requests each" test "$count" -le 90
+done
 check_umount "$tmp/many" "$many_pid"
 
 # ------------------------------------------------------- breaks and dirt

@@ -27,12 +27,12 @@ bool smb_ahead_wanted(struct smb_call *call)
 	/* What is sent again is the same. */
 	if (call->replay)
 		return true;
-	if (call->opens_ahead || call->index)
+	if (call->opens_ahead) {
 		smb_ahead_forget(call);
-	else if (call->op->reads && conn->leases_on && !conn->no_idle) {
+	} else if (!call->index && call->op->reads && conn->leases_on && !conn->no_idle) {
 		netfs_mutex_lock(&conn->lock);
-		call->opens_ahead =
-			dir->opened_next >= SMB_AHEAD_AFTER && conn->nidle < SMB_IDLE_MAX;
+		call->opens_ahead = dir->opened_next >= SMB_AHEAD_AFTER && !dir->looked_up &&
+				    conn->nidle < SMB_IDLE_MAX;
 		netfs_mutex_unlock(&conn->lock);
 	}
 	if (call->opens_ahead)
@@ -40,50 +40,61 @@ bool smb_ahead_wanted(struct smb_call *call)
 	return call->opens_ahead;
 }
 
-void smb_ahead_forget(struct smb_call *call)
+/* CREATEs of the call are for the moment, from now on. */
+static void ask_no_more(struct smb_call *call)
 {
-	call->opens_ahead = call->opens = call->guided = call->replay = false;
+	call->opens = call->guided = call->replay = false;
 	call->lease_want = 0;
-	call->index = 1;
 }
 
-static void note_found(struct smb_call *call, const struct smb_node *node, bool ahead)
+void smb_ahead_forget(struct smb_call *call)
+{
+	ask_no_more(call);
+	call->opens_ahead = false;
+	call->index = 1;
+	netfs_mutex_lock(&call->conn->lock);
+	call->node[0]->opened_next = 0;
+	netfs_mutex_unlock(&call->conn->lock);
+}
+
+static void note_found(struct smb_call *call, const struct smb_node *node, bool good)
 {
 	struct smb_node *dir = call->node[0];
 
 	netfs_mutex_lock(&call->conn->lock);
-	if ((dir->looked_up && dir->looked_up != node->file_id) || (call->opens_ahead && !ahead))
+	if (!good || (dir->looked_up && dir->looked_up != node->file_id))
 		dir->opened_next = 0;
 	dir->looked_up = node->is_dir ? 0 : node->file_id;
 	netfs_mutex_unlock(&call->conn->lock);
 }
 
-void smb_ahead_found(struct smb_call *call, struct smb_node *node)
+/* The call opened node.  True: who opens it next finds that. */
+static bool keep(struct smb_call *call, struct smb_node *node)
 {
 	struct smb_handle *handle = NULL;
-	bool fresh;
 
-	if (!call->opens_ahead) {
-		note_found(call, node, false);
-		return;
-	}
-	fresh = smb_head_is_of(call, node);
-	handle = fresh ? smb_handle_reading(call->conn, node) : NULL;
+	if (smb_head_is_of(call, node))
+		handle = smb_handle_reading(call->conn, node);
 	if (!handle) {
 		smb_handle_close_stray(call);
-		note_found(call, node, false);
-		return;
+		return false;
 	}
 	call->op->promise = smb_handle_opened(handle, call, &call->req.part[0].reply);
 	smb_head_take(handle, call, call->op->promise);
-	if (smb_idle_keep(handle)) {
-		note_found(call, node, true);
-		return;
-	}
+	if (smb_idle_keep(handle))
+		return true;
 	call->op->promise = 0;
 	smb_head_drop(handle);
 	smb_handle_close(handle);
-	note_found(call, node, false);
+	return false;
+}
+
+void smb_ahead_found(struct smb_call *call, struct smb_node *node)
+{
+	bool good = !call->opens_ahead || keep(call, node);
+
+	ask_no_more(call);
+	note_found(call, node, good);
 }
 
 void smb_ahead_opened(struct smb_node *node, uint32_t reads)
