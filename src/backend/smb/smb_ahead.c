@@ -13,7 +13,8 @@
  * looked up and opened to be read as a whole.  One wrong guess ends it, so a program
  * that only looks costs the server one open too many, and others one broken lease.
  * Nothing is believed that would not be after an open: the lease that comes with it, or
- * the open is not kept.  What cannot be opened is looked up as always.
+ * the open is not kept.  What cannot be opened is looked up as always, and so is
+ * everything where owners are asked for, too.
  *
  * Locks: conn->lock.
  */
@@ -29,7 +30,8 @@ bool smb_ahead_wanted(struct smb_call *call)
 		return true;
 	if (call->opens_ahead) {
 		smb_ahead_forget(call);
-	} else if (!call->index && call->op->reads && conn->leases_on && !conn->no_idle) {
+	} else if (!call->index && call->op->reads && conn->leases_on && !conn->no_idle &&
+		   !conn->owners) {
 		netfs_mutex_lock(&conn->lock);
 		call->opens_ahead = dir->opened_next >= SMB_AHEAD_AFTER && !dir->looked_up &&
 				    conn->nidle < SMB_IDLE_MAX;
