@@ -591,6 +591,9 @@ uint64_t smb_sooner(uint64_t a, uint64_t b);
 /* -ENOMEM; then it is to be done with all the same. */
 int smb_channel_init(struct smb_channel *chan, struct smb_conn *conn);
 void smb_channel_done(struct smb_channel *chan);
+/* Asks whether the server is there; its answer brings credits.  On its task; no other
+ * is under way. */
+void smb_channel_echo(struct smb_channel *chan);
 /* Notes why the channel must go; the first reason stays.  On its task. */
 int smb_channel_fault(struct smb_channel *chan, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -257,7 +257,7 @@ static void echoed(struct smb_req *req, enum smb_end end)
 	chan->echoing = false;
 }
 
-static void send_echo(struct smb_channel *chan)
+void smb_channel_echo(struct smb_channel *chan)
 {
 	netfs_trace(conn_probe);
 	smb_req_reset(&chan->echo);
@@ -290,7 +290,7 @@ static uint64_t watch_silence(struct smb_channel *chan, uint64_t now)
 	if (now < heard + chan->conn->echo_ns)
 		return heard + chan->conn->echo_ns;
 	if (!chan->echoing)
-		send_echo(chan);
+		smb_channel_echo(chan);
 	return heard + 2 * chan->conn->echo_ns;
 }
 

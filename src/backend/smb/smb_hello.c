@@ -241,7 +241,11 @@ static void session_made(struct smb_channel *chan)
 	chan->signer = chan->keys;
 	netfs_mutex_unlock(&conn->lock);
 	if (chan->binding) {
-		if (!smb_conn_bound(chan))
+		/* Without a first request it would never have the credits for a large one,
+		 * which goes by those that have them already. */
+		if (smb_conn_bound(chan))
+			smb_channel_echo(chan);
+		else
 			smb_channel_fault(chan, -ECONNRESET, "the session with %s is over",
 					  conn->be.address);
 		return;
