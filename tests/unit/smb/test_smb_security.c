@@ -21,46 +21,76 @@
 	}
 #define INHERITS (SMB_ACE_FILES_INHERIT | SMB_ACE_DIRS_INHERIT)
 
-static const struct smb_sid owner = {
-	.revision = 1, .count = 2, .authority = {0, 0, 0, 0, 0, 22}, .sub = {1, 1000}};
-static const struct smb_sid group = {
-	.revision = 1, .count = 2, .authority = {0, 0, 0, 0, 0, 22}, .sub = {2, 100}};
-static const struct smb_sid everyone = {.revision = 1, .count = 1, .authority = {0, 0, 0, 0, 0, 1}};
-static const struct smb_sid logged_in = {
-	.revision = 1, .count = 1, .authority = {0, 0, 0, 0, 0, 5}, .sub = {11}};
-static const struct smb_sid owner_rights = {
-	.revision = 1, .count = 1, .authority = {0, 0, 0, 0, 0, 3}, .sub = {4}};
-static const struct smb_sid bob = {
-	.revision = 1, .count = 5, .authority = {0, 0, 0, 0, 0, 5}, .sub = {21, 7, 8, 9, 1001}};
-static const struct smb_sid mode_0640 = {
-	.revision = 1, .count = 3, .authority = {0, 0, 0, 0, 0, 5}, .sub = {88, 3, 0640}};
-static const struct smb_sid mode_4755 = {
-	.revision = 1, .count = 3, .authority = {0, 0, 0, 0, 0, 5}, .sub = {88, 3, 04755}};
+#define OWNER                                                                                      \
+	{                                                                                          \
+		.revision = 1, .count = 2, .authority = {0, 0, 0, 0, 0, 22}, .sub = { 1, 1000 }    \
+	}
+static const struct smb_sid owner = OWNER;
+#define GROUP                                                                                      \
+	{                                                                                          \
+		.revision = 1, .count = 2, .authority = {0, 0, 0, 0, 0, 22}, .sub = { 2, 100 }     \
+	}
+static const struct smb_sid group = GROUP;
+#define EVERYONE                                                                                   \
+	{                                                                                          \
+		.revision = 1, .count = 1, .authority = { 0, 0, 0, 0, 0, 1 }                       \
+	}
+static const struct smb_sid everyone = EVERYONE;
+#define LOGGED_IN                                                                                  \
+	{                                                                                          \
+		.revision = 1, .count = 1, .authority = {0, 0, 0, 0, 0, 5}, .sub = { 11 }          \
+	}
+#define OWNER_RIGHTS                                                                               \
+	{                                                                                          \
+		.revision = 1, .count = 1, .authority = {0, 0, 0, 0, 0, 3}, .sub = { 4 }           \
+	}
+#define BOB                                                                                        \
+	{                                                                                          \
+		.revision = 1, .count = 5, .authority = {0, 0, 0, 0, 0, 5},                        \
+		.sub = { 21,                                                                       \
+			 7,                                                                        \
+			 8,                                                                        \
+			 9,                                                                        \
+			 1001 }                                                                    \
+	}
+static const struct smb_sid bob = BOB;
+#define MODE_0640                                                                                  \
+	{                                                                                          \
+		.revision = 1, .count = 3, .authority = {0, 0, 0, 0, 0, 5}, .sub = { 88, 3, 0640 } \
+	}
+static const struct smb_sid mode_0640 = MODE_0640;
+#define MODE_4755                                                                                  \
+	{                                                                                          \
+		.revision = 1, .count = 3, .authority = {0, 0, 0, 0, 0, 5},                        \
+		.sub = { 88,                                                                       \
+			 3,                                                                        \
+			 04755 }                                                                   \
+	}
 
 static const struct {
 	struct smb_ace aces[4];
 	uint32_t list, exact;
 } meanings[] = {
 	{{{0}}, 0, 0},
-	{{ACE(SMB_ACE_ALLOW, 0, R | W, owner), ACE(SMB_ACE_ALLOW, 0, R, group)}, 0640, 0640},
-	{{ACE(SMB_ACE_ALLOW, 0, R | X, everyone), ACE(SMB_ACE_ALLOW, 0, W, owner)}, 0755, 0755},
-	{{ACE(SMB_ACE_ALLOW, 0, ALL, logged_in)}, 0777, 0777},
-	{{ACE(SMB_ACE_ALLOW, 0, ALL, bob)}, 0, 0},
+	{{ACE(SMB_ACE_ALLOW, 0, R | W, OWNER), ACE(SMB_ACE_ALLOW, 0, R, GROUP)}, 0640, 0640},
+	{{ACE(SMB_ACE_ALLOW, 0, R | X, EVERYONE), ACE(SMB_ACE_ALLOW, 0, W, OWNER)}, 0755, 0755},
+	{{ACE(SMB_ACE_ALLOW, 0, ALL, LOGGED_IN)}, 0777, 0777},
+	{{ACE(SMB_ACE_ALLOW, 0, ALL, BOB)}, 0, 0},
 	/* The first that speaks of a bit decides. */
-	{{ACE(SMB_ACE_DENY, 0, W, owner), ACE(SMB_ACE_ALLOW, 0, R | W, everyone)}, 0466, 0466},
-	{{ACE(SMB_ACE_ALLOW, 0, R | W, everyone), ACE(SMB_ACE_DENY, 0, W, owner)}, 0666, 0666},
-	{{ACE(SMB_ACE_DENY, 0, R, group), ACE(SMB_ACE_ALLOW, 0, R, everyone)}, 0404, 0404},
-	{{ACE(SMB_ACE_ALLOW, 0, R, owner_rights), ACE(SMB_ACE_ALLOW, 0, X, owner)}, 0500, 0500},
+	{{ACE(SMB_ACE_DENY, 0, W, OWNER), ACE(SMB_ACE_ALLOW, 0, R | W, EVERYONE)}, 0466, 0466},
+	{{ACE(SMB_ACE_ALLOW, 0, R | W, EVERYONE), ACE(SMB_ACE_DENY, 0, W, OWNER)}, 0666, 0666},
+	{{ACE(SMB_ACE_DENY, 0, R, GROUP), ACE(SMB_ACE_ALLOW, 0, R, EVERYONE)}, 0404, 0404},
+	{{ACE(SMB_ACE_ALLOW, 0, R, OWNER_RIGHTS), ACE(SMB_ACE_ALLOW, 0, X, OWNER)}, 0500, 0500},
 	/* What is only for things made later. */
-	{{ACE(SMB_ACE_ALLOW, INHERITS | SMB_ACE_INHERIT_ONLY, ALL, everyone),
-	  ACE(SMB_ACE_ALLOW, INHERITS, R, owner)},
+	{{ACE(SMB_ACE_ALLOW, INHERITS | SMB_ACE_INHERIT_ONLY, ALL, EVERYONE),
+	  ACE(SMB_ACE_ALLOW, INHERITS, R, OWNER)},
 	 0400,
 	 0400},
 	/* A mode that is written down counts where it is asked for. */
-	{{ACE(SMB_ACE_DENY, 0, 0, mode_0640), ACE(SMB_ACE_ALLOW, 0, ALL, logged_in)}, 0777, 0640},
-	{{ACE(SMB_ACE_ALLOW, 0, ALL, owner), ACE(SMB_ACE_ALLOW, 0, 0, mode_4755)}, 0700, 04755},
+	{{ACE(SMB_ACE_DENY, 0, 0, MODE_0640), ACE(SMB_ACE_ALLOW, 0, ALL, LOGGED_IN)}, 0777, 0640},
+	{{ACE(SMB_ACE_ALLOW, 0, ALL, OWNER), ACE(SMB_ACE_ALLOW, 0, 0, MODE_4755)}, 0700, 04755},
 	/* Kinds that are not known say nothing. */
-	{{ACE(9, 0, ALL, everyone), ACE(SMB_ACE_ALLOW, 0, R, owner)}, 0400, 0400},
+	{{ACE(9, 0, ALL, EVERYONE), ACE(SMB_ACE_ALLOW, 0, R, OWNER)}, 0400, 0400},
 };
 
 static void fill(struct smb_security *security, const struct smb_ace *aces, unsigned n)
@@ -156,10 +186,10 @@ static const struct smb_ace *entry_of(const struct smb_security *security,
 static void others_keep_what_they_have_in_order(void **state)
 {
 	static const struct smb_ace before[] = {
-		ACE(SMB_ACE_ALLOW, SMB_ACE_INHERITED, R, bob),
-		ACE(SMB_ACE_ALLOW, 0, W, bob),
-		ACE(SMB_ACE_DENY, 0, X, bob),
-		ACE(SMB_ACE_ALLOW, 0, ALL, everyone),
+		ACE(SMB_ACE_ALLOW, SMB_ACE_INHERITED, R, BOB),
+		ACE(SMB_ACE_ALLOW, 0, W, BOB),
+		ACE(SMB_ACE_DENY, 0, X, BOB),
+		ACE(SMB_ACE_ALLOW, 0, ALL, EVERYONE),
 	};
 	static struct smb_security security;
 	struct smb_security_change change = {owner, group, 0640, SMB_SECURITY_EXACT};
@@ -199,8 +229,8 @@ static void modes_replace_each_other(void **state)
 static void what_is_inherited_stays(void **state)
 {
 	static const struct smb_ace before[] = {
-		ACE(SMB_ACE_ALLOW, INHERITS, ALL, everyone),
-		ACE(SMB_ACE_ALLOW, INHERITS | SMB_ACE_INHERIT_ONLY, R, owner),
+		ACE(SMB_ACE_ALLOW, INHERITS, ALL, EVERYONE),
+		ACE(SMB_ACE_ALLOW, INHERITS | SMB_ACE_INHERIT_ONLY, R, OWNER),
 	};
 	static struct smb_security security;
 	struct smb_security_change change = {owner, group, 0700, SMB_SECURITY_LIST};
@@ -225,7 +255,7 @@ static void a_list_that_is_full_is_refused(void **state)
 
 	fill(&security, NULL, 0);
 	for (unsigned i = 0; i < SMB_ACES_MAX; i++)
-		security.aces[security.naces++] = (struct smb_ace)ACE(SMB_ACE_ALLOW, 0, R, bob);
+		security.aces[security.naces++] = (struct smb_ace)ACE(SMB_ACE_ALLOW, 0, R, BOB);
 	assert_int_equal(smb_security_set(&security, &change), -EMSGSIZE);
 	assert_int_equal(security.naces, SMB_ACES_MAX);
 	security.naces = SMB_ACES_MAX - 6;
@@ -249,7 +279,7 @@ static void descriptors_are_these_bytes(void **state)
 	fill(&security, NULL, 0);
 	security.group = (struct smb_sid){0};
 	security.aces[security.naces++] =
-		(struct smb_ace)ACE(SMB_ACE_ALLOW, INHERITS, SMB_ACCESS_READ_DATA, everyone);
+		(struct smb_ace)ACE(SMB_ACE_ALLOW, INHERITS, SMB_ACCESS_READ_DATA, EVERYONE);
 	assert_int_equal(smb_security_encode(&security, bytes, sizeof(bytes)), sizeof(want));
 	assert_memory_equal(bytes, want, sizeof(want));
 	assert_int_equal(smb_security_encode(&security, bytes, sizeof(want) - 1), -EMSGSIZE);
@@ -285,7 +315,7 @@ static void what_lies_about_its_lengths_is_refused(void **state)
 		fill(&security, NULL, 0);
 		security.group = (struct smb_sid){0};
 		security.aces[security.naces++] =
-			(struct smb_ace)ACE(SMB_ACE_ALLOW, 0, SMB_ACCESS_READ_DATA, everyone);
+			(struct smb_ace)ACE(SMB_ACE_ALLOW, 0, SMB_ACCESS_READ_DATA, EVERYONE);
 		len = smb_security_encode(&security, bytes, sizeof(bytes));
 		bytes[lies[i].at] = lies[i].value;
 		assert_int_equal(smb_security_decode(bytes, (size_t)len, &security), -EPROTO);
