@@ -74,8 +74,8 @@ kill -STOP "$diod_pid"
 cat <&8 >/dev/null &
 reader=$!
 check "a read that the server does not answer is listed" wait_for "$patience" requests '
-r = requests[0]
-assert r["origin"] == "RP" and r["start"] == 0 and r["end"] > 0, r
+r = [r for r in requests if r["origin"] == "RP" and r["start"] == 0][0]
+assert r["end"] > 0, r
 assert r["streams"][0]["sent"] >= 1 and r["streams"][0]["collected_to"] == 0, r
 assert r["streams"][0]["issued_to"] > 0 and r["age_ns"] > 0, r
 assert {"reason": "list", "count": 1} in r["references"], r'

@@ -20,6 +20,8 @@ shares_use() {
 	[[ $line == *" SMB3_11 $1 "$2" "$3 ]]
 }
 
+is_bare() { [ -z "$(ls -A "$1")" ]; }
+
 # What a share has to be good for, at M; the same is at B behind the server.
 smb_use() {
 	local name=$1
@@ -48,7 +50,9 @@ smb_use() {
 		 echo one >$M/first; ln $M/first $M/second; rm $M/first; echo two >>$M/second
 		 test "$(cat $M/second)" = "$(printf "one\ntwo")"
 		 ln -s second $M/link; test "$(readlink $M/link)" = second; grep -q two $M/link'
-	check_sh "$name: rm -rf leaves nothing" 'rm -rf $M/*; test -z "$(ls -A $B)"'
+	check_sh "$name: rm -rf leaves nothing" 'rm -rf $M/*; test -z "$(ls -A $M)"'
+	# What was open there a moment before goes with a CLOSE that nobody waits for.
+	check "$name: nor behind the mount" wait_for "$patience" is_bare "$B"
 }
 
 # day NAME SHARE OPTIONS ENCRYPTION SIGNING

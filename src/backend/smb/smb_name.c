@@ -158,6 +158,9 @@ static void removed(struct smb_call *call)
 		remove_body(call);
 		return;
 	}
+	/* What was in it goes with the last CLOSE, which may be on its way. */
+	if (err == -ENOTEMPTY && smb_call_wait_for_closes(call))
+		return;
 	/* Others have it open: it goes when they close it. */
 	if (err == -EBUSY && call->req.part[0].status == SMB_STATUS_DELETE_PENDING)
 		err = -ENOENT;
