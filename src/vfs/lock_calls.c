@@ -85,7 +85,7 @@ static void unlock_next(struct netfs_vcall *v, int err);
 
 static void unlock_end(struct netfs_vcall *v, int err)
 {
-	atomic_store(&v->stubborn, false);
+	atomic_store(&v->abort_only, false);
 	netfs_vcall_return(v, err);
 }
 
@@ -130,7 +130,7 @@ void netfs_vcall_unlock(struct netfs_vcall *v, const struct netfs_lock_filter *f
 	v->then = next;
 	v->unlock = *filter;
 	/* A lock that is half given up helps nobody. */
-	atomic_store(&v->stubborn, true);
+	atomic_store(&v->abort_only, true);
 	if (caches(v) && netfs_locks_find(v->vnode->locks, filter, NULL))
 		netfs_vcall_flush(v, v->vnode, 0, UINT64_MAX, unlock_next);
 	else
@@ -179,7 +179,7 @@ static void lock_undo(struct netfs_vcall *v, int err)
 	}
 	v->unlock_lock = v->lock.lock;
 	v->unlock_lock.type = NETFS_LOCK_UNLOCK;
-	atomic_store(&v->stubborn, true);
+	atomic_store(&v->abort_only, true);
 	ask_lock(v, netfs_handle_get(v->handle), &v->unlock_lock, lock_undone);
 }
 

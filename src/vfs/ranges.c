@@ -89,7 +89,7 @@ static void fallocate_moved(struct netfs_vcall *v)
 	ask = netfs_vcall_prepare(v, NETFS_ASK_GETATTR);
 	ask->node = netfs_vnode_node(v->vnode);
 	ask->handle = netfs_handle_get(v->handle);
-	atomic_store(&v->stubborn, true);
+	atomic_store(&v->abort_only, true);
 	netfs_vcall_ask(v, fallocate_asked_size);
 }
 

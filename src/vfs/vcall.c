@@ -293,7 +293,7 @@ void netfs_vcall_armed(struct netfs_vcall *v)
 
 	if (!atomic_load(&v->cancelled))
 		return;
-	if (atomic_load(&v->stubborn) && !atomic_load(&v->mount->aborted))
+	if (atomic_load(&v->abort_only) && !atomic_load(&v->mount->aborted))
 		return;
 	interrupt = atomic_load(&v->interrupt);
 	if (interrupt)

@@ -47,7 +47,7 @@ struct netfs_vcall {
 	_Atomic uint32_t turn; /* a: whose turn it is */
 	_Atomic uint32_t refs; /* a */
 	_Atomic bool cancelled; /* a */
-	_Atomic bool stubborn; /* a: only an abort cuts short what is under way */
+	_Atomic bool abort_only; /* a: only an abort cuts short what is under way */
 	void (*_Atomic interrupt)(struct netfs_vcall *v); /* a: ends the wait */
 	struct netfs_list link; /* m: mount->calls */
 	struct netfs_list held_link; /* m: while it waits in restore.c */
