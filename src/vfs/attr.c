@@ -298,6 +298,8 @@ static void answer_locked(struct netfs_vnode *vnode, const struct netfs_attr *at
 	}
 	vnode->attr_stamp = asked->stamp;
 	vnode->attr = *attr;
+	if (asked->sent_ns >= vnode->look_again_ns)
+		vnode->look_again_ns = 0;
 	vnode->attr_until_ns =
 		asked->stamp < vnode->stale_stamp ? 0 : attr_until(vnode, asked->sent_ns);
 }
@@ -482,6 +484,12 @@ bool netfs_attr_adopt_late(struct netfs_vnode *vnode)
 	return late;
 }
 
+/* A notice was taken for ours, and what we know is believed no longer without asking. */
+static bool second_look_due_locked(const struct netfs_vnode *vnode)
+{
+	return vnode->look_again_ns && netfs_clock_now() >= vnode->look_again_ns;
+}
+
 bool netfs_attr_fresh(struct netfs_vnode *vnode)
 {
 	struct netfs_inode_view view;
@@ -492,7 +500,7 @@ bool netfs_attr_fresh(struct netfs_vnode *vnode)
 	/* Written and sent since: the server knows better. */
 	fresh = (netfs_clock_now() < vnode->attr_until_ns || covered_locked(vnode) ||
 		 watched_locked(vnode)) &&
-		(view.dirty || !unadopted_locked(vnode, &view));
+		(view.dirty || !unadopted_locked(vnode, &view)) && !second_look_due_locked(vnode);
 	netfs_mutex_unlock(&vnode->mutex);
 	return fresh;
 }
@@ -560,7 +568,7 @@ bool netfs_attr_promised(struct netfs_vnode *vnode)
 	bool promised;
 
 	netfs_mutex_lock(&vnode->mutex);
-	promised = covered_locked(vnode);
+	promised = covered_locked(vnode) && !second_look_due_locked(vnode);
 	netfs_mutex_unlock(&vnode->mutex);
 	return promised;
 }
@@ -606,6 +614,9 @@ void netfs_attr_touched(struct netfs_vnode *vnode)
 	netfs_mutex_lock(&vnode->mutex);
 	stale = !covered_locked(vnode) || !ours_locked(vnode);
 	vnode->stale_stamp = netfs_mount_stamp(vnode->mount);
+	/* It may have been of somebody on the server's machine all the same. */
+	if (!stale && !vnode->look_again_ns)
+		vnode->look_again_ns = netfs_saturating_add(netfs_clock_now(), OURS_NS);
 	if (stale) {
 		vnode->attr_until_ns = 0;
 		/* No lease keeps programs on the server's machine from it. */

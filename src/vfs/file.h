@@ -93,6 +93,11 @@ void netfs_vcall_silly(struct netfs_vcall *v, struct netfs_vnode *dir, const cha
 		       netfs_step_fn next);
 /* Must target be kept under another name when its name goes? */
 bool netfs_silly_needed(struct netfs_vnode *target);
+/* From a step: is a silly name in the way of the removal of dir?  Then next gets 0 once it
+ * is gone, or was moved to the directory that dir is in, and there may be more of them;
+ * or why that failed.  False: there is none, and next is not called. */
+bool netfs_vcall_silly_clear(struct netfs_vcall *v, struct netfs_vnode *dir, struct netfs_vnode *to,
+			     netfs_step_fn next);
 /* The last file of vnode went: its silly name may go as well. */
 void netfs_silly_release(struct netfs_vnode *vnode);
 

@@ -152,6 +152,7 @@ int netfs_mount_new(const struct netfs_vfs_config *config, struct netfs_mount **
 	netfs_list_init(&mount->all);
 	netfs_list_init(&mount->calls);
 	netfs_list_init(&mount->silly);
+	netfs_list_init(&mount->silly_waiters);
 	netfs_hash_init(&mount->held);
 	netfs_list_init(&mount->held_wanted);
 	netfs_list_init(&mount->held_all);

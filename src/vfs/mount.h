@@ -48,6 +48,7 @@ struct netfs_mount {
 	struct netfs_names names; /* m */
 	struct netfs_list calls; /* m: struct netfs_vcall in flight */
 	struct netfs_list silly; /* m: struct netfs_silly_name, last names that are ours */
+	struct netfs_list silly_waiters; /* m: struct netfs_vcall; until one of them goes */
 	uint32_t holds; /* m: what must end before the mount may */
 	uint32_t files_open; /* m */
 	bool closing; /* m: no new calls */

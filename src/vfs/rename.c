@@ -8,7 +8,7 @@
  *    sent first: others who look at the target must never see the new file
  *    empty or half written.  If that fails, nothing is renamed.
  *  - a target that is open gets a silly name where the server needs that
- *    (remove.c); for a moment there is then no target.
+ *    (silly.c); for a moment there is then no target.
  *
  * NOREPLACE on a server without rename flags is our look at the target; a file
  * made by somebody else between that look and the rename is replaced.
@@ -30,7 +30,7 @@ static bool server_flags(const struct netfs_vcall *v)
 	return (v->mount->be->caps & NETFS_BE_RENAME_FLAGS) != 0;
 }
 
-static void renamed(struct netfs_vcall *v, int err)
+static void rename_over(struct netfs_vcall *v, int err)
 {
 	netfs_name_changed(v->dir, v->name);
 	netfs_name_changed(v->new_dir, v->new_name);
@@ -48,6 +48,15 @@ static void renamed(struct netfs_vcall *v, int err)
 	netfs_vcall_finish(v, err);
 }
 
+static void rename_again(struct netfs_vcall *v, int err);
+
+static void renamed(struct netfs_vcall *v, int err)
+{
+	if (err != -ENOTEMPTY || !v->target ||
+	    !netfs_vcall_silly_clear(v, v->target, v->new_dir, rename_again))
+		rename_over(v, err);
+}
+
 static void rename_noted(struct netfs_vcall *v, int err)
 {
 	struct netfs_ask *ask;
@@ -60,6 +69,15 @@ static void rename_noted(struct netfs_vcall *v, int err)
 	ask->new_name = v->new_name;
 	ask->flags = server_flags(v) ? v->flags : 0;
 	netfs_vcall_ask(v, renamed);
+}
+
+/* What was in the way of the directory that is replaced is elsewhere. */
+static void rename_again(struct netfs_vcall *v, int err)
+{
+	if (err)
+		rename_over(v, err == -EINTR ? err : -ENOTEMPTY);
+	else
+		rename_noted(v, 0);
 }
 
 static void rename_restored(struct netfs_vcall *v, int err)

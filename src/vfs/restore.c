@@ -112,7 +112,7 @@ static struct netfs_held *let_go_locked(struct netfs_mount *mount, struct netfs_
 
 void netfs_mount_restored(struct netfs_mount *mount, uint64_t ino, uint64_t gen, void *next)
 {
-	struct netfs_list waiters, *link;
+	struct netfs_list waiters;
 	struct netfs_held *held;
 
 	netfs_list_init(&waiters);
@@ -120,12 +120,7 @@ void netfs_mount_restored(struct netfs_mount *mount, uint64_t ino, uint64_t gen,
 	held = find_locked(mount, ino, gen);
 	netfs_assert(held);
 	held = let_go_locked(mount, held, next, &waiters);
-	/* One at a time: each may be interrupted as long as it is in a list. */
-	while ((link = netfs_list_pop_front(&waiters))) {
-		netfs_mutex_unlock(&mount->mutex);
-		netfs_vcall_resume(netfs_container_of(link, struct netfs_vcall, held_link), 0);
-		netfs_mutex_lock(&mount->mutex);
-	}
+	netfs_vcall_wake_locked(mount, &waiters);
 	netfs_mutex_unlock(&mount->mutex);
 	netfs_free(held);
 }
@@ -161,32 +156,15 @@ bool netfs_vnode_held_back(struct netfs_vcall *v, const struct netfs_vnode *vnod
 	return held;
 }
 
-static void wait_interrupt(struct netfs_vcall *v)
-{
-	struct netfs_mount *mount = v->mount;
-	bool waiting;
-
-	netfs_mutex_lock(&mount->mutex);
-	waiting = !netfs_list_empty(&v->held_link);
-	if (waiting)
-		netfs_list_remove(&v->held_link);
-	netfs_mutex_unlock(&mount->mutex);
-	if (waiting)
-		netfs_vcall_resume(v, -EINTR);
-}
-
 /* list: NULL where there is nothing to wait for. */
 static void wait_locked(struct netfs_vcall *v, struct netfs_list *list, netfs_step_fn next)
 {
 	if (list) {
-		netfs_vcall_await(v, next, wait_interrupt);
-		netfs_list_push_back(list, &v->held_link);
+		netfs_vcall_wait_unlock(v, list, next);
+		return;
 	}
 	netfs_mutex_unlock(&v->mount->mutex);
-	if (list)
-		netfs_vcall_armed(v);
-	else
-		next(v, 0);
+	next(v, 0);
 }
 
 void netfs_vcall_restored(struct netfs_vcall *v, struct netfs_vnode *vnode, netfs_step_fn next)

@@ -151,7 +151,7 @@ struct netfs_vcall *netfs_vcall_new_raw(struct netfs_mount *mount, struct netfs_
 	v->holding = holding;
 	atomic_init(&v->refs, 1);
 	netfs_list_init(&v->link);
-	netfs_list_init(&v->held_link);
+	netfs_list_init(&v->wait_link);
 	netfs_list_init(&v->gate.link);
 	netfs_list_init(&v->gate.gate.link);
 	netfs_list_init(&v->lock.link);
@@ -194,6 +194,7 @@ static void vcall_free(struct netfs_vcall *v)
 	vcall_put_vnode(v->dir);
 	vcall_put_vnode(v->new_dir);
 	vcall_put_vnode(v->target);
+	vcall_put_vnode(v->silly_file);
 	netfs_handle_put(v->handle);
 	netfs_free(v->text);
 	netfs_free(v->silly);
@@ -307,6 +308,45 @@ void netfs_vcall_cancel(struct netfs_vcall *v)
 }
 
 /* ------------------------------------------------------------- waits */
+
+static void wait_interrupt(struct netfs_vcall *v)
+{
+	struct netfs_mount *mount = v->mount;
+	bool waiting;
+
+	netfs_mutex_lock(&mount->mutex);
+	waiting = !netfs_list_empty(&v->wait_link);
+	if (waiting)
+		netfs_list_remove(&v->wait_link);
+	netfs_mutex_unlock(&mount->mutex);
+	if (waiting)
+		netfs_vcall_resume(v, -EINTR);
+}
+
+void netfs_vcall_wait_unlock(struct netfs_vcall *v, struct netfs_list *list, netfs_step_fn next)
+{
+	netfs_assert_held(&v->mount->mutex);
+	netfs_vcall_await(v, next, wait_interrupt);
+	netfs_list_push_back(list, &v->wait_link);
+	netfs_mutex_unlock(&v->mount->mutex);
+	netfs_vcall_armed(v);
+}
+
+void netfs_vcall_wake_locked(struct netfs_mount *mount, struct netfs_list *list)
+{
+	struct netfs_list woken, *link;
+
+	netfs_assert_held(&mount->mutex);
+	/* Who waits anew waits for the next time. */
+	netfs_list_init(&woken);
+	netfs_list_splice_back(&woken, list);
+	/* One at a time: each may be interrupted as long as it is in a list. */
+	while ((link = netfs_list_pop_front(&woken))) {
+		netfs_mutex_unlock(&mount->mutex);
+		netfs_vcall_resume(netfs_container_of(link, struct netfs_vcall, wait_link), 0);
+		netfs_mutex_lock(&mount->mutex);
+	}
+}
 
 static void ask_interrupt(struct netfs_vcall *v)
 {

@@ -50,7 +50,7 @@ struct netfs_vcall {
 	_Atomic bool abort_only; /* a: only an abort cuts short what is under way */
 	void (*_Atomic interrupt)(struct netfs_vcall *v); /* a: ends the wait */
 	struct netfs_list link; /* m: mount->calls */
-	struct netfs_list held_link; /* m: while it waits in restore.c */
+	struct netfs_list wait_link; /* m: in the list that it waits in */
 	bool aborted; /* m: told of the abort */
 
 	/* What it may wait for. */
@@ -80,6 +80,7 @@ struct netfs_vcall {
 	const char *new_name;
 	char *text; /* owned */
 	struct netfs_silly_name *silly; /* owned: a new one, until it has its file */
+	struct netfs_vnode *silly_file; /* whose silly name is being moved; a reference */
 	struct netfs_cred cred; /* in the background: who it is done for */
 	struct netfs_asked asked;
 	struct netfs_setattr set;
@@ -153,6 +154,12 @@ void netfs_vcall_sleep(struct netfs_vcall *v, uint32_t delay_ms, netfs_step_fn n
 void netfs_vcall_await(struct netfs_vcall *v, netfs_step_fn next,
 		       void (*interrupt)(struct netfs_vcall *v));
 void netfs_vcall_armed(struct netfs_vcall *v);
+/* From a step that holds the mount's mutex, which this lets go: waits in the list, of the
+ * mount's mutex, until it is woken or interrupted (-EINTR). */
+void netfs_vcall_wait_unlock(struct netfs_vcall *v, struct netfs_list *list, netfs_step_fn next);
+/* Those in the list go on.  The mount's mutex is held, and let go for each of them; the
+ * list is the caller's own, or stays where it is meanwhile. */
+void netfs_vcall_wake_locked(struct netfs_mount *mount, struct netfs_list *list);
 
 /* Begins to comply with a recall of what was promised about vnode. */
 void netfs_recall_begin(struct netfs_vnode *vnode, struct netfs_recall *recall);

@@ -65,6 +65,7 @@ struct netfs_vnode {
 	uint64_t attr_stamp; /* v: older answers are worth nothing */
 	uint64_t attr_until_ns; /* v: believed until then; 0: not */
 	uint64_t stale_stamp; /* v: what was asked before is not believed */
+	uint64_t look_again_ns; /* v: a notice was taken for ours; asked again then; 0: none */
 	uint64_t steady_ns; /* v: since then the answers tell of no change */
 	/* A directory's: odd while the server tells what changes in it; another number
 	 * each time it begins. */

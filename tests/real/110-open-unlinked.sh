@@ -3,7 +3,8 @@
 #
 # Goal: a file that was removed or replaced while open goes on for those who
 # have it open, and leaves nothing behind at the server.
-# Method: unlink, replace by rename, and rmdir of its folder, on diod and dir.
+# Method: unlink, replace by rename, and rmdir of its folder, on diod and dir.  (SMB:
+# 172-smb-channels.sh.)
 . "$(dirname "$0")/lib.sh"
 requires_fuse
 requires python3 diod
@@ -44,6 +45,16 @@ with tempfile.TemporaryFile(dir=folder) as f:
     f.seek(0)
     assert f.read() == b"x" * 100000
 os.unlink(path)
+# What holds only such files is empty.
+os.mkdir(path)
+fd = os.open(os.path.join(path, "file"), os.O_RDWR | os.O_CREAT)
+os.write(fd, b"before")
+os.unlink(os.path.join(path, "file"))
+os.rmdir(path)
+assert not os.path.exists(path)
+os.pwrite(fd, b"after", 6)
+assert os.pread(fd, 20, 0) == b"beforeafter"
+os.close(fd)
 PYTHON
 
 leaves_nothing() {

@@ -53,6 +53,31 @@ state_says() {
 	"$unetfs" status "$1" | grep -qE "state +$2"
 }
 
+# leaves_at_once MOUNT SERVER: what is still open when it is removed, or was a moment ago,
+# has a name of ours.
+leaves_at_once() {
+	python3 - "$1" "$2" <<'PYTHON'
+import os, sys
+for i in range(100):
+    path = os.path.join(sys.argv[1], f"leaves{i}")
+    os.mkdir(path)
+    files = [open(os.path.join(path, f"file{k}"), "wb") for k in range(4)]
+    for k, file in enumerate(files):
+        file.write(b"x" * 5000)
+        if k & 1:
+            file.close()
+        os.unlink(file.name)
+        if k == 2:
+            file.close()
+    try:
+        os.rmdir(path)
+    except OSError:
+        print(os.listdir(os.path.join(sys.argv[2], f"leaves{i}")), file=sys.stderr)
+        raise
+    files[0].close()
+PYTHON
+}
+
 # ------------------------------------------------------------ how many
 
 smbd_interfaces='"127.0.0.1;capability=RSS,speed=1000000000"'
@@ -72,6 +97,8 @@ for options in seal ""; do
 		"$BUILD/unetfs-fsx" -q -N "$ops" -S 1 -P "$tmp" -l 1M "$mnt/fsx"
 	check "$name: the server has the same file" \
 		bash -c 'sync "$1" && cmp "$1" "$2"' - "$mnt/fsx" "$smbd_export/fsx"
+	check "$name: a directory of files that are open or were just now can be removed" \
+		leaves_at_once "$mnt" "$smbd_export"
 	check_umount "$mnt" "$mount_pid"
 done
 

@@ -138,10 +138,10 @@ echo behind >"$B/d/behind"
 check "a file made behind the server's back is there" wait_for $soon is "$d/behind" behind
 check "the watch goes on" watched ls -l "$d"
 echo more >>"$B/d/behind"
-# A notice of it may be taken for one of our own changes, or be lost: then what is known
-# is believed for 31 seconds.
+# A notice of it may be taken for one of our own changes: then there is a second look
+# after five seconds.
 check "what is added to it there is seen, in spite of the lease" \
-	wait_for 45 has_size "$d/behind" 12
+	wait_for 15 has_size "$d/behind" 12
 check "also its bytes" is "$d/behind" "$(printf "behind\nmore")"
 rm "$B/d/behind"
 check "it is gone when it is removed there" wait_for $soon missing "$d/behind"

@@ -242,7 +242,7 @@ struct smb_listing {
 
 struct smb_handle {
 	struct netfs_handle base;
-	struct netfs_list link; /* c conn->handles */
+	struct netfs_list link; /* c conn->handles, then conn->going */
 	struct smb_node *node; /* I a reference */
 	uint32_t access; /* I of CREATE */
 	uint32_t options; /* I */
@@ -504,8 +504,9 @@ struct smb_conn {
 	struct netfs_list again; /* c calls that try again at: */
 	uint64_t again_ns; /* c */
 	struct netfs_list handles; /* c */
+	struct netfs_list going; /* c handles being closed */
 	struct netfs_list nodes[SMB_BUCKETS]; /* c by file id; not the root */
-	uint32_t closes; /* c handles being closed */
+	uint32_t closes; /* c what is being closed: of handles, watches, and what is nobody's */
 	uint64_t moves; /* c one more whenever something is called otherwise */
 	uint32_t moving; /* c renames that are under way, or may be done without our knowing */
 	struct netfs_list
@@ -793,6 +794,9 @@ struct smb_handle *smb_idle_take(struct smb_node *node, uint32_t access, uint32_
 /* Closes those of node, of what is called name in dir, all of them. */
 void smb_idle_close(struct smb_node *node);
 void smb_idle_close_name(struct smb_node *dir, const char *name);
+/* None of what was called name in dir, and is removed, stays open longer than it is used.
+ * True: there is one that is open, or being closed. */
+bool smb_idle_end_name(struct smb_node *dir, const char *name);
 void smb_idle_close_all(struct smb_conn *conn);
 /* Closes what was idle long enough; when to look again, or 0. */
 uint64_t smb_idle_expire(struct smb_conn *conn, uint64_t now);

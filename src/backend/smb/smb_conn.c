@@ -306,6 +306,7 @@ static int conn_init(struct smb_conn *conn)
 	netfs_list_init(&conn->again);
 	netfs_list_init(&conn->waiting);
 	netfs_list_init(&conn->handles);
+	netfs_list_init(&conn->going);
 	smb_node_table_init(conn);
 	conn->be.ops = &netfs_smb_ops;
 	/* The time a file was made, which servers that do not know it work out. */

@@ -103,6 +103,9 @@ void smb_handle_close_over(struct smb_conn *conn)
 
 static void closed(struct smb_call *call)
 {
+	netfs_mutex_lock(&call->conn->lock);
+	netfs_list_remove(&call->opening->link);
+	netfs_mutex_unlock(&call->conn->lock);
 	handle_done(call->opening);
 	smb_handle_close_over(call->conn);
 }
@@ -179,6 +182,7 @@ void smb_handle_close(struct smb_handle *handle)
 	call->opening = handle;
 	call->end = closed;
 	netfs_mutex_lock(&conn->lock);
+	netfs_list_push_back(&conn->going, &handle->link);
 	conn->closes++;
 	netfs_mutex_unlock(&conn->lock);
 	smb_call_start(call);

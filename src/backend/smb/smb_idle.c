@@ -135,6 +135,30 @@ void smb_idle_close_name(struct smb_node *dir, const char *name)
 	close_those(smb_conn_of(dir->base.be), &(const struct which){.dir = dir, .name = name});
 }
 
+bool smb_idle_end_name(struct smb_node *dir, const char *name)
+{
+	struct smb_conn *conn = smb_conn_of(dir->base.be);
+	struct which which = {.dir = dir, .name = name};
+	struct netfs_list *link;
+	bool some = false;
+
+	netfs_mutex_lock(&conn->lock);
+	/* The last user of one may be about to leave it idle. */
+	netfs_list_for_each (link, &conn->handles) {
+		struct smb_handle *handle = netfs_container_of(link, struct smb_handle, link);
+
+		if (!meant(handle, &which))
+			continue;
+		handle->goes = true;
+		some = true;
+	}
+	netfs_list_for_each (link, &conn->going)
+		some = some || meant(netfs_container_of(link, struct smb_handle, link), &which);
+	netfs_mutex_unlock(&conn->lock);
+	close_those(conn, &which);
+	return some;
+}
+
 void smb_idle_close_all(struct smb_conn *conn)
 {
 	close_those(conn, &(const struct which){.node = NULL});

@@ -133,6 +133,13 @@ void smb_lookup(struct netfs_node *dir, const char *name, struct netfs_op *op)
 
 /* ------------------------------------------------------------ remove */
 
+/* What a removal is at: call->index. */
+enum remove_state {
+	REMOVE_ASKS,
+	REMOVE_UNWATCHES, /* a directory that was watched is being closed */
+	REMOVE_DONE, /* our last CLOSE of the file is on its way, with which it goes */
+};
+
 static void remove_body(struct smb_call *call);
 
 /* Is it refused because the file is read-only?  Servers want that taken away
@@ -144,6 +151,13 @@ static bool is_read_only(const struct smb_call *call)
 			return true;
 	}
 	return false;
+}
+
+static void remove_over(struct smb_call *call)
+{
+	call->index = REMOVE_DONE;
+	if (!smb_idle_end_name(call->node[0], call->name) || !smb_call_wait_for_closes(call))
+		smb_call_end(call, 0);
 }
 
 static void removed(struct smb_call *call)
@@ -164,7 +178,10 @@ static void removed(struct smb_call *call)
 	/* Others have it open: it goes when they close it. */
 	if (err == -EBUSY && call->req.part[0].status == SMB_STATUS_DELETE_PENDING)
 		err = -ENOENT;
-	smb_call_end(call, err);
+	if (!err && !call->is_dir)
+		remove_over(call);
+	else
+		smb_call_end(call, err);
 }
 
 /* flags: take "read-only" away first. */
@@ -179,12 +196,16 @@ static void remove_body(struct smb_call *call)
 				       (call->is_dir ? SMB_OPT_DIRECTORY : SMB_OPT_NON_DIRECTORY)}};
 	union smb_info normal = {.basic = {.attributes = SMB_ATTR_NORMAL}};
 
+	if (call->index == REMOVE_DONE) {
+		remove_over(call);
+		return;
+	}
 	call->changing = true;
 	smb_idle_close_name(call->node[0], call->name);
 	/* As long as it is open there its name is not free. */
 	if (call->is_dir && smb_watch_close_name(call->node[0], call->name))
-		call->index = 1;
-	if (call->index && smb_call_wait_for_closes(call))
+		call->index = REMOVE_UNWATCHES;
+	if (call->index == REMOVE_UNWATCHES && smb_call_wait_for_closes(call))
 		return;
 	if (!smb_call_add_create(call, call->node[0], call->name, &msg))
 		return;

@@ -69,6 +69,173 @@ static void an_open_file_outlives_its_name(void **unused)
 	world_stop(&world);
 }
 
+static int remove_dir(struct world *world, const char *name)
+{
+	struct netfs_call call;
+
+	netfs_call_init(&call, NULL);
+	netfs_rmdir(world->root, name, &call);
+	return netfs_call_wait(&call);
+}
+
+/* A directory, a file in it that is open and removed. */
+static struct netfs_file *start_silly(struct world *world, struct netfs_vnode **ret_dir)
+{
+	struct netfs_file *file;
+
+	world_start(world, &double_ops, "");
+	double_caps(NETFS_BE_OPEN_UNLINKED, 0);
+	world_remount(world, "");
+	*ret_dir = w_mkdir(world->root, "dir");
+	file = w_create(*ret_dir, "a", NULL);
+	w_write(file, "text", 0);
+	assert_int_equal(w_unlink(*ret_dir, "a"), 0);
+	return file;
+}
+
+static void a_directory_of_files_without_names_can_be_removed(void **unused)
+{
+	struct netfs_file *file;
+	struct netfs_vnode *dir;
+	struct world world;
+
+	file = start_silly(&world, &dir);
+	assert_int_equal(remove_dir(&world, "dir"), 0);
+	netfs_vnode_put(dir);
+	assert_int_equal(silly_names(world.root), 0);
+	w_write(file, "TEXT", 4);
+	w_expect(file, "textTEXT", 0);
+	double_log_clear();
+	w_close(file);
+	world_idle();
+	assert_int_equal(double_logged("unlink ." SILLY), 1);
+	dir = netfs_mount_root(world.keeper);
+	assert_int_equal(silly_names(dir), 0);
+	netfs_vnode_put(dir);
+	world_stop(&world);
+}
+
+static void one_with_other_files_stays_as_it_is(void **unused)
+{
+	struct netfs_file *file;
+	struct netfs_vnode *dir;
+	struct world world;
+
+	file = start_silly(&world, &dir);
+	w_put(dir, "b", "text");
+	assert_int_equal(remove_dir(&world, "dir"), -ENOTEMPTY);
+	w_expect(file, "text", 0);
+	w_close(file);
+	world_idle();
+	assert_int_equal(w_unlink(dir, "b"), 0);
+	assert_int_equal(remove_dir(&world, "dir"), 0);
+	netfs_vnode_put(dir);
+	world_stop(&world);
+}
+
+/* What was closed a moment ago is being removed in the background. */
+static void who_removes_a_directory_waits_for_what_goes(void **unused)
+{
+	struct netfs_file *file;
+	struct netfs_vnode *dir;
+	struct w_call call;
+	struct world world;
+
+	file = start_silly(&world, &dir);
+	double_hold(DOUBLE_UNLINK, DOUBLE_REQUEST);
+	w_close(file);
+	world_idle();
+	assert_int_equal(double_held(DOUBLE_UNLINK), 1);
+	w_call_init(&call);
+	netfs_rmdir(world.root, "dir", &call.call);
+	world_idle();
+	assert_false(call.ended);
+	double_pass(DOUBLE_UNLINK);
+	double_release(DOUBLE_UNLINK);
+	world_idle();
+	assert_true(call.ended);
+	assert_int_equal(call.err, 0);
+	netfs_vnode_put(dir);
+	world_stop(&world);
+}
+
+static void who_waits_for_that_can_be_interrupted(void **unused)
+{
+	struct netfs_file *file;
+	struct netfs_vnode *dir;
+	struct w_call call;
+	struct world world;
+
+	file = start_silly(&world, &dir);
+	double_hold(DOUBLE_UNLINK, DOUBLE_REQUEST);
+	w_close(file);
+	w_call_init(&call);
+	netfs_rmdir(world.root, "dir", &call.call);
+	world_idle();
+	assert_false(call.ended);
+	netfs_call_cancel(&call.call);
+	world_idle();
+	assert_true(call.ended);
+	assert_int_equal(call.err, -EINTR);
+	double_pass(DOUBLE_UNLINK);
+	double_release(DOUBLE_UNLINK);
+	world_idle();
+	assert_int_equal(remove_dir(&world, "dir"), 0);
+	netfs_vnode_put(dir);
+	world_stop(&world);
+}
+
+/* The last of those who had it open goes while its name moves. */
+static void a_file_that_is_released_while_its_name_moves_goes(void **unused)
+{
+	struct netfs_file *file;
+	struct netfs_vnode *dir;
+	struct w_call call;
+	struct world world;
+
+	file = start_silly(&world, &dir);
+	double_hold(DOUBLE_RENAME, DOUBLE_REPLY);
+	w_call_init(&call);
+	netfs_rmdir(world.root, "dir", &call.call);
+	world_idle();
+	assert_int_equal(double_held(DOUBLE_RENAME), 1);
+	double_log_clear();
+	w_close(file);
+	world_idle();
+	assert_int_equal(double_logged("unlink"), 0);
+	double_pass(DOUBLE_RENAME);
+	double_release(DOUBLE_RENAME);
+	world_idle();
+	assert_true(call.ended);
+	assert_int_equal(call.err, 0);
+	assert_int_equal(double_logged("unlink ." SILLY), 1);
+	netfs_vnode_put(dir);
+	dir = netfs_mount_root(world.keeper);
+	assert_int_equal(silly_names(dir), 0);
+	netfs_vnode_put(dir);
+	world_stop(&world);
+}
+
+static void such_a_directory_can_be_replaced(void **unused)
+{
+	struct netfs_vnode *dir, *other;
+	struct netfs_file *file;
+	struct world world;
+
+	file = start_silly(&world, &dir);
+	other = w_mkdir(world.root, "other");
+	assert_int_equal(w_rename(world.root, "other", "dir", 0), 0);
+	w_expect(file, "text", 0);
+	w_close(file);
+	world_idle();
+	netfs_vnode_put(other);
+	netfs_vnode_put(dir);
+	dir = netfs_mount_root(world.keeper);
+	assert_int_equal(silly_names(dir), 0);
+	netfs_vnode_put(dir);
+	world_stop(&world);
+}
+
 static void a_close_of_the_mount_waits_for_silly_names(void **unused)
 {
 	struct netfs_file *file;
@@ -347,6 +514,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_open_file_outlives_its_name),
+		cmocka_unit_test(a_directory_of_files_without_names_can_be_removed),
+		cmocka_unit_test(one_with_other_files_stays_as_it_is),
+		cmocka_unit_test(who_removes_a_directory_waits_for_what_goes),
+		cmocka_unit_test(who_waits_for_that_can_be_interrupted),
+		cmocka_unit_test(a_file_that_is_released_while_its_name_moves_goes),
+		cmocka_unit_test(such_a_directory_can_be_replaced),
 		cmocka_unit_test(a_close_of_the_mount_waits_for_silly_names),
 		cmocka_unit_test(a_rename_over_a_file_sends_the_data_first),
 		cmocka_unit_test(a_rename_over_a_file_fails_where_the_data_cannot_be_sent),

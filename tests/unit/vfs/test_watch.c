@@ -283,6 +283,42 @@ static void a_lease_holds_for_notices_of_ours(void **unused)
 	stop(&world);
 }
 
+/* A notice soon after a change of ours may be of theirs all the same. */
+static void what_was_taken_for_ours_is_looked_at_again(void **unused)
+{
+	struct netfs_vnode *keeper;
+	struct netfs_node *node;
+	struct netfs_file *file;
+	struct world world;
+
+	start(&world, "cache=strict");
+	node = netfs_vnode_node(kept);
+	netfs_node_promise(node, NETFS_PROMISE_ALL);
+	netfs_node_put(node);
+	file = w_open(kept, O_RDWR, NULL);
+	w_write(file, "mine!", 0);
+	w_close(file);
+	w_getattr(kept);
+	tell(world.root, "a", NETFS_CHANGE_TOUCHED);
+	keeper = netfs_mount_root(world.keeper);
+	w_put(keeper, "a", "theirs, longer");
+	tell(world.root, "a", NETFS_CHANGE_TOUCHED);
+	world_sleep_ms(5500);
+	double_log_clear();
+	assert_int_equal(w_getattr(kept).size, 14);
+	assert_int_equal(double_logged("getattr"), 1);
+	file = w_open(kept, O_RDONLY, NULL);
+	w_expect(file, "theirs, longer", 0);
+	w_close(file);
+	/* Once. */
+	world_sleep_ms(1500);
+	double_log_clear();
+	w_getattr(kept);
+	assert_int_equal(double_logged("getattr"), 0);
+	netfs_vnode_put(keeper);
+	stop(&world);
+}
+
 /* An open asks whatever is watched. */
 static void an_open_is_close_to_open(void **unused)
 {
@@ -318,6 +354,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_others_may_change_elsewhere_is_asked_for),
 		cmocka_unit_test(a_file_that_changes_is_asked_for),
 		cmocka_unit_test(a_lease_holds_for_notices_of_ours),
+		cmocka_unit_test(what_was_taken_for_ours_is_looked_at_again),
 		cmocka_unit_test(an_open_is_close_to_open),
 	};
 
