@@ -149,10 +149,19 @@ under_load() {
 	rm -r "${smbd_export:?}/w"
 }
 
+# Samba 4.17 ends the session when it wants to tell of a break just then by a channel that
+# was cut, and says so.
+ended_by_samba() {
+	cat "$smbd_dir"/log.* | grep -c smbXsrv_connection_get_rto_usecs.*errno
+}
+
 under_load cut-one "" 1
-check "the session was never lost" test "$reconnects" = 0
+check "the session was never lost, but where Samba ended it ($(ended_by_samba))" \
+	test "$reconnects" -le "$(ended_by_samba)"
+before=$(ended_by_samba)
 under_load cut-three seal 3
-check "the session was never lost" test "$reconnects" = 0
+check "the session was never lost, but where Samba ended it ($(ended_by_samba))" \
+	test "$reconnects" -le $(($(ended_by_samba) - before))
 under_load cut-all "" 4
 check "the session was made anew" test "$reconnects" -ge 1
 kill_smbd
