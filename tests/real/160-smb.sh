@@ -35,6 +35,9 @@ smb_use() {
 		'test "$(sqlite3 $M/t.db "create table t(a, b);
 		 with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000)
 		 insert into t select i, hex(randomblob(40)) from n; pragma integrity_check")" = ok'
+	check "$name: files of one name are made and removed again and again" timeout "$patience" \
+		bash -c 'for n in 1 2 3; do python3 "$0/churn.py" "$1/once$n" 250 & p+=" $!"; done
+		for one in $p; do wait $one || exit 1; done' "$here" "$M"
 	check_sh "$name: temporary file, fsync and rename replace a file" \
 		'for i in 1 2 3; do echo $i >$M/new; sync $M/new; mv $M/new $M/kept; done
 		 test "$(cat $M/kept $B/kept)" = "$(printf "3\n3")"'
@@ -51,7 +54,7 @@ smb_use() {
 		 test "$(cat $M/second)" = "$(printf "one\ntwo")"
 		 ln -s second $M/link; test "$(readlink $M/link)" = second; grep -q two $M/link'
 	check_sh "$name: rm -rf leaves nothing" 'rm -rf $M/*; test -z "$(ls -A $M)"'
-	# What was open there a moment before goes with a CLOSE that nobody waits for.
+	# What was open there a moment before goes in the background.
 	check "$name: nor behind the mount" wait_for "$patience" is_bare "$B"
 }
 
