@@ -93,6 +93,16 @@ struct netfs_cache_ops {
 	 * block.  -EBUSY: nobody uses it; -ENOBUFS: it cannot be cached now.
 	 */
 	int (*pin)(struct netfs_cookie *cookie, bool pinned);
+	/*
+	 * A descriptor of the cache's for a file that has exactly size bytes, those of
+	 * the version told last, each of them proved since it was stored; they stay what
+	 * they are and where they are until backing_end(), and for as long as somebody has
+	 * that file open or mapped.  The cookie is in use from before begin until after
+	 * end.  No lock held, does not block: -EAGAIN, it is not so now, and what is
+	 * there is proved in the background; any other error: it will not be so soon.
+	 */
+	int (*backing_begin)(struct netfs_cookie *cookie, uint64_t size);
+	void (*backing_end)(struct netfs_cookie *cookie);
 };
 
 /* First member of the cache's own. */

@@ -244,6 +244,20 @@ void netfs_statfs(struct netfs_vnode *vnode, struct netfs_call *call);
  * open; -ENOBUFS: another mount has it in the cache. */
 int netfs_pin(struct netfs_vnode *vnode, bool pinned);
 
+/*
+ * All of a file as an open file of this machine, for somebody who reads it from there by
+ * himself, without this library: a descriptor of the library's, of a file that has the
+ * bytes of this one and no others, and changes no more for as long as anybody has it open
+ * or mapped.  Only of a mount with cache=immutable and a disk cache that has the file
+ * whole, and has compared all of it with its checksums.  vnode has an open file from before
+ * begin until after end.  Does not block.  -EAGAIN: not now, and it is being
+ * compared if that is what it wants; any other error: not soon.
+ */
+int netfs_backing_begin(struct netfs_vnode *vnode);
+/* The descriptor is not used any more, whatever was opened through it.  Once for each
+ * begin that gave one. */
+void netfs_backing_end(struct netfs_vnode *vnode);
+
 /* As getxattr(2) and its family; buf_size 0 asks for the size in count. */
 void netfs_getxattr(struct netfs_vnode *vnode, const char *name, struct netfs_call *call);
 void netfs_listxattr(struct netfs_vnode *vnode, struct netfs_call *call);

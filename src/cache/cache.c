@@ -102,6 +102,7 @@ int netfs_cache_open(const struct netfs_cache_config *config, struct netfs_cache
 	cache->look = true;
 	netfs_mutex_init(&cache->mutex, NETFS_RANK_CACHE);
 	netfs_list_init(&cache->open);
+	netfs_list_init(&cache->proofs);
 	netfs_list_init(&cache->queue);
 	netfs_list_init(&cache->later);
 	netfs_list_init(&cache->idle);

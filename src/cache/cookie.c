@@ -55,6 +55,8 @@ static void check(const struct cookie *cookie)
 	netfs_assert(!open || cookie->state == COOKIE_ACTIVE || cookie->state == COOKIE_COMMITTING);
 	netfs_assert(!cookie->waits || cookie->state == COOKIE_LOOKING_UP ||
 		     cookie->state == COOKIE_COMMITTING);
+	netfs_assert(cookie->state == COOKIE_ACTIVE ||
+		     (!cookie->backings && !cache_proof_runs_locked(cookie)));
 	netfs_assert(cookie->state != COOKIE_DROPPED || (cookie->relinquished && !cookie->users));
 }
 
@@ -258,6 +260,8 @@ const struct netfs_cache_ops cache_cookie_ops = {
 	.hurry = hurry,
 	.version = version,
 	.pin = pin,
+	.backing_begin = cache_backing_begin,
+	.backing_end = cache_backing_end,
 };
 
 struct netfs_cookie *cache_cookie_acquire(struct netfs_cache *netfs_cache,
@@ -275,6 +279,7 @@ struct netfs_cookie *cache_cookie_acquire(struct netfs_cache *netfs_cache,
 	netfs_list_init(&cookie->idle_link);
 	netfs_list_init(&cookie->open_link);
 	netfs_list_init(&cookie->flights);
+	netfs_list_init(&cookie->proof_link);
 	netfs_mutex_init(&cookie->mutex, NETFS_RANK_COOKIE);
 	netfs_mutex_lock(&cache->mutex);
 	cache->cookies++;
@@ -287,6 +292,7 @@ void cache_cookie_relinquish(struct netfs_cache *netfs_cache, struct netfs_cooki
 	struct cookie *cookie = cookie_of(netfs_cookie);
 
 	netfs_mutex_lock(&cookie->mutex);
+	netfs_assert(!cookie->backings);
 	cookie->relinquished = true;
 	cookie->users = 0;
 	if (cookie->state == COOKIE_FAILED)

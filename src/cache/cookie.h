@@ -32,6 +32,9 @@ struct cache {
 	_Atomic uint64_t clock; /* bytes ever stored in the folder, about */
 
 	struct netfs_mutex mutex;
+	struct netfs_list proofs; /* m: cookies whose objects are to be read */
+	bool proving; /* m: one of them is */
+	uint32_t nproofs; /* m: in the list */
 	struct netfs_list queue; /* m: cookies the worker is to look at */
 	struct netfs_list later; /* m: those to be queued after the worker's batch */
 	struct netfs_list idle; /* m: cookies nobody uses */
@@ -60,6 +63,18 @@ enum cookie_state {
 	COOKIE_FAILED, /* it cannot be had while those last who use it */
 	COOKIE_DROPPED, /* the end */
 	COOKIE_STATES,
+};
+
+/* What is known of all bytes of an object together. */
+enum cookie_proof {
+	PROOF_NONE, /* nothing */
+	PROOF_WAITING, /* it is to be read: in cache->proofs */
+	PROOF_READING, /* it is being read; all so far fits its checksums */
+	PROOF_SPOILT, /* likewise, and was written to meanwhile */
+	PROOF_READ, /* all of it fits; the worker is to expose it */
+	PROOF_DONE, /* and the file, with that stamp, is proof_size bytes */
+	PROOF_UNFIT, /* it is of another size */
+	PROOF_STATES,
 };
 
 /*
@@ -97,6 +112,12 @@ struct cookie {
 	uint32_t nflights; /* c */
 	struct netfs_list flights; /* c: struct flight */
 	bool wants_ready; /* c: a slice was refused with -EAGAIN */
+
+	enum cookie_proof proof; /* c */
+	struct netfs_list proof_link; /* m: in cache->proofs */
+	uint64_t proof_size; /* c */
+	struct netfs_store_stamp stamp; /* w */
+	uint32_t backings; /* c: who has the file for somebody outside */
 };
 
 static inline struct cookie *cookie_of(struct netfs_cookie *cookie)
@@ -118,6 +139,17 @@ ssize_t cache_cookie_read(struct netfs_cookie *cookie, struct netfs_slice *slice
 ssize_t cache_cookie_write(struct netfs_cookie *cookie, struct netfs_slice *slice);
 /* Is a slice under way in [start, end)?  The mutex is held. */
 bool cache_flights_any(const struct cookie *cookie, uint64_t start, uint64_t end);
+/* proof.c.  netfs_cache_ops.backing_begin and end. */
+int cache_backing_begin(struct netfs_cookie *cookie, uint64_t size);
+void cache_backing_end(struct netfs_cookie *cookie);
+/* Is its object being read, so that it must stay open?  The mutex is held. */
+bool cache_proof_runs_locked(const struct cookie *cookie);
+/* The object is about to be written to.  The mutex is held. */
+void cache_proof_spoil_locked(struct cookie *cookie);
+/* What the worker is to do about it; and with an object that was opened now, which
+ * is not the cookie's yet. */
+void cache_proof_attend(struct cookie *cookie);
+void cache_proof_recall(struct cookie *cookie, const struct netfs_store_object *object);
 /* What is under way in [start, end) is worth nothing.  The mutex is held. */
 void cache_flights_spoil(struct cookie *cookie, uint64_t start, uint64_t end);
 

@@ -15,6 +15,9 @@
  * What is pinned goes last: of closed objects only while pinned ones are more than
  * half of the cache, of open ones where all else is gone.
  *
+ * Of an object that is exposed nothing goes while it is open: who reads it by himself is
+ * not asked.
+ *
  * What a chunk holds and is not there (a write that failed or was overtaken)
  * goes before everything.
  *
@@ -110,9 +113,11 @@ static bool worth(const struct victims *victims, uint64_t rank)
 static void look_at(struct cookie *cookie, struct victims *victims)
 {
 	const struct netfs_map *map = &cookie->object.map;
+	bool may;
 
 	netfs_mutex_lock(&cookie->mutex);
-	for (uint32_t i = 0; cookie->state == COOKIE_ACTIVE && i < map->nchunks; i++) {
+	may = cookie->state == COOKIE_ACTIVE && !cookie->object.exposed;
+	for (uint32_t i = 0; may && i < map->nchunks; i++) {
 		const struct netfs_map_chunk *chunk = map->chunks[i];
 		struct victim victim = {.cookie = cookie, .start = i * NETFS_MAP_CHUNK};
 

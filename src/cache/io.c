@@ -208,13 +208,17 @@ static void land_locked(struct flight *flight, size_t moved, int err)
 	struct netfs_slice *slice = flight->slice;
 	void (*ready)(void *user) = cookie->file.ready;
 	void *user = cookie->file.user;
-	bool tell = cookie->wants_ready;
+	/* A read makes room for nobody, but of a sealed object. */
+	bool tell = cookie->wants_ready &&
+		    (slice->kind == NETFS_SLICE_WRITE || cookie->object.map.sealed);
 
-	cookie->wants_ready = false;
+	if (tell)
+		cookie->wants_ready = false;
 	if (flight->bounce)
 		bounce_give(flight);
 	netfs_list_remove(&flight->link);
-	if (--cookie->nflights == 0 && !cookie->users)
+	/* Of one that was let go it was a proof's, which has its own end. */
+	if (--cookie->nflights == 0 && !cookie->users && !cookie->relinquished)
 		cache_cookie_idle(cookie);
 	netfs_mutex_unlock(&cookie->mutex);
 	flight_free(flight);
@@ -422,7 +426,7 @@ static int write_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 	uint64_t end = slice->start + len, bytes;
 	int err;
 
-	if (cookie->state != COOKIE_ACTIVE)
+	if (cookie->state != COOKIE_ACTIVE || cookie->backings)
 		return -ENOBUFS;
 	if (!len)
 		return -EAGAIN;
@@ -442,6 +446,7 @@ static int write_start_locked(struct cookie *cookie, struct netfs_slice *slice,
 		flight_free(netfs_take(*ret_flight));
 		return -ENOSPC;
 	}
+	cache_proof_spoil_locked(cookie);
 	netfs_map_remove(map, slice->start, end);
 	netfs_map_hold(map, slice->start, end);
 	cache_chunks_touch(cookie, slice->kind, slice->start, end);

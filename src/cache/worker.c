@@ -57,6 +57,7 @@ static int find_locked(struct cookie *cookie, struct netfs_store_object *ret_obj
 		return err;
 	if (!ret_object->map.blocks && !ret_object->counted)
 		netfs_store_announce(cache->store, ret_object);
+	cache_proof_recall(cookie, ret_object);
 	netfs_mutex_lock(&cookie->mutex);
 	while (unwanted_locked(cookie, ret_object)) {
 		netfs_mutex_unlock(&cookie->mutex);
@@ -177,7 +178,8 @@ static bool begin_commit(struct cookie *cookie, bool *ret_save)
 	bool commit;
 
 	netfs_mutex_lock(&cookie->mutex);
-	commit = cookie->state == COOKIE_ACTIVE && !cookie->users && !cookie->nflights;
+	commit = cookie->state == COOKIE_ACTIVE && !cookie->users && !cookie->nflights &&
+		 !cache_proof_runs_locked(cookie);
 	if (commit) {
 		*ret_save = cookie->known && cookie->object.map.blocks;
 		memcpy(cookie->object.version, cookie->version, NETFS_STORE_VERSION);
@@ -250,6 +252,7 @@ static bool attend(struct cookie *cookie)
 	bool relinquished, save;
 
 	pin(cookie);
+	cache_proof_attend(cookie);
 	netfs_mutex_lock(&cookie->mutex);
 	state = cookie->state;
 	relinquished = cookie->relinquished;

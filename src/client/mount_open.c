@@ -256,6 +256,7 @@ static int make_mount(struct opening *opening, const char *source)
 		.negative_ttl_ms = netfs_options_negative_ttl(options),
 		.watched_ms = netfs_options_watched(options),
 		.read_only = options->read_only,
+		.immutable = options->mode->immutable,
 		.unbuffered = options->mode->unbuffered,
 		.revalidate = options->mode->revalidate,
 		.close_writes = options->mode->close_writes && !options->journal,

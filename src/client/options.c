@@ -35,7 +35,8 @@ static const struct netfs_cache_mode modes[] = {
 	 .attr_ttl_ms = NETFS_TTL_FOREVER,
 	 .entry_ttl_ms = NETFS_TTL_FOREVER,
 	 .negative_ttl_ms = NETFS_TTL_FOREVER,
-	 .read_only = true},
+	 .read_only = true,
+	 .immutable = true},
 };
 
 enum kind {
@@ -69,7 +70,10 @@ struct word {
 static const struct word words[] = {
 	{"ro", "read-only", KIND_ON, FIELD(read_only)},
 	{"rw", "read and write (default)", KIND_OFF, FIELD(read_only)},
-	{"cache", "none, strict, loose or immutable (default: strict; none for 9p)", KIND_CACHE, 0},
+	{"cache",
+	 "none, strict, loose or immutable (default: strict; none for 9p); immutable is read-only, "
+	 "and with fsc the kernel reads by itself what is whole in the disk cache",
+	 KIND_CACHE, 0},
 	{"actimeo", "seconds that attributes and names are believed", KIND_SECONDS, FIELD(actimeo)},
 	{"acregmin", "as acregmax, where that is not given", KIND_SECONDS, FIELD(acregmin)},
 	{"acregmax", "seconds that attributes of files are believed", KIND_SECONDS,

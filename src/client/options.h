@@ -20,6 +20,7 @@ struct netfs_cache_mode {
 	bool unbuffered;
 	bool revalidate;
 	bool close_writes;
+	bool immutable; /* no file changes, and none is changed */
 };
 
 /* A number that was not given. */

@@ -120,6 +120,7 @@
 	X(cache_hole, "cachefiles", "no-data", NULL, "it is not")                                  \
 	X(cache_read, "cachefiles", "read", NULL, "read from the cache disk")                      \
 	X(cache_write, "cachefiles", "write", NULL, "written to the cache disk")                   \
+	X(cache_backing, "fscache", "BACKING", NULL, "its file is given to somebody outside")      \
 	X(cache_coherent, "cachefiles", "OK", NULL, "what is saved fits the server's version")     \
 	X(cache_stale, "cachefiles", "BAD", NULL, "it does not")                                   \
 	X(cache_cull, "cachefiles", "was_culled", NULL, "dropped to make room")                    \

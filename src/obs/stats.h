@@ -63,6 +63,8 @@
 	X(cache_write_errors, "of these requests, failed; the bytes are not cached")               \
 	X(cache_misfits, "uploaded bytes the cache could not take, lacking whole blocks")          \
 	X(cache_skipped, "downloaded bytes not given to a cache that is behind")                   \
+	X(passthrough_files, "times the kernel got a file of the disk cache to read by itself")    \
+	X(passthrough_living, "of these files, those it has now")                                  \
 	X(group_frozen, "folios whose dirty bytes were set aside for an older group")              \
 	X(group_waits, "writes to encrypted files that waited for data of an older group")         \
 	X(crypt_checks, "encrypted blocks read again before a part of them was sent")              \

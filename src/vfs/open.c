@@ -24,6 +24,7 @@
 #include <base/assert.h>
 #include <base/limits.h>
 #include <env/alloc.h>
+#include <obs/trace.h>
 #include <unetfs/cache.h>
 #include <vfs/file.h>
 #include <vfs/vcall.h>
@@ -383,6 +384,47 @@ void netfs_create(struct netfs_vnode *dir, const char *name, uint32_t flags, uin
 	v->flags = flags;
 	v->mode = mode;
 	netfs_vcall_start(v, create_start);
+}
+
+/* ------------------------------------------------------------- backings */
+
+/* What somebody else reads without us can never be called back. */
+static struct netfs_cookie *lasting_cookie(struct netfs_vnode *vnode)
+{
+	const struct netfs_vfs_config *config = &vnode->mount->config;
+	struct netfs_cookie *cookie = netfs_vnode_regular(vnode) ? vnode->inode.cookie : NULL;
+
+	if (!config->immutable || config->crypt || !cookie || !cookie->ops->backing_begin)
+		return NULL;
+	return cookie;
+}
+
+int netfs_backing_begin(struct netfs_vnode *vnode)
+{
+	struct netfs_cookie *cookie = lasting_cookie(vnode);
+	struct netfs_stats *stats = &vnode->mount->stats;
+	struct netfs_inode_view view;
+	int result;
+
+	if (!cookie)
+		return -EOPNOTSUPP;
+	netfs_inode_view(&vnode->inode, &view);
+	result = view.size ? cookie->ops->backing_begin(cookie, view.size) : -EOPNOTSUPP;
+	if (result < 0)
+		return result;
+	netfs_count(stats, passthrough_files);
+	netfs_count(stats, passthrough_living);
+	netfs_trace(cache_backing, .inode = vnode->ino, .len = view.size);
+	return result;
+}
+
+void netfs_backing_end(struct netfs_vnode *vnode)
+{
+	struct netfs_cookie *cookie = lasting_cookie(vnode);
+
+	netfs_assert(cookie);
+	cookie->ops->backing_end(cookie);
+	netfs_stats_sub(&vnode->mount->stats, NETFS_STAT_passthrough_living, 1);
 }
 
 /* ----------------------------------------------------------------- pins */

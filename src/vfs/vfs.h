@@ -37,6 +37,7 @@ struct netfs_vfs_config {
 	uint32_t negative_ttl_ms; /* names that do not */
 	uint32_t watched_ms; /* this much longer where the server tells of changes; 0: no watch */
 	bool read_only;
+	bool immutable; /* and read_only: no file ever changes */
 	bool unbuffered; /* no file data is kept in memory */
 	bool revalidate; /* ask for attributes at each open */
 	bool close_writes; /* close(2) waits for the data to be sent */

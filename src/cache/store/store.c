@@ -32,6 +32,8 @@
 #define SLACK (UINT64_C(64) << 10)
 /* Of objects that have so many bytes only those go that are wanted. */
 #define LARGE (UINT64_C(16) << 20)
+/* Nobody runs an object: this bit of its mode says that it is exposed. */
+#define EXPOSED S_IXUSR
 
 struct netfs_store {
 	int folder;
@@ -441,16 +443,22 @@ static int punch_rest(const struct netfs_store_object *object, uint64_t size)
 
 /* A mount that died stored more than it recorded.  What the file system itself
  * takes is no such thing. */
-static int trim(const struct netfs_store_object *object)
+static int trim(const struct netfs_store_object *object, const struct stat *st)
 {
 	uint64_t held = object->map.held * NETFS_MAP_BLOCK;
-	struct timespec btime;
-	struct stat st;
-	int err = netfs_hostfs_stat(object->fd, "", &st, &btime);
 
-	if (err || (uint64_t)st.st_blocks * 512 <= held + held / 64 + SLACK)
-		return err;
-	return punch_rest(object, (uint64_t)st.st_size);
+	if (object->exposed || (uint64_t)st->st_blocks * 512 <= held + held / 64 + SLACK)
+		return 0;
+	return punch_rest(object, (uint64_t)st->st_size);
+}
+
+static int look_at(struct netfs_store_object *object, struct stat *st)
+{
+	struct timespec btime;
+	int err = netfs_hostfs_stat(object->fd, "", st, &btime);
+
+	object->exposed = !err && (st->st_mode & EXPOSED);
+	return err;
 }
 
 int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *key,
@@ -458,6 +466,7 @@ int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *ke
 {
 	struct netfs_store_object object = {.key = *key};
 	char name[NETFS_STORE_NAME];
+	struct stat st;
 	int result = find(store, key, name, &object.map.sealed);
 
 	if (result)
@@ -466,13 +475,18 @@ int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *ke
 	if (object.fd < 0)
 		return object.fd;
 	object.open = true;
+	result = look_at(&object, &st);
+	if (result) {
+		netfs_store_release(&object);
+		return result;
+	}
 	result = load_record(store, &object);
 	/* None, or one that nobody wrote: the object begins anew. */
 	if (result == 0 || result == -EUCLEAN) {
 		netfs_map_done(&object.map);
 		result = netfs_store_clear(store, &object);
 	} else if (result == 1) {
-		result = trim(&object);
+		result = trim(&object, &st);
 	}
 	if (result < 0) {
 		netfs_store_release(&object);
@@ -480,6 +494,26 @@ int netfs_store_load(struct netfs_store *store, const struct netfs_store_key *ke
 	}
 	*ret_object = object;
 	return 0;
+}
+
+/* Who reads the file by himself keeps what he has. */
+static int replace_file(struct netfs_store *store, struct netfs_store_object *object)
+{
+	char name[NETFS_STORE_NAME];
+	int err = netfs_store_name(store, &object->key, name), fd;
+
+	if (!err)
+		err = netfs_files_unlink(store->folder, name);
+	if (err)
+		return err;
+	fd = netfs_files_object(store->folder, name, true);
+	if (fd < 0)
+		return fd;
+	netfs_hostfs_close(object->fd);
+	object->fd = fd;
+	object->exposed = false;
+	/* Another user of the folder may have come first, and gone. */
+	return netfs_hostfs_truncate(fd, 0);
 }
 
 int netfs_store_clear(struct netfs_store *store, struct netfs_store_object *object)
@@ -491,7 +525,7 @@ int netfs_store_clear(struct netfs_store *store, struct netfs_store_object *obje
 	netfs_map_done(&object->map);
 	object->counted = 0;
 	object->uses = 0;
-	err = netfs_hostfs_truncate(object->fd, 0);
+	err = object->exposed ? replace_file(store, object) : netfs_hostfs_truncate(object->fd, 0);
 	if (!err && object->map.sealed)
 		err = make_key(store, object, NULL);
 	return err;
@@ -546,7 +580,9 @@ static int punch_rubbish(struct netfs_store_object *object)
 	uint64_t from, to, at = 0;
 	int err = 0;
 
-	for (; !err && netfs_map_rubbish(&object->map, at, NETFS_MAP_END, &from, &to); at = to) {
+	for (; !err && !object->exposed &&
+	       netfs_map_rubbish(&object->map, at, NETFS_MAP_END, &from, &to);
+	     at = to) {
 		err = netfs_store_punch(object, from, to);
 		if (!err)
 			netfs_map_yield(&object->map, from, to);
@@ -638,8 +674,39 @@ ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block
 
 int netfs_store_punch(const struct netfs_store_object *object, uint64_t start, uint64_t end)
 {
+	netfs_assert(!object->exposed);
 	return netfs_hostfs_fallocate(object->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
 				      end - start);
+}
+
+/* Only compared. */
+static uint64_t ns_of(const struct timespec *time)
+{
+	return (uint64_t)time->tv_sec * NETFS_NS_PER_SEC + (uint64_t)time->tv_nsec;
+}
+
+int netfs_store_stamp(const struct netfs_store_object *object, struct netfs_store_stamp *ret_stamp)
+{
+	struct timespec btime;
+	struct stat st;
+	int err = netfs_hostfs_stat(object->fd, "", &st, &btime);
+
+	if (!err)
+		*ret_stamp = (struct netfs_store_stamp){
+			.number = st.st_ino,
+			.size = (uint64_t)st.st_size,
+			.mtime_ns = ns_of(&st.st_mtim),
+			.ctime_ns = ns_of(&st.st_ctim),
+		};
+	return err;
+}
+
+int netfs_store_expose(struct netfs_store_object *object)
+{
+	int err = object->exposed ? 0 : netfs_hostfs_chmod(object->fd, "", 0600 | EXPOSED);
+
+	object->exposed = !err;
+	return err;
 }
 
 int netfs_store_pin(struct netfs_store *store, const struct netfs_store_object *object)
@@ -811,7 +878,8 @@ static int save_rest(struct netfs_store *store, struct netfs_store_object *objec
 }
 
 /* About so many bytes of the object at hand go, from its end; what it has left stays
- * in entry->bytes.  -EBUSY, and -ENOKEY: it goes as a whole or not at all. */
+ * in entry->bytes.  -EBUSY; -ENOKEY, and -EROFS of one that is exposed: it goes as a whole
+ * or not at all. */
 static int shrink(struct netfs_store *store, struct netfs_store_entry *entry, uint64_t bytes)
 {
 	struct netfs_store_object object;
@@ -824,8 +892,9 @@ static int shrink(struct netfs_store *store, struct netfs_store_entry *entry, ui
 		netfs_store_end(store);
 		return err;
 	}
-	drop_end(&object.map, bytes);
-	err = save_rest(store, &object, entry->used);
+	if (!object.exposed)
+		drop_end(&object.map, bytes);
+	err = object.exposed ? -EROFS : save_rest(store, &object, entry->used);
 	end = netfs_store_end(store);
 	if (!err && !end)
 		entry->bytes = object.map.blocks * NETFS_MAP_BLOCK;
@@ -843,7 +912,7 @@ static bool cull_part(struct netfs_store *store, struct netfs_store_cull *cull, 
 	if (entry->pinned || before < LARGE || bytes >= before)
 		return false;
 	*ret_err = shrink(store, entry, bytes);
-	if (*ret_err == -ENOKEY)
+	if (*ret_err == -ENOKEY || *ret_err == -EROFS)
 		return false;
 	if (*ret_err && *ret_err != -EBUSY)
 		return true;

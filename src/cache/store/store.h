@@ -43,6 +43,7 @@ struct netfs_store_object {
 	uint8_t uses;
 	uint64_t rank;
 	bool pinned; /* goes last; recorded */
+	bool exposed; /* see netfs_store_expose(); the file says so */
 	struct netfs_seal_key seal; /* of a sealed one; else zero */
 };
 
@@ -107,8 +108,24 @@ ssize_t netfs_store_read(const struct netfs_store_object *object, uint64_t block
 int netfs_store_prove(const struct netfs_store_object *object, uint64_t block, uint8_t *bytes);
 /* Gives the disk back what an open object has in [start, end), whole blocks, of
  * which nothing is in its map any more.  What was recorded of it does not fit its
- * checksums from then on. */
+ * checksums from then on.  Not of one that is exposed. */
 int netfs_store_punch(const struct netfs_store_object *object, uint64_t start, uint64_t end);
+/* What tells whether somebody changed a file since. */
+struct netfs_store_stamp {
+	uint64_t number;
+	uint64_t size;
+	uint64_t mtime_ns;
+	uint64_t ctime_ns;
+};
+
+int netfs_store_stamp(const struct netfs_store_object *object, struct netfs_store_stamp *ret_stamp);
+/*
+ * Others may read the file of an open object by themselves from now on, and for longer
+ * than anybody here knows: who mapped it keeps it without having it open.  So nothing of
+ * it becomes a hole any more, by whomever; it goes as a whole, and something else in its
+ * place is another file.
+ */
+int netfs_store_expose(struct netfs_store_object *object);
 /* Records whether it is pinned, and nothing else; it has a record. */
 int netfs_store_pin(struct netfs_store *store, const struct netfs_store_object *object);
 /* Removes it from catalogue and folder. */

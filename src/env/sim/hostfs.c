@@ -230,6 +230,17 @@ int netfs_hostfs_stat(int dir_fd, const char *name, struct stat *ret_st, struct 
 	return 0;
 }
 
+int netfs_hostfs_chmod(int dir_fd, const char *name, uint32_t mode)
+{
+	int err;
+	struct disk_node *node = find(dir_fd, name, &err);
+
+	if (!node)
+		return err;
+	node->mode = (node->mode & S_IFMT) | mode;
+	return 0;
+}
+
 int netfs_hostfs_statvfs(int fd, struct statvfs *ret_vfs)
 {
 	*ret_vfs = (struct statvfs){

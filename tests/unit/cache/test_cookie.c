@@ -581,6 +581,240 @@ static void what_is_hurried_is_there_before_it_is_used(void **state)
 	cache_end(cache);
 }
 
+/* ---------------------------------------------------------- given away */
+
+/* The file as others get it, once it was proved; -EAGAIN where it never is. */
+static int backing(struct netfs_cache *cache, struct netfs_cookie *cookie, uint64_t size)
+{
+	int fd = -EAGAIN;
+
+	for (unsigned i = 0; i < 300 && fd == -EAGAIN; i++) {
+		fd = cookie->ops->backing_begin(cookie, size);
+		if (fd == -EAGAIN)
+			pass_worker(cache);
+	}
+	return fd;
+}
+
+static void assert_bytes(int fd, uint64_t start, size_t len, uint8_t byte)
+{
+	static uint8_t buf[8 * BLOCK];
+
+	assert_int_equal(pread(fd, buf, len, (off_t)start), len);
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(buf[i], byte);
+}
+
+static struct netfs_cookie *used_cookie(struct netfs_cache *cache, uint64_t ino)
+{
+	struct netfs_cookie *cookie = acquire(cache, ino);
+
+	tell_version(cookie, 1);
+	use(cookie);
+	return cookie;
+}
+
+static void what_is_whole_and_proved_is_given_away(void **state)
+{
+	struct netfs_cache *cache = cache_open(0);
+	struct netfs_cookie *cookie = used_cookie(cache, 5);
+	uint64_t size = 3 * BLOCK + 100;
+	int fd;
+
+	assert_int_equal(store(cookie, 0, size, 0x71), size);
+	if (sealed) {
+		assert_int_equal(backing(cache, cookie, size), -EOPNOTSUPP);
+		cache->relinquish(cache, cookie);
+		cache_end(cache);
+		return;
+	}
+	assert_int_equal(cookie->ops->backing_begin(cookie, size), -EAGAIN);
+	fd = backing(cache, cookie, size);
+	assert_true(fd >= 0);
+	assert_bytes(fd, 0, size, 0x71);
+	/* It has no other bytes. */
+	assert_int_equal(lseek(fd, 0, SEEK_END), size);
+	/* The second one need not wait. */
+	assert_int_equal(cookie->ops->backing_begin(cookie, size), fd);
+	cookie->ops->backing_end(cookie);
+	/* Nothing is written to it meanwhile, whatever is thought of it. */
+	assert_int_equal(store(cookie, BLOCK, BLOCK, 0x72), -ENOBUFS);
+	cookie->ops->invalidate(cookie, BLOCK, 2 * BLOCK);
+	assert_int_equal(store(cookie, BLOCK, BLOCK, 0x72), -ENOBUFS);
+	assert_bytes(fd, 0, size, 0x71);
+	assert_int_equal(cookie->ops->backing_begin(cookie, size), -EAGAIN);
+	cookie->ops->backing_end(cookie);
+	/* What is written afterwards is to be proved again. */
+	tell_version(cookie, 1);
+	assert_int_equal(store(cookie, BLOCK, BLOCK, 0x72), BLOCK);
+	assert_int_equal(cookie->ops->backing_begin(cookie, size), -EAGAIN);
+	fd = backing(cache, cookie, size);
+	assert_true(fd >= 0);
+	assert_bytes(fd, BLOCK, BLOCK, 0x72);
+	cookie->ops->backing_end(cookie);
+	cache->relinquish(cache, cookie);
+	cache_end(cache);
+}
+
+static void a_part_or_another_size_is_not_given_away(void **state)
+{
+	struct netfs_cache *cache = cache_open(0);
+	struct netfs_cookie *cookie = used_cookie(cache, 5);
+
+	assert_int_equal(store(cookie, 0, 4 * BLOCK, 0x73), 4 * BLOCK);
+	assert_true(backing(cache, cookie, 4 * BLOCK + 1) < 0);
+	/* It has more bytes than the file. */
+	assert_true(backing(cache, cookie, 3 * BLOCK) < 0);
+	cookie->ops->forget(cookie, 2 * BLOCK, 3 * BLOCK);
+	assert_true(backing(cache, cookie, 4 * BLOCK) < 0);
+	/* Nor where nobody knows what version it is of. */
+	assert_int_equal(store(cookie, 2 * BLOCK, BLOCK, 0x73), BLOCK);
+	tell_version(cookie, 0);
+	assert_true(backing(cache, cookie, 4 * BLOCK) < 0);
+	cache->relinquish(cache, cookie);
+	cache_end(cache);
+}
+
+/* One byte of the only object in the folder. */
+static void damage(uint64_t at)
+{
+	char command[600];
+
+	snprintf(command, sizeof(command),
+		 "printf X | dd of=$(echo '%s'/cache/*/*) bs=1 seek=%llu conv=notrunc status=none",
+		 top, (unsigned long long)at);
+	assert_int_equal(system(command), 0);
+}
+
+static void a_damaged_block_is_found_before(void **state)
+{
+	struct netfs_cookie *cookie;
+	struct netfs_cache *cache;
+	int fd;
+
+	if (sealed)
+		return;
+	store_a_file(5, 0x74);
+	damage(2 * BLOCK + 17);
+	cache = cache_open(0);
+	cookie = used_cookie(cache, 5);
+	assert_int_equal(present(cookie), 4 * BLOCK);
+	assert_int_equal(backing(cache, cookie, 4 * BLOCK), -EAGAIN);
+	/* It is asked for at the server, and then all is well. */
+	assert_int_equal(present(cookie), 3 * BLOCK);
+	assert_int_equal(store(cookie, 2 * BLOCK, BLOCK, 0x74), BLOCK);
+	fd = backing(cache, cookie, 4 * BLOCK);
+	assert_true(fd >= 0);
+	assert_bytes(fd, 0, 4 * BLOCK, 0x74);
+	cookie->ops->backing_end(cookie);
+	cache->relinquish(cache, cookie);
+	cache_end(cache);
+}
+
+/* Waits until another mount can have the object; it then has. */
+static struct netfs_cookie *other_has(struct netfs_cache *cache, uint64_t ino)
+{
+	struct netfs_cookie *cookie = used_cookie(cache, ino);
+
+	for (unsigned i = 0; i < 100000 && !present(cookie); i++) {
+		cookie->ops->unuse(cookie);
+		use(cookie);
+	}
+	assert_int_equal(present(cookie), 4 * BLOCK);
+	return cookie;
+}
+
+/* A cookie that let its object go believes the proof if nobody changed the file. */
+static void a_proof_is_of_one_state_of_the_file(void **state)
+{
+	for (unsigned changed = 0; changed < 2 && !sealed; changed++) {
+		struct netfs_cache *cache = cache_open(0), *two = cache_open(0);
+		struct netfs_cookie *cookie = used_cookie(cache, 5), *other;
+
+		assert_int_equal(store(cookie, 0, 4 * BLOCK, 0x75), 4 * BLOCK);
+		assert_true(backing(cache, cookie, 4 * BLOCK) >= 0);
+		cookie->ops->backing_end(cookie);
+		cookie->ops->unuse(cookie);
+		other = other_has(two, 5);
+		if (changed)
+			assert_int_equal(store(other, BLOCK, BLOCK, 0x75), BLOCK);
+		two->relinquish(two, other);
+		netfs_cache_close(two);
+		use(cookie);
+		assert_int_equal(present(cookie), 4 * BLOCK);
+		if (changed) {
+			assert_int_equal(cookie->ops->backing_begin(cookie, 4 * BLOCK), -EAGAIN);
+		} else {
+			assert_true(cookie->ops->backing_begin(cookie, 4 * BLOCK) >= 0);
+			cookie->ops->backing_end(cookie);
+		}
+		cache->relinquish(cache, cookie);
+		cache_end(cache);
+	}
+}
+
+#define OTHERS 20
+
+/* Room is made of everything else, though that was used more, and later. */
+static void what_is_given_away_is_not_culled(void **state)
+{
+	struct netfs_cache *cache = cache_open(20 * BLOCK);
+	struct netfs_cookie *cookie = used_cookie(cache, 5), *others[OTHERS];
+	bool culled = false;
+	int fd;
+
+	for (unsigned i = 0; i < OTHERS; i++)
+		others[i] = used_cookie(cache, 100 + i);
+	assert_int_equal(store(cookie, 0, 4 * BLOCK, 0x76), 4 * BLOCK);
+	fd = sealed ? -1 : backing(cache, cookie, 4 * BLOCK);
+	assert_true(sealed || fd >= 0);
+	for (unsigned i = 0; i < 200000 && !culled; i++) {
+		struct netfs_cookie *other = others[i % OTHERS];
+		bool stored = store(other, 0, 4 * BLOCK, 0x77) == 4 * BLOCK;
+
+		pass_worker(cache);
+		culled = stored && present(sealed ? cookie : other) < 4 * BLOCK;
+		fetch(other, 0, BLOCK, 0x77);
+		fetch(other, 0, BLOCK, 0x77);
+	}
+	assert_true(culled);
+	if (!sealed) {
+		assert_int_equal(present(cookie), 4 * BLOCK);
+		assert_bytes(fd, 0, 4 * BLOCK, 0x76);
+		cookie->ops->backing_end(cookie);
+	}
+	for (unsigned i = 0; i < OTHERS; i++)
+		cache->relinquish(cache, others[i]);
+	cache->relinquish(cache, cookie);
+	cache_end(cache);
+}
+
+/* The line moves on, and nothing is used that is gone. */
+static void files_are_let_go_while_they_are_proved(void **state)
+{
+	for (unsigned round = 0; round < 6; round++) {
+		struct netfs_cache *cache = cache_open(0);
+		struct netfs_cookie *cookies[10];
+		int fd = 0;
+
+		for (unsigned i = 0; i < 10; i++) {
+			cookies[i] = used_cookie(cache, 200 + i);
+			assert_int_equal(store(cookies[i], 0, 4 * BLOCK, 0x78), 4 * BLOCK);
+		}
+		for (unsigned i = 0; i < 10; i++)
+			assert_true(cookies[i]->ops->backing_begin(cookies[i], 4 * BLOCK) < 0);
+		for (unsigned i = 0; i < 9; i++)
+			cache->relinquish(cache, cookies[i]);
+		if (round % 2 && !sealed)
+			fd = backing(cache, cookies[9], 4 * BLOCK);
+		assert_true(fd >= 0);
+		if (fd)
+			cookies[9]->ops->backing_end(cookies[9]);
+		cache->relinquish(cache, cookies[9]);
+		cache_end(cache);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -597,6 +831,12 @@ int main(void)
 		CASE(space_is_taken_before_it_is_used),
 		CASE(the_last_block_is_as_long_as_it_was),
 		CASE(what_is_hurried_is_there_before_it_is_used),
+		CASE(what_is_whole_and_proved_is_given_away),
+		CASE(a_part_or_another_size_is_not_given_away),
+		CASE(a_damaged_block_is_found_before),
+		CASE(a_proof_is_of_one_state_of_the_file),
+		CASE(what_is_given_away_is_not_culled),
+		CASE(files_are_let_go_while_they_are_proved),
 	};
 
 	/* Then all of it with a sealed folder. */

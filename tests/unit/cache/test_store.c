@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cache/store/files.h>
@@ -246,6 +247,92 @@ static void large_objects_are_culled_in_part(void **state)
 	assert_int_equal(kept(store, 1), 0);
 	assert_int_equal(kept(store, 2), mib);
 	netfs_store_close(store);
+}
+
+/* The object's file as somebody has it mapped who is not asked any more. */
+static const uint8_t *expose(struct netfs_store *store, uint64_t ino, size_t len)
+{
+	struct netfs_store_key key = key_of(store, ino);
+	struct netfs_store_object object;
+	char name[600];
+	void *memory;
+	int fd;
+
+	assert_int_equal(netfs_store_load(store, &key, &object), 0);
+	assert_false(object.exposed);
+	assert_int_equal(netfs_store_expose(&object), 0);
+	assert_true(object.exposed);
+	netfs_store_release(&object);
+	/* As the kernel does, it is opened once more. */
+	file_name(ino, name);
+	fd = open(name, O_RDONLY);
+	assert_true(fd >= 0);
+	memory = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	close(fd);
+	return memory;
+}
+
+static void assert_all(const uint8_t *memory, size_t len, uint8_t byte)
+{
+	for (size_t i = 0; i < len; i += 512)
+		assert_int_equal(memory[i], byte);
+}
+
+static void exposed_object_is_culled_as_a_whole(void **state)
+{
+	const uint64_t mib = NETFS_MAP_CHUNK / NETFS_MAP_BLOCK, len = 20 * NETFS_MAP_CHUNK;
+	struct netfs_store *store = store_open();
+	const uint8_t *memory;
+
+	keep_ranked(store, 1, 20 * mib, 1);
+	keep_ranked(store, 2, mib, 2);
+	memory = expose(store, 1, len);
+	/* Another process comes to know of it. */
+	netfs_store_close(store);
+	store = store_open();
+	cull(store, NETFS_MAP_CHUNK + 1, 0);
+	assert_all(memory, len, 1);
+	assert_int_equal(kept(store, 1), 0);
+	assert_int_equal(kept(store, 2), mib);
+	netfs_store_close(store);
+	munmap((void *)(uintptr_t)memory, len);
+}
+
+static void exposed_object_gets_no_holes_and_another_file(void **state)
+{
+	const size_t len = 8 * NETFS_MAP_BLOCK;
+	struct netfs_store *store = store_open();
+	struct netfs_store_key key;
+	struct netfs_store_object object;
+	const uint8_t *memory;
+
+	keep(store, 3, 8);
+	memory = expose(store, 3, len);
+	key = key_of(store, 3);
+	/* A block that is not believed any more. */
+	assert_int_equal(netfs_store_begin(store), 0);
+	assert_int_equal(netfs_store_load(store, &key, &object), 0);
+	assert_true(object.exposed);
+	netfs_map_remove(&object.map, 0, NETFS_MAP_BLOCK);
+	assert_int_equal(netfs_store_save(store, &object), 0);
+	assert_int_equal(netfs_store_end(store), 0);
+	netfs_store_release(&object);
+	assert_all(memory, len, 3);
+	assert_int_equal(kept(store, 3), 7);
+	/* Another version. */
+	assert_int_equal(netfs_store_load(store, &key, &object), 0);
+	assert_int_equal(netfs_store_clear(store, &object), 0);
+	assert_false(object.exposed);
+	assert_int_equal(lseek(object.fd, 0, SEEK_END), 0);
+	assert_int_equal(pwrite(object.fd, "new", 3, 0), 3);
+	assert_all(memory, len, 3);
+	/* That one is locked as the first was. */
+	assert_int_equal(netfs_store_load(store, &key, &(struct netfs_store_object){0}), -EBUSY);
+	netfs_store_release(&object);
+	assert_int_equal(kept(store, 3), 0);
+	netfs_store_close(store);
+	munmap((void *)(uintptr_t)memory, len);
 }
 
 /* Its record is of all rows, and nobody can write another. */
@@ -522,6 +609,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(objects_of_low_rank_are_culled_first, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(large_objects_are_culled_in_part, setup, teardown),
+		cmocka_unit_test_setup_teardown(exposed_object_is_culled_as_a_whole, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(exposed_object_gets_no_holes_and_another_file,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(large_object_of_another_key_is_culled_as_a_whole,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(walk_over_equal_ranks_goes_on_where_it_was, setup,
