@@ -430,13 +430,18 @@ static int attach(struct daemon *daemon)
 		.mount_point = request->mount_point,
 		.mount_flags = request->options.mount_flags,
 		.allow_other = request->options.allow_other,
-		.kernel_writeback = request->options.kernel_writeback,
 		.trust_notices = one_client(daemon),
 		.readahead_kb = request->options.readahead_kb,
 		.log = write_log,
 		.ended = on_ended,
 		.user = daemon,
 	};
+	/* Nothing is written to a share that nobody changes, and the kernel does not do both. */
+	daemon->fuse_config.passthrough = strcmp(daemon->picture.cache_mode, "immutable") == 0 &&
+					  daemon->picture.cache_folder[0] &&
+					  !daemon->picture.cache_sealed;
+	daemon->fuse_config.kernel_writeback =
+		request->options.kernel_writeback && !daemon->picture.read_only;
 	err = netfs_fuse_start(&daemon->fuse_config, daemon->mount, why, &daemon->fuse);
 	if (err == 0) {
 		snprintf(daemon->features, sizeof(daemon->features), "%s",

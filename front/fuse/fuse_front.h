@@ -28,6 +28,7 @@ struct netfs_fuse_config {
 	unsigned long mount_flags; /* MS_RDONLY, MS_NOSUID ... of mount(2) */
 	bool allow_other; /* other users than ours may use it */
 	bool kernel_writeback; /* the kernel gathers writes: one client only */
+	bool passthrough; /* files the library gives away are read by the kernel itself */
 	bool trust_notices; /* only our notices make kernel pages stale */
 	uint32_t readahead_kb; /* the kernel's read-ahead window */
 	/* Messages for people.  May be called from any thread. */

@@ -75,6 +75,9 @@ static void describe(struct netfs_fuse_session *session, const struct fuse_conn_
 			used += (size_t)snprintf(session->features + used, size - used, ",%s",
 						 features[i].name);
 	}
+	/* The answer will say so, see passthrough.c. */
+	if (atomic_load(&session->pass.greeting) && used < size)
+		snprintf(session->features + used, size - used, ",passthrough");
 }
 
 void netfs_fuse_op_init(void *user, struct fuse_conn_info *conn)

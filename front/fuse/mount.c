@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "session.h"
@@ -104,12 +105,38 @@ static int mount_by_helper(struct netfs_fuse_session *session, char why[256])
 	return -EPERM;
 }
 
+static ssize_t device_read(int fd, void *buf, size_t size, void *user)
+{
+	return read(fd, buf, size);
+}
+
+static ssize_t device_write(int fd, struct iovec *iov, int niov, void *user)
+{
+	netfs_fuse_passthrough_answer(user, iov, niov);
+	return writev(fd, iov, niov);
+}
+
+/* Has the session use the device, which it closes at its end. */
+static int take_device(struct netfs_fuse_session *session, int fd)
+{
+	const struct fuse_custom_io io = {.writev = device_write, .read = device_read};
+	char path[32];
+
+	/* Only the administrator may give files to the kernel. */
+	if (session->config->passthrough) {
+		session->pass.possible = true;
+		return fuse_session_custom_io(session->se, &io, fd) == 0 ? 0 : -EIO;
+	}
+	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	return fuse_session_mount(session->se, path) == 0 ? 0 : -EIO;
+}
+
 int netfs_fuse_attach(struct netfs_fuse_session *session, const struct fuse_lowlevel_ops *ops,
 		      char why[256])
 {
 	const struct netfs_fuse_config *config = session->config;
 	bool root = geteuid() == 0;
-	char options[1024], path[32];
+	char options[1024];
 	char *argv[] = {(char *)"unetfs", (char *)"-o", options, NULL};
 	struct fuse_args args = FUSE_ARGS_INIT(root ? 1 : 3, argv);
 	int fd;
@@ -126,10 +153,7 @@ int netfs_fuse_attach(struct netfs_fuse_session *session, const struct fuse_lowl
 		return mount_by_helper(session, why);
 	}
 	fd = mount_as_root(config, why);
-	if (fd < 0)
-		return fd;
-	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
-	return fuse_session_mount(session->se, path) == 0 ? 0 : -EIO;
+	return fd < 0 ? fd : take_device(session, fd);
 }
 
 void netfs_fuse_set_readahead(const struct netfs_fuse_config *config, uint32_t major,

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <unistd.h>
 #include <stdlib.h>
+#include "pass_abi.h"
 #include "session.h"
 
 struct netfs_fuse_handle *netfs_fuse_handle_new(struct netfs_fuse_session *session)
@@ -22,6 +23,7 @@ struct netfs_fuse_handle *netfs_fuse_handle_new(struct netfs_fuse_session *sessi
 	if (!handle)
 		return NULL;
 	handle->file = NULL;
+	handle->passed = NULL;
 	pthread_mutex_lock(&session->lock);
 	netfs_list_push_back(&session->handles, &handle->link);
 	pthread_mutex_unlock(&session->lock);
@@ -33,6 +35,7 @@ void netfs_fuse_handle_free(struct netfs_fuse_session *session, struct netfs_fus
 	pthread_mutex_lock(&session->lock);
 	netfs_list_remove(&handle->link);
 	pthread_mutex_unlock(&session->lock);
+	netfs_fuse_passthrough_close(session, handle);
 	if (handle->file)
 		netfs_release(handle->file);
 	free(handle);
@@ -60,19 +63,37 @@ static bool open_prepare(struct netfs_fuse_request *r, const struct fuse_file_in
 	return true;
 }
 
+/* libfuse does not know this answer. */
+static int reply_backed(struct netfs_fuse_request *r, int backing_id)
+{
+	struct netfs_pass_open open = {
+		.handle = r->fi.fh,
+		.flags = NETFS_PASS_OPEN_BACKED,
+		.backing_id = backing_id,
+	};
+
+	if (r->fi.flags & O_DIRECT)
+		open.flags |= NETFS_PASS_OPEN_DIRECT;
+	return fuse_reply_buf(r->req, (const char *)&open, sizeof(open));
+}
+
 static void reply_open(struct netfs_fuse_request *r, int err)
 {
 	struct netfs_fuse_session *session = r->session;
 	struct netfs_fuse_handle *handle = r->handle;
+	int id = err;
 
-	if (err < 0) {
+	if (!err) {
+		handle->file = r->call.file;
+		r->fi.keep_cache = r->call.keep_pages;
+		id = netfs_fuse_passthrough_open(session, handle, (r->fi.flags & O_DIRECT) != 0);
+	}
+	if (id < 0) {
 		netfs_fuse_handle_free(session, handle);
-		fuse_reply_err(r->req, -err);
+		fuse_reply_err(r->req, -id);
 		return;
 	}
-	handle->file = r->call.file;
-	r->fi.keep_cache = r->call.keep_pages;
-	if (fuse_reply_open(r->req, &r->fi) != 0)
+	if ((id ? reply_backed(r, id) : fuse_reply_open(r->req, &r->fi)) != 0)
 		netfs_fuse_handle_free(session, handle);
 }
 

@@ -153,6 +153,8 @@ static bool serve_one(struct netfs_fuse_thread *thread)
 		return true;
 	buf.mem = thread->buffer->mem;
 	buf.size = (size_t)n;
+	if (!atomic_load_explicit(&session->ready, memory_order_relaxed))
+		netfs_fuse_passthrough_greet(session, buf.mem, buf.size);
 	fuse_session_process_buf(session->se, &buf);
 	if (!atomic_load_explicit(&session->ready, memory_order_relaxed))
 		tell_ready(session);
@@ -234,6 +236,7 @@ static struct netfs_fuse_session *session_new(const struct netfs_fuse_config *co
 	netfs_list_init(&session->free_requests);
 	netfs_list_init(&session->free_buffers);
 	netfs_list_init(&session->handles);
+	netfs_fuse_passthrough_init(&session->pass);
 	for (unsigned i = 0; i < NETFS_FUSE_THREADS_MAX; i++) {
 		session->threads[i].session = session;
 		netfs_list_init(&session->threads[i].free);
@@ -380,6 +383,7 @@ void netfs_fuse_free(struct netfs_fuse_session *session)
 	if (!session)
 		return;
 	netfs_fuse_nodes_done(&session->nodes);
+	netfs_fuse_passthrough_done(&session->pass);
 	pthread_cond_destroy(&session->interrupts);
 	pthread_cond_destroy(&session->cond);
 	pthread_mutex_destroy(&session->lock);

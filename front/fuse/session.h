@@ -5,7 +5,7 @@
  *
  * Locks, in order of acquisition: the node table, the notice queue;
  * the session's lock stands alone.  None is held while the library or libfuse
- * is called.
+ * is called, but that of passthrough.c while files are given away.
  */
 #ifndef FUSE_SESSION_H
 #define FUSE_SESSION_H
@@ -20,6 +20,7 @@
 #include <base/list.h>
 #include "fuse_front.h"
 #include "notice.h"
+#include "passthrough.h"
 
 /* Largest read or write of one request: more gained nothing when measured. */
 #define NETFS_FUSE_DATA_MAX (1u << 20)
@@ -111,6 +112,7 @@ enum netfs_fuse_state {
 struct netfs_fuse_handle {
 	struct netfs_list link; /* s in the session's list */
 	struct netfs_file *file;
+	struct netfs_fuse_passed *passed; /* what the kernel was told of it; NULL: nothing */
 };
 
 /*
@@ -220,6 +222,7 @@ struct netfs_fuse_session {
 	uint32_t minor;
 	uint32_t max_read; /* the mount option, as far as libfuse saw it; else 0 */
 	struct netfs_fuse_nodes nodes;
+	struct netfs_fuse_passthrough pass;
 	struct netfs_fuse_thread threads[NETFS_FUSE_THREADS_MAX];
 	unsigned nthreads;
 	pthread_t notifier;
