@@ -126,19 +126,7 @@ check "diod ends with its last client" wait_for "$patience" gone "$diod_pid"
 
 # --------------------------------------------------- who is not root
 
-if [ "$(id -u)" = 0 ]; then
-	# One with a name: fusermount3 insists on it.
-	uid=$(id -u nobody) || skip "no user to be"
-	as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups --inh-caps=-all)
-	if ! "${as_user[@]}" bash -c ': <>/dev/fuse' 2>/dev/null; then
-		mknod "$tmp/dev-fuse" c 10 229 && chmod 0666 "$tmp/dev-fuse" &&
-			mount --bind "$tmp/dev-fuse" /dev/fuse
-	fi
-	"${as_user[@]}" bash -c ': <>/dev/fuse' || skip "no /dev/fuse a user may open here"
-else
-	uid=$(id -u)
-	as_user=()
-fi
+become_user
 
 # user_mount SOURCE DIR OPTIONS: as mount_unetfs, by the user.
 user_mount() {

@@ -265,3 +265,20 @@ def find(tree, name):
     return None
 print(find(json.load(sys.stdin), sys.argv[1]))' "$2"
 }
+
+# Sets uid and as_user, the words before a command that make it a user's who is not root
+# and may mount: a /dev/fuse that root made his own is replaced.  The test runs in a mount
+# name space of its own then (begin it with OWN_DEV as 150-transports.sh does).
+# One with a name: fusermount3 insists on it.
+become_user() {
+	uid=$(id -u)
+	as_user=()
+	[ "$uid" = 0 ] || return 0
+	uid=$(id -u nobody) || skip "no user to be"
+	as_user=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups --inh-caps=-all)
+	if [ "${OWN_DEV:-}" ] && ! "${as_user[@]}" bash -c ': <>/dev/fuse' 2>/dev/null; then
+		mknod "$tmp/dev-fuse" c 10 229 && chmod 0666 "$tmp/dev-fuse" &&
+			mount --bind "$tmp/dev-fuse" /dev/fuse
+	fi
+	"${as_user[@]}" bash -c ': <>/dev/fuse' || skip "no /dev/fuse a user may open here"
+}
