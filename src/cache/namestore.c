@@ -7,7 +7,10 @@
  * A note alone lets the worker wait for a second, so that many become one
  * transaction; a question wakes it, and finds done what was told before it.  The
  * queue is bounded: what has no room, or no memory, was not told, and neither was what a
- * failed transaction had.  After such a gap no directory is known to be complete.
+ * failed transaction had.  After such a gap no directory is known to be complete, and
+ * where a change of ours was not told nothing is: what is known from before it is wrong.
+ * A gap is somewhere among the notes that are queued when it is met, so it counts behind
+ * each of them.
  *
  * The database is opened and closed by whoever opens the store and by the worker,
  * never by two threads at a time.
@@ -44,6 +47,13 @@ enum store_state {
 	STORE_ENDED, /* nobody touches it any more but who frees it */
 };
 
+/* What was not told; the worst counts. */
+enum gap {
+	GAP_NONE,
+	GAP_ANSWER, /* something that the server said */
+	GAP_CHANGE, /* a change of ours */
+};
+
 /*
  * Owned by who opened it until netfs_namestore_close(), then by the worker.
  *
@@ -64,7 +74,7 @@ struct netfs_namestore {
 	enum store_state state; /* m */
 	struct netfs_list queue; /* m */
 	uint32_t queued; /* m: notes in it */
-	bool gap; /* m: something was not told */
+	enum gap gap; /* m */
 	bool armed; /* m: the timer is, or its task under way */
 	bool closing; /* m */
 	void (*closed)(void *user); /* m */
@@ -135,16 +145,26 @@ static void learn_count(struct netfs_namestore *store)
 		atomic_store(&store->names, names);
 }
 
+static int do_gap(struct netfs_namestore *store, enum gap gap)
+{
+	switch (gap) {
+	case GAP_ANSWER:
+		return netfs_name_table_gap(&store->table);
+	case GAP_CHANGE:
+		return netfs_name_table_forget(&store->table, &store->share.root);
+	default:
+		return 0;
+	}
+}
+
 /* Some notes as one transaction. */
-static int do_notes(struct netfs_namestore *store, struct netfs_list *notes, bool gap)
+static int do_notes(struct netfs_namestore *store, struct netfs_list *notes, enum gap gap)
 {
 	int err = netfs_name_table_begin(&store->table);
 	struct netfs_list *link;
 
 	if (err)
 		return err;
-	if (gap)
-		err = netfs_name_table_gap(&store->table);
 	netfs_list_for_each (link, notes) {
 		const struct netfs_note *note = netfs_container_of(link, struct netfs_note, link);
 
@@ -155,6 +175,8 @@ static int do_notes(struct netfs_namestore *store, struct netfs_list *notes, boo
 		err = netfs_name_table_note(&store->table, note);
 		store->since_cull++;
 	}
+	if (!err)
+		err = do_gap(store, gap);
 	if (!err && store->since_cull >= CULL_EVERY) {
 		store->since_cull = 0;
 		err = netfs_name_table_cull(&store->table, store->rows_max, &store->share.root);
@@ -169,12 +191,25 @@ static void reopen(struct netfs_namestore *store)
 	netfs_name_table_open(&store->table);
 }
 
-static void free_notes(struct netfs_list *notes)
+static enum gap gap_of(const struct netfs_note *note)
 {
+	return note->ours ? GAP_CHANGE : GAP_ANSWER;
+}
+
+/* Returns what it means if they were not told. */
+static enum gap free_notes(struct netfs_list *notes)
+{
+	enum gap gap = GAP_NONE;
 	struct netfs_list *link;
 
-	while ((link = netfs_list_pop_front(notes)))
-		netfs_free(netfs_container_of(link, struct netfs_note, link));
+	while ((link = netfs_list_pop_front(notes))) {
+		struct netfs_note *note = netfs_container_of(link, struct netfs_note, link);
+
+		if (gap < gap_of(note))
+			gap = gap_of(note);
+		netfs_free(note);
+	}
+	return gap;
 }
 
 /* The notes before the first question of the queue. */
@@ -186,44 +221,53 @@ static void split(struct netfs_list *queue, struct netfs_list *notes)
 		netfs_list_push_back(notes, netfs_list_pop_front(queue));
 }
 
-static void set_gap(struct netfs_namestore *store)
+static void widen_gap_locked(struct netfs_namestore *store, enum gap gap)
+{
+	netfs_assert_held(&store->mutex);
+	if (store->gap < gap)
+		store->gap = gap;
+}
+
+static void widen_gap(struct netfs_namestore *store, enum gap gap)
 {
 	netfs_mutex_lock(&store->mutex);
-	store->gap = true;
+	widen_gap_locked(store, gap);
 	netfs_mutex_unlock(&store->mutex);
 }
 
-static void answer(struct netfs_namestore *store, struct netfs_note *note)
+/* gap: what could not be noted as one. */
+static void answer(struct netfs_namestore *store, struct netfs_note *note, enum gap gap)
 {
-	int err = netfs_name_table_ask(&store->table, note);
+	int err = gap == GAP_CHANGE ? -EHOSTDOWN : netfs_name_table_ask(&store->table, note);
 
 	if (err == -EUCLEAN)
 		reopen(store);
 	note->done(note, err && err != -ENOENT ? -EHOSTDOWN : err);
 }
 
-static void work_through(struct netfs_namestore *store, struct netfs_list *queue, bool gap)
+static void work_through(struct netfs_namestore *store, struct netfs_list *queue, enum gap gap)
 {
-	struct netfs_list notes, *link;
-	bool told;
-	int err;
+	do {
+		struct netfs_list notes, *link;
+		enum gap lost, left = GAP_NONE;
+		bool told;
+		int err;
 
-	while (!netfs_list_empty(queue) || gap) {
 		split(queue, &notes);
 		told = gap || !netfs_list_empty(&notes);
 		err = told ? do_notes(store, &notes, gap) : 0;
-		gap = false;
-		free_notes(&notes);
+		lost = free_notes(&notes);
 		if (err == -EUCLEAN)
 			reopen(store);
 		if (err)
-			set_gap(store);
+			left = gap > lost ? gap : lost;
+		widen_gap(store, left);
 		if (told)
 			learn_count(store);
 		link = netfs_list_pop_front(queue);
 		if (link)
-			answer(store, netfs_container_of(link, struct netfs_note, link));
-	}
+			answer(store, netfs_container_of(link, struct netfs_note, link), left);
+	} while (!netfs_list_empty(queue));
 }
 
 static void store_free(struct netfs_namestore *store)
@@ -246,21 +290,20 @@ static void end(struct netfs_namestore *store)
 		closed(user);
 }
 
-/* More to do?  Then it is in queue, else the worker may go.  *ret_gap says first
- * whether it has just come. */
-static bool more(struct netfs_namestore *store, struct netfs_list *queue, bool *ret_gap,
-		 bool *ret_ended)
+/* More to do?  Then it is in queue, else the worker may go.  first: it has just come. */
+static bool more(struct netfs_namestore *store, struct netfs_list *queue, bool first,
+		 enum gap *ret_gap, bool *ret_ended)
 {
-	bool go_on, first = *ret_gap;
+	bool go_on;
 
 	netfs_mutex_lock(&store->mutex);
 	netfs_list_splice_back(queue, &store->queue);
 	store->queued = 0;
 	/* A gap that cannot be noted is not tried again and again. */
 	go_on = !netfs_list_empty(queue) || (first && store->gap);
-	*ret_gap = go_on && store->gap;
+	*ret_gap = store->gap;
 	if (go_on) {
-		store->gap = false;
+		store->gap = GAP_NONE;
 	} else {
 		*ret_ended = store->closing && !store->armed;
 		set_state_locked(store, *ret_ended ? STORE_ENDED : STORE_IDLE);
@@ -273,13 +316,12 @@ static void work(struct netfs_job *job)
 {
 	struct netfs_namestore *store = netfs_container_of(job, struct netfs_namestore, job);
 	struct netfs_list queue;
-	bool gap = true, ended = false;
+	bool first = true, ended = false;
+	enum gap gap;
 
 	netfs_list_init(&queue);
-	while (more(store, &queue, &gap, &ended)) {
+	for (; more(store, &queue, first, &gap, &ended); first = false)
 		work_through(store, &queue, gap);
-		gap = false;
-	}
 	if (ended)
 		end(store);
 }
@@ -344,7 +386,7 @@ void netfs_namestore_tell(struct netfs_namestore *store, const struct netfs_note
 		store->queued++;
 		mine = NULL;
 	} else {
-		store->gap = true;
+		widen_gap_locked(store, gap_of(note));
 	}
 	if (store->queued > QUEUE_LONG) {
 		post_locked(store);

@@ -56,6 +56,7 @@ enum netfs_note_kind {
 	NETFS_NOTE_SPACE, /* statfs */
 	NETFS_NOTE_ENTRY, /* name in id leads to what attr is of */
 	NETFS_NOTE_GONE, /* name in id leads nowhere */
+	NETFS_NOTE_UNSURE, /* nobody knows whether and where to name in id leads */
 	NETFS_NOTE_MOVED, /* name in id is to_name in to now; flag: exchanged */
 	NETFS_NOTE_ATTR, /* attr */
 	NETFS_NOTE_LOST, /* there is no id any more */
@@ -76,6 +77,7 @@ struct netfs_note {
 	struct netfs_list link; /* the store's */
 	enum netfs_note_kind kind;
 	bool flag;
+	bool ours; /* of a change of ours: all that is known is wrong without it */
 	/* A question: called once, by the worker, with no lock held. */
 	void (*done)(struct netfs_note *note, int err);
 	struct netfs_name_id id;

@@ -82,15 +82,19 @@ static bool same_but_atime(const struct netfs_attr *a, const struct netfs_attr *
 	       same_time(&a->ctime, &b->ctime) && same_time(&a->btime, &b->btime);
 }
 
-bool offline_object_told(struct offline_node *node, const struct netfs_attr *attr, uint64_t stamp)
+enum offline_news offline_object_told(struct offline_node *node, const struct netfs_attr *attr,
+				      uint64_t stamp)
 {
 	struct offline_object *object = node->object;
 	struct offline *offline = offline_of_node(node);
-	bool news = false;
+	enum offline_news news = OFFLINE_NO_NEWS;
 
 	netfs_mutex_lock(&offline->lock);
 	if (object->flying == 0 && object->changed < stamp) {
-		news = !object->known || object->grown || !same_but_atime(&object->attr, attr);
+		if (object->grown)
+			news = OFFLINE_OUR_NEWS;
+		else if (!object->known || !same_but_atime(&object->attr, attr))
+			news = OFFLINE_NEWS;
 		object->attr = *attr;
 		object->known = true;
 		object->grown = false;
@@ -117,6 +121,7 @@ void offline_change_end(struct offline_node *node, bool names, bool unknown)
 	struct offline_object *object = node->object;
 	const struct netfs_note lost = {
 		.kind = NETFS_NOTE_LOST,
+		.ours = true,
 		.id = {object->ino, object->gen},
 	};
 
@@ -308,7 +313,7 @@ struct offline_node *offline_node_get(struct offline *offline, const struct netf
 /* What we wrote and nobody asked about since is all there is to know. */
 static void note_growth(struct offline *offline, const struct offline_object *object)
 {
-	struct netfs_note note = {.kind = NETFS_NOTE_ATTR, .attr = object->attr};
+	struct netfs_note note = {.kind = NETFS_NOTE_ATTR, .ours = true, .attr = object->attr};
 
 	if (object->known && object->grown)
 		netfs_namestore_tell(offline->names, &note);

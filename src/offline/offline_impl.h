@@ -237,8 +237,16 @@ void offline_handle_bind(struct offline_handle *handle, struct offline_wait *wai
 void offline_bindings_give_up(struct offline *offline);
 int offline_path(struct netfs_node *node, char *buf, size_t size);
 
-/* The server told attr, asked at stamp.  True where that is news for the store. */
-bool offline_object_told(struct offline_node *node, const struct netfs_attr *attr, uint64_t stamp);
+/* What an answer is to the store. */
+enum offline_news {
+	OFFLINE_NO_NEWS,
+	OFFLINE_NEWS,
+	OFFLINE_OUR_NEWS, /* what we wrote made it so */
+};
+
+/* The server told attr, asked at stamp. */
+enum offline_news offline_object_told(struct offline_node *node, const struct netfs_attr *attr,
+				      uint64_t stamp);
 /* A change of ours begins, of the object or of the names in it, and ends. */
 void offline_change_begin(struct offline_node *node, bool names);
 void offline_change_end(struct offline_node *node, bool names, bool unknown);

@@ -4,7 +4,8 @@
  *
  * An answer is noted where it is not older than a change of ours: of the object for its
  * attributes, of the names in a directory for those.  A listing is whole when it was
- * read from the start to the end with no change of ours in between.
+ * read from the start to the end with no change of ours in between.  After a change
+ * that failed nobody knows what is there.
  *
  * Locks: the connection's lock.
  */
@@ -15,11 +16,6 @@
 #include <base/assert.h>
 #include <env/alloc.h>
 #include <offline/call.h>
-
-static void tell(const struct offline_call *call, const struct netfs_note *note)
-{
-	netfs_namestore_tell(call->offline->names, note);
-}
 
 /* ------------------------------------------------------------- changes */
 
@@ -48,6 +44,13 @@ static struct offline_node *object_changed(const struct offline_call *call)
 static bool changes_names(const struct offline_call *call)
 {
 	return call->dir && call->kind != CALL_LOOKUP;
+}
+
+static void tell(const struct offline_call *call, struct netfs_note *note)
+{
+	if (object_changed(call) || changes_names(call))
+		note->ours = true;
+	netfs_namestore_tell(call->offline->names, note);
 }
 
 static void listing_begins(struct offline_call *call)
@@ -81,7 +84,7 @@ void offline_call_changes(struct offline_call *call)
 		listing_begins(call);
 }
 
-/* Is what is known of the object worth nothing after that? */
+/* Is what is known of the object worth nothing after that, although it succeeded? */
 static bool makes_unknown(const struct offline_call *call)
 {
 	switch (call->kind) {
@@ -102,7 +105,7 @@ void offline_call_changed(struct offline_call *call, int err)
 		return;
 	call->changing = false;
 	if (object)
-		offline_change_end(object, false, makes_unknown(call));
+		offline_change_end(object, false, err || makes_unknown(call));
 	if (changes_names(call))
 		offline_change_end(call->dir, true, false);
 	if (call->new_dir)
@@ -132,34 +135,47 @@ static bool counts(struct offline_call *call)
 	return call->kind != CALL_LOOKUP || names_count(call, call->dir, call->stamp);
 }
 
-static void note_attr(struct offline_call *call, struct offline_node *node,
+static void note_attr(struct offline_call *call, enum offline_news news,
 		      const struct netfs_attr *attr)
 {
-	struct netfs_note note = {.kind = NETFS_NOTE_ATTR, .attr = *attr};
+	struct netfs_note note = {
+		.kind = NETFS_NOTE_ATTR,
+		.ours = news == OFFLINE_OUR_NEWS,
+		.attr = *attr,
+	};
 
-	if (offline_object_told(node, attr, call->stamp))
+	if (news)
 		tell(call, &note);
+}
+
+static void told_attr(struct offline_call *call, struct offline_node *node,
+		      const struct netfs_attr *attr)
+{
+	note_attr(call, offline_object_told(node, attr, call->stamp), attr);
 }
 
 /* The name leads to node, as its caller just heard. */
 static void note_entry(struct offline_call *call, struct offline_node *node)
 {
+	enum offline_news news = offline_object_told(node, &call->op.attr, call->stamp);
 	struct netfs_note note = {
 		.kind = NETFS_NOTE_ENTRY,
+		.ours = news == OFFLINE_OUR_NEWS,
 		.id = offline_id(call->dir),
 		.name = call->name,
 	};
 
-	offline_object_told(node, &call->op.attr, call->stamp);
 	if (!offline_object_known(node, &note.attr))
 		note.attr = call->op.attr;
 	if (counts(call))
 		tell(call, &note);
+	else
+		note_attr(call, news, &call->op.attr);
 }
 
 static void note_gone(struct offline_call *call)
 {
-	const struct netfs_note note = {
+	struct netfs_note note = {
 		.kind = NETFS_NOTE_GONE,
 		.id = offline_id(call->dir),
 		.name = call->name,
@@ -169,9 +185,27 @@ static void note_gone(struct offline_call *call)
 		tell(call, &note);
 }
 
+/* A change of names failed, which does not say that nothing was changed: the answer
+ * to a first try may be lost, or there was no memory for what came of it. */
+static void note_unsure(struct offline_call *call)
+{
+	struct netfs_note note = {
+		.kind = NETFS_NOTE_UNSURE,
+		.id = offline_id(call->dir),
+		.name = call->name,
+	};
+
+	tell(call, &note);
+	if (!call->new_dir)
+		return;
+	note.id = offline_id(call->new_dir);
+	note.name = call->new_name;
+	tell(call, &note);
+}
+
 static void note_moved(struct offline_call *call)
 {
-	const struct netfs_note note = {
+	struct netfs_note note = {
 		.kind = NETFS_NOTE_MOVED,
 		.id = offline_id(call->dir),
 		.name = call->name,
@@ -186,7 +220,7 @@ static void note_moved(struct offline_call *call)
 static void note_target(struct offline_call *call, struct offline_node *node, const char *text,
 			size_t len)
 {
-	const struct netfs_note note = {
+	struct netfs_note note = {
 		.kind = NETFS_NOTE_TARGET,
 		.id = offline_id(node),
 		.text = (char *)text,
@@ -198,7 +232,7 @@ static void note_target(struct offline_call *call, struct offline_node *node, co
 
 static void note_id(struct offline_call *call, enum netfs_note_kind kind, struct offline_node *node)
 {
-	const struct netfs_note note = {.kind = kind, .id = offline_id(node)};
+	struct netfs_note note = {.kind = kind, .id = offline_id(node)};
 
 	tell(call, &note);
 }
@@ -301,7 +335,7 @@ static int told_open(struct offline_call *call)
 	if (!take_handle(call, call->node))
 		return -ENOMEM;
 	if (op->has_attr)
-		note_attr(call, call->node, &op->attr);
+		told_attr(call, call->node, &op->attr);
 	return 0;
 }
 
@@ -316,12 +350,12 @@ static int told_failure(struct offline_call *call, int err)
 
 static void told_space(struct offline_call *call)
 {
-	const struct netfs_note note = {.kind = NETFS_NOTE_SPACE, .statfs = call->op.statfs};
+	struct netfs_note note = {.kind = NETFS_NOTE_SPACE, .statfs = call->op.statfs};
 
 	tell(call, &note);
 }
 
-int offline_call_told(struct offline_call *call, int err)
+static int told(struct offline_call *call, int err)
 {
 	struct netfs_op *op = &call->op;
 
@@ -339,7 +373,7 @@ int offline_call_told(struct offline_call *call, int err)
 		return 0;
 	case CALL_GETATTR:
 	case CALL_SETATTR:
-		note_attr(call, call->node, &op->attr);
+		told_attr(call, call->node, &op->attr);
 		return 0;
 	case CALL_READLINK:
 		note_target(call, call->node, op->buf, op->count);
@@ -362,4 +396,12 @@ int offline_call_told(struct offline_call *call, int err)
 	default:
 		return 0;
 	}
+}
+
+int offline_call_told(struct offline_call *call, int err)
+{
+	err = told(call, err);
+	if (err && changes_names(call))
+		note_unsure(call);
+	return err;
 }

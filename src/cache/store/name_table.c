@@ -32,6 +32,7 @@ enum statement {
 	ENTRIES_OLD,
 	ENTRIES_DROP,
 	ENTRIES_CULL,
+	ENTRIES_NONE,
 	OBJECT_GET,
 	ATTR_PUT,
 	TARGET_PUT,
@@ -40,6 +41,7 @@ enum statement {
 	COMPLETE_CULL,
 	OBJECT_DROP,
 	OBJECTS_CULL,
+	OBJECTS_NONE,
 	COUNT,
 	ENTRY_OLD,
 	OBJECT_OLD,
@@ -62,6 +64,7 @@ static const char *const texts[STATEMENTS] = {
 	[ENTRIES_OLD] = "DELETE FROM entries WHERE dir = ?1 AND seen < ?2",
 	[ENTRIES_DROP] = "DELETE FROM entries WHERE dir = ?1",
 	[ENTRIES_CULL] = "DELETE FROM entries WHERE seen < ?1",
+	[ENTRIES_NONE] = "DELETE FROM entries",
 	[OBJECT_GET] = "SELECT attr, target, complete FROM objects WHERE id = ?1",
 	[ATTR_PUT] = "INSERT INTO objects(id, attr, complete, seen) VALUES(?1, ?2, 0, ?3)"
 		     " ON CONFLICT(id) DO UPDATE SET attr = ?2, seen = ?3",
@@ -69,11 +72,12 @@ static const char *const texts[STATEMENTS] = {
 		       " ON CONFLICT(id) DO UPDATE SET target = ?2, seen = ?3",
 	[COMPLETE_PUT] = "INSERT INTO objects(id, complete, seen) VALUES(?1, ?2, ?3)"
 			 " ON CONFLICT(id) DO UPDATE SET complete = ?2",
-	[COMPLETE_NONE] = "UPDATE objects SET complete = 0 WHERE complete",
 	[COMPLETE_CULL] = "UPDATE objects SET complete = 0 WHERE complete AND id IN"
 			  " (SELECT dir FROM entries WHERE seen < ?1)",
 	[OBJECT_DROP] = "DELETE FROM objects WHERE id = ?1",
+	[COMPLETE_NONE] = "UPDATE objects SET complete = 0 WHERE complete",
 	[OBJECTS_CULL] = "DELETE FROM objects WHERE seen < ?1 AND id <> ?2",
+	[OBJECTS_NONE] = "DELETE FROM objects WHERE id <> ?1",
 	[COUNT] = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM objects)",
 	[ENTRY_OLD] = "SELECT seen FROM entries ORDER BY seen LIMIT 1 OFFSET ?1",
 	[OBJECT_OLD] = "SELECT seen FROM objects ORDER BY seen LIMIT 1 OFFSET ?1",
@@ -310,19 +314,31 @@ static int note_gone(struct netfs_name_table *table, const struct netfs_note *no
 	return err ? err : drop_entry(table, &place);
 }
 
+static int forget_entry(struct netfs_name_table *table, const struct place *place, uint64_t seen)
+{
+	int err = drop_entry(table, place);
+
+	return err ? err : set_complete(table, place->dir, false, seen);
+}
+
+static int note_unsure(struct netfs_name_table *table, const struct netfs_note *note)
+{
+	struct place place;
+	int err = place_of(table, &note->id, note->name, &place);
+
+	return err ? err : forget_entry(table, &place, note->seq);
+}
+
 /* The name at place leads to what was at another, entry, if that is known. */
 static int move_entry(struct netfs_name_table *table, const struct place *place, const char *name,
 		      int known, struct netfs_row_entry *entry, uint64_t seen)
 {
-	int err;
-
 	if (known == 1) {
 		name_entry(entry, name, strlen(name));
 		return put_entry(table, place, entry, seen);
 	}
 	/* Something is there, and nobody knows what. */
-	err = drop_entry(table, place);
-	return err ? err : set_complete(table, place->dir, false, seen);
+	return forget_entry(table, place, seen);
 }
 
 static int note_moved(struct netfs_name_table *table, const struct netfs_note *note)
@@ -471,6 +487,8 @@ int netfs_name_table_note(struct netfs_name_table *table, const struct netfs_not
 		return note_entry(table, note);
 	case NETFS_NOTE_GONE:
 		return note_gone(table, note);
+	case NETFS_NOTE_UNSURE:
+		return note_unsure(table, note);
 	case NETFS_NOTE_MOVED:
 		return note_moved(table, note);
 	case NETFS_NOTE_ATTR:
@@ -491,6 +509,18 @@ int netfs_name_table_note(struct netfs_name_table *table, const struct netfs_not
 int netfs_name_table_gap(struct netfs_name_table *table)
 {
 	return netfs_sql_run(get(table, COMPLETE_NONE));
+}
+
+int netfs_name_table_forget(struct netfs_name_table *table, const struct netfs_name_id *keep)
+{
+	uint8_t key[NETFS_ROW_ID];
+	int err = netfs_rows_id(table->rows, keep, key);
+
+	if (!err)
+		err = netfs_sql_run(get(table, ENTRIES_NONE));
+	if (!err)
+		err = netfs_sql_run(at_key(table, OBJECTS_NONE, key));
+	return err ? err : netfs_name_table_gap(table);
 }
 
 /* -------------------------------------------------------------- bounds */

@@ -32,6 +32,8 @@ int netfs_name_table_end(struct netfs_name_table *table, int err);
 int netfs_name_table_note(struct netfs_name_table *table, const struct netfs_note *note);
 /* Something was not told: no directory is known to have no other names. */
 int netfs_name_table_gap(struct netfs_name_table *table);
+/* A change was not told, of anything: nothing is known but keep, the share and its space. */
+int netfs_name_table_forget(struct netfs_name_table *table, const struct netfs_name_id *keep);
 /* What was seen longest ago goes, until a tenth less than rows is left of names and of
  * objects, if there are more; keep does not. */
 int netfs_name_table_cull(struct netfs_name_table *table, uint64_t rows,

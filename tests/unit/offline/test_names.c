@@ -291,6 +291,10 @@ static void names_follow_changes(void **state)
 	assert_int_equal(listed(dir), -EHOSTDOWN);
 	tell_name(NETFS_NOTE_GONE, root, "x");
 	assert_int_equal(listed(root), 0);
+	tell_entry(root, "y", 22, 1);
+	tell_name(NETFS_NOTE_UNSURE, root, "y");
+	assert_int_equal(leads_to(root, "y"), -EHOSTDOWN);
+	assert_int_equal(listed(root), -EHOSTDOWN);
 	close_store();
 }
 
@@ -416,6 +420,37 @@ static void after_a_full_disk_nothing_is_whole(void **state)
 	netfs_sim_disk_fail(disk, 0);
 	tell_attr(21, 1);
 	assert_int_equal(leads_to(root, "new"), -EHOSTDOWN);
+	close_store();
+}
+
+/* What the server said costs only itself, a change of ours what is known from before. */
+static void a_change_that_was_not_told_leaves_nothing_known(void **state)
+{
+	const struct netfs_note move = {.kind = NETFS_NOTE_MOVED,
+					.ours = true,
+					.id = root,
+					.name = "a",
+					.to = root,
+					.to_name = "b"};
+
+	assert_int_equal(open_store(NULL), 0);
+	tell_share();
+	tell_entry(root, "a", 20, 1);
+	tell_entry(root, "b", 21, 1);
+	assert_int_equal(leads_to(root, "b"), 21);
+	netfs_sim_disk_fail(disk, 1000000);
+	tell_entry(root, "c", 22, 1);
+	leads_to(root, "b");
+	netfs_sim_disk_fail(disk, 0);
+	assert_int_equal(leads_to(root, "b"), 21);
+	netfs_sim_disk_fail(disk, 1000000);
+	netfs_namestore_tell(store, &move);
+	assert_int_equal(leads_to(root, "b"), -EHOSTDOWN);
+	netfs_sim_disk_fail(disk, 0);
+	assert_int_equal(leads_to(root, "b"), -EHOSTDOWN);
+	assert_int_equal(leads_to(root, "a"), -EHOSTDOWN);
+	tell_entry(root, "b", 20, 1);
+	assert_int_equal(leads_to(root, "b"), 20);
 	close_store();
 }
 
@@ -643,6 +678,7 @@ int main(void)
 		TEST(another_format_is_refused),
 		TEST(another_key_knows_nothing),
 		TEST(after_a_full_disk_nothing_is_whole),
+		TEST(a_change_that_was_not_told_leaves_nothing_known),
 		TEST(old_rows_go),
 		TEST(no_power_failure_tells_what_never_was),
 	};
