@@ -313,6 +313,14 @@ void netfs_crypt_note_eof(struct netfs_subrequest *sub)
 		sub->req->eof_at = eof;
 }
 
+/* Why nothing comes from bad_from on. */
+static int why_bad(const struct netfs_request *req)
+{
+	int err = req->stream[NETFS_STREAM_SERVER].error;
+
+	return err ? err : -EIO;
+}
+
 void netfs_crypt_read_collect(struct netfs_subrequest *sub, struct netfs_news *news)
 {
 	struct netfs_request *req = sub->req;
@@ -320,7 +328,8 @@ void netfs_crypt_read_collect(struct netfs_subrequest *sub, struct netfs_news *n
 	struct netfs_range range;
 
 	if (req->bad_from != UINT64_MAX) {
-		netfs_read_settle(req, sub->start, end, sub->error ? sub->error : -EIO);
+		/* It may have come, but what lies before it did not. */
+		netfs_read_settle(req, sub->start, end, sub->error ? sub->error : why_bad(req));
 	} else {
 		/* Without memory for it the cache gets less. */
 		if (!sub->cache && !req->check && req->inode->cookie && got > sub->start)
@@ -344,8 +353,8 @@ static void upload_again(struct netfs_request *req, struct netfs_news *news)
 	struct netfs_inode *inode = req->inode;
 	int err = req->stream[NETFS_STREAM_SERVER].error;
 
-	if (req->bad_from != UINT64_MAX && !err)
-		err = -EIO;
+	if (req->bad_from != UINT64_MAX)
+		err = why_bad(req);
 	if (inode->crypt_resize)
 		netfs_crypt_resize_again(inode, req->for_upload && !req->check ? err : 0, news);
 	if (!req->check)
@@ -362,7 +371,7 @@ static void upload_again(struct netfs_request *req, struct netfs_news *news)
 void netfs_crypt_read_finish(struct netfs_request *req, struct netfs_news *news)
 {
 	struct netfs_stream *stream = &req->stream[NETFS_STREAM_SERVER];
-	int err = stream->error ? stream->error : -EIO;
+	int err = why_bad(req);
 
 	/* What was given up before may be on its way again, in another request. */
 	if (req->bad_from != UINT64_MAX && stream->issued_to < req->end)

@@ -322,6 +322,53 @@ static void a_failed_download_ends_beside_a_new_one(void **unused)
 	}
 }
 
+/* What came behind a part that was refused cannot be decrypted without it, or not yet:
+ * who waits for it hears why that was, not of an error nobody made. */
+static void what_lies_behind_a_refused_part_fails_for_its_reason(void **unused)
+{
+	static struct rig_io first, joins;
+	static struct rig rig;
+
+	rig_start(&rig, 2 * PAGE, &(struct rig_options){.rsize = PAGE, .encrypted = true});
+	rig.hold = true;
+	rig_begin(&rig, &first, false, 0, 2 * PAGE, 0);
+	rig_begin(&rig, &joins, false, PAGE, PAGE, 0);
+	rig_run();
+	assert_int_equal(rig.nheld, 2);
+	rig_answer(&rig, 0, 0, -EACCES, 0);
+	rig_answer(&rig, 0, PAGE, 0, 0);
+	rig_release(&rig);
+	assert_int_equal(rig_finish(&first), -EACCES);
+	assert_int_equal(rig_finish(&joins), -EACCES);
+	rig_stop(&rig);
+}
+
+/* The rest of an encrypted block is read before a part of it is sent, and that read
+ * says that it is no other. */
+static void a_read_that_an_upload_needs_says_so(void **unused)
+{
+	static struct rig_flush flush;
+	static struct rig_io other;
+	static struct rig rig;
+
+	rig_start(&rig, 2 * PAGE, &(struct rig_options){.encrypted = true});
+	rig.hold = true;
+	rig_begin(&rig, &other, false, PAGE, PAGE, 0);
+	rig_run();
+	rig_write(&rig, 100, 10);
+	memset(rig.unsent, true, PAGE);
+	rig_begin_flush(&rig, &flush, 0, UINT64_MAX);
+	rig_run();
+	assert_int_equal(rig.nheld, 2);
+	assert_false(rig.held[0]->for_upload);
+	assert_int_equal(rig.held[1]->kind, NETFS_SLICE_READ);
+	assert_true(rig.held[1]->for_upload);
+	rig_release(&rig);
+	assert_int_equal(rig_finish(&other), PAGE);
+	assert_int_equal(rig_finish_flush(&flush), 0);
+	rig_stop(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +384,8 @@ int main(void)
 		cmocka_unit_test(an_overtaken_download_answers_no_later_read),
 		cmocka_unit_test(lent_bytes_do_not_change_when_they_are_read_again),
 		cmocka_unit_test(a_failed_download_ends_beside_a_new_one),
+		cmocka_unit_test(what_lies_behind_a_refused_part_fails_for_its_reason),
+		cmocka_unit_test(a_read_that_an_upload_needs_says_so),
 	};
 
 	return t_run(tests, NULL, NULL);
