@@ -168,6 +168,7 @@ enum netfs_slice_flags {
  */
 struct netfs_slice {
 	enum netfs_slice_kind kind;
+	bool for_upload; /* a read that data waits for which is to be sent */
 	uint64_t start; /* file position of the first byte */
 	size_t len; /* bytes to move */
 	struct iovec *iov; /* where they are: covers len exactly */

@@ -151,6 +151,7 @@ static void prepare_slice(struct netfs_subrequest *sub)
 	size_t len = sub->len - sub->transferred;
 
 	sub->slice.kind = netfs_request_writes(req) ? NETFS_SLICE_WRITE : NETFS_SLICE_READ;
+	sub->slice.for_upload = req->check;
 	sub->slice.start = pos;
 	sub->slice.len = 0;
 	sub->slice.niov = 0;

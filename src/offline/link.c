@@ -30,6 +30,7 @@
 #define RETRY_MIN_NS	 (100 * NETFS_NS_PER_MS)
 #define RETRY_MAX_NS	 (30 * NETFS_NS_PER_SEC)
 #define SHORT_NS	 (10 * NETFS_NS_PER_MS)
+#define BACK_AGAIN_NS	 NETFS_NS_PER_SEC /* until coming back is tried again */
 #define RETRY_REFUSED_NS (300 * NETFS_NS_PER_SEC)
 /* The header of a text of a state, a time and a number. */
 #define TEXT_MAX 320
@@ -658,8 +659,8 @@ static void tell_lost(struct offline *offline, bool connected)
 	tell(offline, connected, text);
 }
 
-/* Makes the state what it is to be. */
-static void follow(struct offline *offline, enum offline_state state, enum offline_state next)
+/* Makes the state what it is to be.  False: it could not, and is to be tried again. */
+static bool follow(struct offline *offline, enum offline_state state, enum offline_state next)
 {
 	if (next == OFFLINE_DOUBTED) {
 		if (state != next) {
@@ -674,13 +675,13 @@ static void follow(struct offline *offline, enum offline_state state, enum offli
 		netfs_mutex_unlock(&offline->lock);
 		tell_lost(offline, true);
 	} else if (next == OFFLINE_HERE && state == OFFLINE_AWAY) {
-		if (!come_back(offline))
-			offline->retry_ns = netfs_clock_now() + NETFS_NS_PER_SEC;
+		return come_back(offline);
 	} else if (next == OFFLINE_AWAY && state == OFFLINE_CONNECTING) {
 		first_away(offline);
 	} else if (next == OFFLINE_AWAY && state != next) {
 		go_away(offline);
 	}
+	return true;
 }
 
 static bool wants_to_try(struct offline *offline)
@@ -707,7 +708,8 @@ static void run(struct netfs_task *task)
 		return;
 	}
 	memory_again(offline);
-	follow(offline, state_of(offline), next_state(offline, now, &when));
+	if (!follow(offline, state_of(offline), next_state(offline, now, &when)))
+		when = now + BACK_AGAIN_NS;
 	if (state_of(offline) == OFFLINE_CLOSING) {
 		close_step(offline);
 		return;

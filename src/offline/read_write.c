@@ -3,9 +3,10 @@
  * Slices: those of a server that is there are the one behind's, with an end of ours so
  * that what is being changed is known.  While it is away a read is refused at once,
  * since what could be answered from the disk cache did not come here; a write waits
- * where its data is, in memory or in the journal.
+ * where its data is, in memory or in the journal.  So does a read that an upload needs
+ * (the rest of an encrypted block): who flushes waits, and is not told of an error.
  *
- * A read on its way when the server goes away is called off.
+ * A read on its way when the server goes away is called off, if it does not wait.
  *
  * A slice trims its pieces in place, so its length here is made that of the one behind
  * before its owner sees it again.
@@ -79,6 +80,12 @@ static bool writes(const struct offline_move *move)
 	return move->slice.kind == NETFS_SLICE_WRITE;
 }
 
+/* Is it of those that wait for a server that is away? */
+static bool waits(const struct netfs_slice *slice)
+{
+	return slice->kind == NETFS_SLICE_WRITE || slice->for_upload;
+}
+
 /* The owner finds what was taken of it, once: it may look as soon as it can. */
 static void give_back_locked(struct offline_move *move)
 {
@@ -100,7 +107,7 @@ static void move_done(struct netfs_slice *slice, size_t moved, int err, unsigned
 	netfs_mutex_lock(&offline->lock);
 	netfs_list_remove(&move->link);
 	give_back_locked(move);
-	refused = !writes(move) && move->given_up && offline_away_locked(offline);
+	refused = !waits(&move->slice) && move->given_up && offline_away_locked(offline);
 	netfs_mutex_unlock(&offline->lock);
 	if (err && refused) {
 		err = -EHOSTDOWN;
@@ -179,9 +186,10 @@ static ssize_t move_send(struct offline_move *move, struct netfs_handle *inner, 
 	return taken;
 }
 
-/* err: what to answer while the server is away. */
-static ssize_t transfer(struct netfs_handle *base, struct netfs_slice *slice, int err)
+static ssize_t transfer(struct netfs_handle *base, struct netfs_slice *slice)
 {
+	/* The ready() of coming back, which follows the state, is for what waits. */
+	int err = waits(slice) ? -EAGAIN : -EHOSTDOWN;
 	struct offline_handle *handle = offline_handle_of(base);
 	struct netfs_handle *inner = offline_inner_handle(handle);
 	struct offline_move *move;
@@ -205,18 +213,18 @@ static ssize_t transfer(struct netfs_handle *base, struct netfs_slice *slice, in
 
 ssize_t offline_read(struct netfs_handle *handle, struct netfs_slice *slice)
 {
-	return transfer(handle, slice, -EHOSTDOWN);
+	return transfer(handle, slice);
 }
 
-/* The ready() of coming back, which follows the state, is for this one too. */
 ssize_t offline_write(struct netfs_handle *handle, struct netfs_slice *slice)
 {
-	return transfer(handle, slice, -EAGAIN);
+	return transfer(handle, slice);
 }
 
 /* -------------------------------------------------------------- cancel */
 
-/* A move that slice is of, or a read not called off yet where it is NULL. */
+/* A move that slice is of, or one that does not wait and is not called off yet where it
+ * is NULL. */
 static struct offline_move *move_pick(struct offline *offline, const struct netfs_slice *slice)
 {
 	struct offline_move *found = NULL;
@@ -225,7 +233,7 @@ static struct offline_move *move_pick(struct offline *offline, const struct netf
 	netfs_mutex_lock(&offline->lock);
 	netfs_list_for_each (link, &offline->moves) {
 		struct offline_move *move = netfs_container_of(link, struct offline_move, link);
-		bool fits = slice ? move->outer == slice : !writes(move);
+		bool fits = slice ? move->outer == slice : !waits(&move->slice);
 
 		if (!fits || move->given_up)
 			continue;

@@ -253,6 +253,7 @@ static void slices_wait_or_are_refused(void **state)
 	struct netfs_handle *before, *after;
 	struct netfs_slice write = {.kind = NETFS_SLICE_WRITE, .len = 7, .iov = &iov, .niov = 1};
 	struct netfs_slice read = {.kind = NETFS_SLICE_READ, .len = 7, .iov = &iov, .niov = 1};
+	struct netfs_slice needed = read;
 	struct netfs_node *file;
 	uint64_t ready;
 
@@ -264,6 +265,8 @@ static void slices_wait_or_are_refused(void **state)
 	assert_int_equal(c_open(&c, file, O_RDWR, &after), 0);
 	assert_int_equal(c.ops->read(before, &read), -EHOSTDOWN);
 	assert_int_equal(c.ops->read(after, &read), -EHOSTDOWN);
+	needed.for_upload = true;
+	assert_int_equal(c.ops->read(before, &needed), -EAGAIN);
 	assert_int_equal(c.ops->write(before, &write), -EAGAIN);
 	assert_int_equal(c.ops->write(after, &write), -EAGAIN);
 	ready = t_counter_value(&c.ready);
