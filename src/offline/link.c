@@ -351,7 +351,6 @@ static void met(struct offline *offline)
 	const char *wrong = misfit(offline);
 	struct netfs_name_share share = share_of(offline, op->be, &op->attr);
 	struct netfs_be *inner = op->be;
-	struct offline_node *root;
 
 	if (wrong) {
 		netfs_mutex_lock(&offline->lock);
@@ -366,10 +365,8 @@ static void met(struct offline *offline)
 	netfs_mutex_lock(&offline->lock);
 	offline->inner = inner;
 	netfs_mutex_unlock(&offline->lock);
-	/* The root has no address so far, so this is its node. */
-	root = offline_node_get(offline, &op->attr, netfs_take(op->node), NULL, NULL);
-	if (root)
-		netfs_node_put(&root->node);
+	/* The root has no address so far, and is found by no name. */
+	offline_node_found(offline->root, netfs_take(op->node));
 	note_share(offline, &share, &op->attr);
 }
 

@@ -310,6 +310,18 @@ struct offline_node *offline_node_get(struct offline *offline, const struct netf
 	return node;
 }
 
+void offline_node_found(struct offline_node *node, struct netfs_node *inner)
+{
+	struct offline *offline = offline_of_node(node);
+	struct offline_node *parent;
+	char *name;
+
+	netfs_mutex_lock(&offline->lock);
+	attach_locked(node, inner, &parent, &name);
+	netfs_mutex_unlock(&offline->lock);
+	netfs_assert(!parent && !name);
+}
+
 /* What we wrote and nobody asked about since is all there is to know. */
 static void note_growth(struct offline *offline, const struct offline_object *object)
 {

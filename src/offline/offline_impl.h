@@ -224,6 +224,8 @@ void offline_disconnect(struct netfs_be *be, struct netfs_op *op);
 struct offline_node *offline_node_get(struct offline *offline, const struct netfs_attr *attr,
 				      struct netfs_node *inner, struct offline_node *parent,
 				      const char *name);
+/* The root of one that was met later has an address: inner, which is taken over. */
+void offline_node_found(struct offline_node *node, struct netfs_node *inner);
 void offline_node_free(struct netfs_node *node);
 struct offline_handle *offline_handle_new(struct offline_node *node, uint32_t flags,
 					  struct netfs_handle *inner,
