@@ -513,9 +513,6 @@ static int check_offline(const struct netfs_mount_options *options, char *messag
 		return refuse(message, size, "offline needs fsc or cachedir=FOLDER");
 	if (options->offline && options->soft)
 		return refuse(message, size, "offline and soft exclude each other");
-	/* A block that is written in part is read first, which may not be possible. */
-	if (options->offline && (options->encrypt || options->encryptcmd))
-		return refuse(message, size, "offline is not possible with encrypted content");
 	return 0;
 }
 

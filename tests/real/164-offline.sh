@@ -27,8 +27,6 @@ says() {
 check "offline needs a cache folder" says "offline needs fsc or cachedir" offline
 check "offline and soft exclude each other" says "exclude each other" \
 	"offline,soft,cachedir=$tmp/c0"
-check "and so do offline and encrypted content" says "not possible with encrypted" \
-	"offline,cachedir=$tmp/c0,encrypt=$tmp/key"
 check "a share that is not known is an error that says so" \
 	says "refused.*nothing is known" "offline,cache=loose,cachedir=$tmp/c0,port=1" \
 	"9p://127.0.0.1/x"
@@ -167,7 +165,48 @@ check "the mount that meets the server sends it" sh -c "tail -c 5 '$b/d/f5' | gr
 check "and finds what another made meanwhile" holds "$b/d/f6" theirs
 check "beside which it keeps ours" sh -c "tail -c 5 '$b'/d/f6.unetfs-conflict-* | grep -q mine"
 check_umount "$m" "$mount_pid"
-end "$diod_pid"
+
+# Encrypted: a part of a block that is written while the server is away is sent when the
+# rest of the block can be read from there, where others may have changed it.
+mkdir "$b/secret"
+plain=$tmp/plain
+encrypted="cache=loose,encrypt=$tmp/key,aname=$b/secret,trans=unix"
+options="$encrypted,cachedir=$tmp/c3,cachekey=$tmp/key,offline,writeback=journal"
+head -c 100000 /dev/urandom >"$tmp/content"
+mount_unetfs "9p://$tmp/9p.sock" "$m" "$options,encrypt_init"
+cp "$tmp/content" "$m/file"
+umount_unetfs "$m" "$mount_pid" || not_ok "umount of the encrypted share"
+mount_unetfs "9p://$tmp/9p.sock" "$m" "$options"
+secret_pid=$mount_pid
+cmp "$tmp/content" "$m/file"
+umount_unetfs "$m" "$secret_pid" || not_ok "umount of the encrypted share, cached"
+mount_unetfs "9p://$tmp/9p.sock" "$m" "$options"
+secret_pid=$mount_pid
+ls -l "$m" >/dev/null
+kill_server
+check "encrypted: the server is found to be away" wait_for "$patience" is_away
+check "encrypted: data in the cache is read" timeout 2 cmp "$tmp/content" "$m/file"
+for at in 100 4090 50000 99990; do
+	for file in "$tmp/content" "$m/file"; do
+		printf 'changed within' | timeout 2 dd of="$file" bs=1 seek="$at" conv=notrunc \
+			status=none
+	done
+done
+check "encrypted: what is written is read" timeout 2 cmp "$tmp/content" "$m/file"
+sync "$m/file" &
+pids+=("$!")
+fsync_pid=$!
+start_server
+check "encrypted: the server is back" comes_back
+check "encrypted: fsync waited for it" wait "$fsync_pid"
+mkdir "$plain"
+mount_unetfs "9p://$tmp/9p.sock" "$plain" "$encrypted"
+check "encrypted: a mount without all that reads it" cmp "$tmp/content" "$plain/file"
+check_umount "$plain" "$mount_pid"
+check_umount "$m" "$secret_pid"
+kill_server
+check "encrypted: a mount that begins needs the server" says "Host is down" "$options" \
+	"9p://$tmp/9p.sock"
 
 # ------------------------------------------------------------------ SMB
 

@@ -53,7 +53,7 @@ void cachedisk_start(struct world *world)
 	disk->sealed = rng_one_in(&rng, 3);
 	rng_init(&rng, world->options->seed ^ UINT64_C(0x0ff));
 	/* The exerciser takes every error for a difference. */
-	disk->offline = rng_one_in(&rng, 4) && !world->cipher.on && !world->options->fsx;
+	disk->offline = rng_one_in(&rng, 4) && !world->options->fsx;
 	disk->disk = netfs_sim_disk_new(world->options->seed);
 	netfs_sim_disk_use(disk->disk);
 }

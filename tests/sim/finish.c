@@ -91,12 +91,12 @@ void step_retry(struct slot *slot)
 	struct world *world = slot->world;
 
 	slot->retry = true;
-	if (slot->err != -EHOSTDOWN && slot->batch[0].result != -EHOSTDOWN)
+	/* Nobody says for how long the server is away. */
+	if (slot->err != -EHOSTDOWN)
 		slot->failures++;
 	if (slot->failures > FAILURES_MAX)
-		slot_fail(slot,
-			  "V7: failed %u times, long without an error of the server (%s, %zd)",
-			  slot->failures, strerror(-slot->err), slot->batch[0].result);
+		slot_fail(slot, "V7: failed %u times, long without an error of the server (%s)",
+			  slot->failures, strerror(-slot->err));
 	slot->not_before = netfs_clock_now() + rng_between(&slot->rng, 100, 3000) * NETFS_NS_PER_MS;
 	grace_update(world);
 }
@@ -104,6 +104,9 @@ void step_retry(struct slot *slot)
 void step_done(struct slot *slot)
 {
 	slot->step = STEP_NONE;
+	/* It takes time to come back, and what is known takes none. */
+	if (slot->err == -EHOSTDOWN)
+		slot->not_before = netfs_clock_now() + NETFS_NS_PER_SEC;
 	if (!slot->failures)
 		return;
 	slot->failures = 0;
@@ -153,6 +156,8 @@ static bool transfer_whole(struct slot *slot, const struct transfer *transfer)
 		return !transfer->write;
 	if (transfer->result < 0) {
 		require_excuse(slot, transfer->result);
+		if (slot->err != -EHOSTDOWN)
+			slot->err = (int)transfer->result;
 		return false;
 	}
 	if (!transfer->write) {
@@ -221,6 +226,7 @@ static void finish_transfers(struct slot *slot)
 {
 	bool whole = true, wrote = false;
 
+	slot->err = 0;
 	for (unsigned i = 0; i < slot->batch_count; i++)
 		take_lent(&slot->batch[i]);
 	for (unsigned i = 0; i < slot->batch_count; i++) {

@@ -116,7 +116,10 @@ static void find_dirs(struct world *world)
 		do {
 			err = world_call(world, &call, "lookup of a directory", issue_lookup,
 					 world->dirs[i].name);
-			if (err && ++tries > 30)
+			/* Nobody says for how long the server is away. */
+			if (err == -EHOSTDOWN)
+				world_nap(world, NETFS_NS_PER_SEC);
+			else if (err && ++tries > 30)
 				world_fail(world, "lookup of %s: %s", world->dirs[i].name,
 					   strerror(-err));
 		} while (err);

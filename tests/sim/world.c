@@ -164,11 +164,14 @@ static void start_some(struct world *world, unsigned busy)
 
 static uint64_t earliest_retry(struct world *world)
 {
-	uint64_t earliest = share_earliest_retry(world);
+	uint64_t earliest = share_earliest_retry(world), now = netfs_clock_now();
 
-	for (unsigned i = 0; i < world->slot_count; i++)
-		if (world->slots[i].retry && world->slots[i].not_before < earliest)
-			earliest = world->slots[i].not_before;
+	for (unsigned i = 0; i < world->slot_count; i++) {
+		const struct slot *slot = &world->slots[i];
+
+		if ((slot->retry || slot->not_before > now) && slot->not_before < earliest)
+			earliest = slot->not_before;
+	}
 	return earliest;
 }
 

@@ -190,7 +190,7 @@ struct world {
 	struct server server;
 	struct netfs_client *client;
 	struct netfs_mount *mount;
-	char mount_options[256];
+	char mount_options[512];
 	bool cached; /* writes are buffered */
 	bool close_writes; /* close waits until they are at the server */
 	bool sync; /* every write is durable when it returns */
