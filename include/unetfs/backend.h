@@ -136,6 +136,10 @@ struct netfs_op {
 	uint64_t offset;
 	bool eof; /* readdir: the end was reached */
 	bool has_attr; /* open: attr is set, as it was after opening */
+	/* create, mknod, mkdir, unlink, rmdir: dir_attr is set, as the directory was after
+	 * that, or perhaps after something else that came after it. */
+	bool has_dir_attr;
+	struct netfs_attr dir_attr;
 	/* create, open, lookup: node->promise that attr was told under, 0: under none. */
 	uint32_t promise;
 

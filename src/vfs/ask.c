@@ -107,6 +107,10 @@ static int ask_check(struct netfs_ask *ask)
 		return -EIO;
 	if ((owes & OWES_ATTR || ask->op.has_attr) && !attr_possible(&ask->op.attr))
 		return -EIO;
+	/* The change is made all the same. */
+	if (ask->op.has_dir_attr &&
+	    (!attr_possible(&ask->op.dir_attr) || !S_ISDIR(ask->op.dir_attr.mode)))
+		ask->op.has_dir_attr = false;
 	return 0;
 }
 

@@ -425,19 +425,24 @@ void netfs_attr_expire(struct netfs_vnode *vnode)
 	netfs_mutex_unlock(&vnode->mutex);
 }
 
-void netfs_attr_expire_names(struct netfs_vnode *dir)
+uint64_t netfs_attr_expire_names(struct netfs_vnode *dir, uint64_t since)
 {
 	struct netfs_mount *mount = dir->mount;
+	uint64_t stamp;
 
 	netfs_mutex_lock(&mount->mutex);
 	dir->names_stamp = netfs_mount_stamp(mount);
 	netfs_mutex_unlock(&mount->mutex);
 	netfs_mutex_lock(&dir->mutex);
+	stamp = netfs_mount_stamp(mount);
+	if (dir->attr_stamp > since || dir->stale_stamp > since)
+		since = 0;
 	dir->attr_until_ns = 0;
-	dir->attr_stamp = netfs_mount_stamp(mount);
+	dir->attr_stamp = stamp;
 	dir->names_changed = true;
 	netfs_mutex_unlock(&dir->mutex);
 	netfs_whole_drop(dir);
+	return since ? stamp : 0;
 }
 
 static bool unadopted_locked(struct netfs_vnode *vnode, const struct netfs_inode_view *view)

@@ -60,6 +60,9 @@ bool netfs_name_of_key(const struct netfs_vnode *dir, const char *name, size_t l
 int netfs_name_check_change(struct netfs_vnode *dir, const char *name);
 /* Forgets (dir, name), because we changed it or tried to. */
 void netfs_name_changed(struct netfs_vnode *dir, const char *name);
+/* The same for (v->dir, v->name), whose change was asked for with v->asked and is
+ * answered: also takes what the answer tells of the directory. */
+void netfs_vcall_name_changed(struct netfs_vcall *v);
 /* Remembers that (dir, name) leads to vnode, because we made it so. */
 void netfs_name_made(struct netfs_vnode *dir, const char *name, struct netfs_vnode *vnode);
 /* The vnode of a name that is still believed, with a reference, or NULL. */

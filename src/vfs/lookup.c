@@ -70,12 +70,30 @@ static uint32_t ms_left(uint64_t until_ns)
 	return left < NETFS_TTL_FOREVER ? (uint32_t)left : NETFS_TTL_FOREVER;
 }
 
-void netfs_name_changed(struct netfs_vnode *dir, const char *name)
+static uint64_t name_changed(struct netfs_vnode *dir, const char *name, uint64_t since)
 {
-	netfs_attr_expire_names(dir);
+	uint64_t stamp = netfs_attr_expire_names(dir, since);
+
 	netfs_mutex_lock(&dir->mount->mutex);
 	netfs_names_drop(dir, name);
 	netfs_mutex_unlock(&dir->mount->mutex);
+	return stamp;
+}
+
+void netfs_name_changed(struct netfs_vnode *dir, const char *name)
+{
+	name_changed(dir, name, 0);
+}
+
+/* What the answer says of the directory is as it was after this change: it counts unless
+ * the directory was changed, told of or asked about since the question. */
+void netfs_vcall_name_changed(struct netfs_vcall *v)
+{
+	struct netfs_asked asked = {.sent_ns = v->asked.sent_ns, .about = v->dir};
+
+	asked.stamp = name_changed(v->dir, v->name, v->asked.stamp);
+	if (asked.stamp && v->ask.op.has_dir_attr)
+		netfs_attr_answer(v->dir, &v->ask.op.dir_attr, &asked);
 }
 
 static void set_parent_locked(struct netfs_vnode *vnode, struct netfs_vnode *dir)

@@ -18,7 +18,7 @@ static void made(struct netfs_vcall *v, int err)
 {
 	struct netfs_vnode *vnode;
 
-	netfs_name_changed(v->dir, v->name);
+	netfs_vcall_name_changed(v);
 	if (!err)
 		err = netfs_vcall_enter(v, v->dir, v->name, true, &vnode);
 	if (err) {

@@ -338,7 +338,7 @@ static void create_entered(struct netfs_vcall *v)
 
 static void create_answered(struct netfs_vcall *v, int err)
 {
-	netfs_name_changed(v->dir, v->name);
+	netfs_vcall_name_changed(v);
 	if (!err)
 		create_entered(v);
 	else if (err == -EEXIST && !(v->flags & O_EXCL))

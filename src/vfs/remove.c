@@ -21,7 +21,7 @@ static void remove_over(struct netfs_vcall *v, int err)
 {
 	struct netfs_vnode *gone = v->target;
 
-	netfs_name_changed(v->dir, v->name);
+	netfs_vcall_name_changed(v);
 	if (gone)
 		netfs_attr_expire(gone);
 	if (!err && gone && netfs_vnode_directory(gone))
@@ -44,6 +44,7 @@ static void remove_ask(struct netfs_vcall *v, enum netfs_ask_kind kind)
 
 	ask->dir = netfs_vnode_node(v->dir);
 	ask->name = v->name;
+	netfs_attr_ask(v->mount, NULL, &v->asked);
 	netfs_vcall_ask(v, removed);
 }
 

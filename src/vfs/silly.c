@@ -101,7 +101,7 @@ static void silly_forget(struct netfs_vnode *vnode)
 
 static void silly_removed(struct netfs_vcall *v, int err)
 {
-	netfs_attr_expire_names(v->dir);
+	netfs_attr_expire_names(v->dir, 0);
 	silly_forget(v->vnode);
 	netfs_vcall_finish(v, err);
 }

@@ -144,8 +144,9 @@ void netfs_attr_resized(struct netfs_vnode *vnode, const struct netfs_attr *attr
 			const struct netfs_asked *asked);
 /* We changed something whose attributes the answer did not tell. */
 void netfs_attr_expire(struct netfs_vnode *vnode);
-/* Names in dir were changed by us just now. */
-void netfs_attr_expire_names(struct netfs_vnode *dir);
+/* Names in dir were changed by us just now.  Returns the stamp of that; 0: its attributes
+ * may be other ones for another reason since the stamp given. */
+uint64_t netfs_attr_expire_names(struct netfs_vnode *dir, uint64_t since);
 /* Are its attributes still believed? */
 bool netfs_attr_fresh(struct netfs_vnode *vnode);
 /* Is the server's file of the version we know, as far as we had to do with it? */

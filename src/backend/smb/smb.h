@@ -76,6 +76,7 @@
 #define SMB_STAGE	 65536u
 #define SMB_AHEAD_AFTER	 4u /* files looked up and read, before the next is opened ahead */
 #define SMB_IDLE_MAX	 1024u /* files that stay open though nobody uses them */
+#define SMB_PARENT_AFTER 2u /* changes in a directory before it is asked for with the next */
 #define SMB_WATCHES_MAX	 128u /* directories whose changes the server tells */
 #define SMB_HELD_MAX	 1024u /* ranges locked through one handle */
 #define SMB_PATH_MAX	 32767u /* UTF-16 code units of a path */
@@ -109,6 +110,7 @@ struct smb_channel;
 struct smb_call;
 struct smb_recall;
 struct smb_watch;
+struct smb_also;
 
 /* ------------------------------------------------------------ requests */
 
@@ -212,6 +214,8 @@ struct smb_node {
 	struct netfs_list lease_link; /* c conn->leases, while leased > 0 */
 	struct smb_recall *recall; /* c the server wants some of it back */
 	uint64_t unwatched_until_ns; /* c of a directory: no new watch before */
+	uint64_t changed_ns; /* c of a directory: when we changed a name in it last */
+	uint32_t changes; /* c that followed each other until then */
 	struct smb_owner owner; /* c */
 };
 
@@ -339,6 +343,7 @@ struct smb_call {
 	smb_step_fn *after; /* p what follows the change of owner and mode */
 	bool opens_ahead; /* p a lookup that opens the file as well */
 	struct smb_watch *watch; /* I of its request */
+	struct smb_also *also; /* p owned: what is asked with the next request, or NULL */
 	struct smb_handle *target; /* I of a copy; handle is one of the two */
 	struct smb_fid stray; /* I of a file that nobody wants, to be closed */
 };
@@ -625,6 +630,10 @@ uint32_t smb_charge(size_t bytes);
 bool smb_req_send(struct smb_channel *chan, struct smb_req *req, enum smb_state state);
 /* The same by one of the session's channels. */
 bool smb_req_send_any(struct smb_conn *conn, struct smb_req *req);
+/* The same, and the other one right behind it, if it need not wait: then *ret_sent, which
+ * conn->lock guards. */
+bool smb_req_send_both(struct smb_conn *conn, struct smb_req *req, struct smb_req *other,
+		       bool *ret_sent);
 /* Asks the server to give it up.  True: nothing of it went, it is the caller's.
  * Holds conn->lock. */
 bool smb_req_cancel_locked(struct smb_conn *conn, struct smb_req *req);
@@ -679,6 +688,8 @@ void smb_call_start(struct smb_call *call);
 /* Sends call->req; next sees the replies.  A part that failed ends the call unless
  * it is in the mask of those that may. */
 void smb_call_send(struct smb_call *call, smb_step_fn *next);
+/* Its request was answered, or lost, and so was what was asked with it. */
+void smb_call_answered(struct smb_call *call, enum smb_end how);
 /* Messages for the call's request; a failure ends the call: then false.  payload:
  * bytes that come or go beside the message itself. */
 bool smb_call_add(struct smb_call *call, const struct smb_msg *msg, size_t payload);
@@ -817,6 +828,20 @@ void smb_watch_lost_all(struct smb_conn *conn);
 /* Believes and ends those whose time has come; when to look again, or 0.  On
  * conn->task. */
 uint64_t smb_watch_expire(struct smb_conn *conn, uint64_t now);
+
+/* smb_parent.c */
+
+/* The call's next request changes a name in call->node[0], whose attributes are asked
+ * for with it where somebody will want them. */
+void smb_parent_ask(struct smb_call *call);
+/* That question, of call->also; ret_out: to be set where it is sent. */
+struct smb_req *smb_parent_req(struct smb_call *call, bool **ret_out);
+/* The change is answered, or lost.  True: the question is not, and will call
+ * smb_call_answered() then. */
+bool smb_parent_awaited(struct smb_call *call, enum smb_end how);
+/* It was made: says in call->op what is known of the directory. */
+void smb_parent_told(struct smb_call *call);
+void smb_parent_forget(struct smb_call *call);
 
 /* smb_head.c */
 

@@ -125,6 +125,7 @@ static void end(struct smb_call *call, int err, size_t moved, unsigned flags)
 	if (call->end)
 		call->end(call);
 	smb_req_reset(&call->req);
+	smb_parent_forget(call);
 	netfs_free(call->req.head);
 	netfs_free(call->buf);
 	netfs_free(call->new_name);
@@ -395,9 +396,9 @@ static void note_remote(struct smb_call *call)
 	conn->host->note(conn->host, text);
 }
 
-static void replied(struct smb_req *req, enum smb_end how)
+void smb_call_answered(struct smb_call *call, enum smb_end how)
 {
-	struct smb_call *call = netfs_container_of(req, struct smb_call, req);
+	struct smb_req *req = &call->req;
 
 	if (how == SMB_LOST) {
 		lost(call);
@@ -445,11 +446,30 @@ static void replied(struct smb_req *req, enum smb_end how)
 	call->next(call);
 }
 
+static void replied(struct smb_req *req, enum smb_end how)
+{
+	struct smb_call *call = netfs_container_of(req, struct smb_call, req);
+
+	if (!smb_parent_awaited(call, how))
+		smb_call_answered(call, how);
+}
+
+static bool send_it(struct smb_call *call)
+{
+	struct smb_req *other;
+	bool *ret_sent;
+
+	if (!call->also)
+		return smb_req_send_any(call->conn, &call->req);
+	other = smb_parent_req(call, &ret_sent);
+	return smb_req_send_both(call->conn, &call->req, other, ret_sent);
+}
+
 void smb_call_send(struct smb_call *call, smb_step_fn *next)
 {
 	call->next = next;
 	call->req.done = replied;
-	if (!smb_req_send_any(call->conn, &call->req))
+	if (!send_it(call))
 		lost(call);
 }
 

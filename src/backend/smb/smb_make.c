@@ -106,6 +106,8 @@ static void created(struct smb_call *call)
 	note_access(handle);
 	call->op->promise = smb_handle_opened(handle, call, reply);
 	call->op->handle = &handle->base;
+	smb_parent_told(call);
+	smb_parent_forget(call);
 	smb_owner_made(call);
 }
 
@@ -123,6 +125,7 @@ static void create_body(struct smb_call *call)
 	unmake(call);
 	call->changing = true;
 	smb_lease_want(call, NULL, msg.create_req.access);
+	smb_parent_ask(call);
 	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
 	    smb_call_add_query(call, SMB_FID_RELATED) && smb_owner_ask(call, SMB_FID_RELATED))
 		smb_call_send(call, created);
@@ -249,6 +252,9 @@ static void made(struct smb_call *call)
 {
 	int err = take_node(call);
 
+	if (!err)
+		smb_parent_told(call);
+	smb_parent_forget(call);
 	if (err)
 		smb_call_end(call, err);
 	else
@@ -265,6 +271,7 @@ static void make_body(struct smb_call *call)
 
 	unmake(call);
 	call->changing = true;
+	smb_parent_ask(call);
 	if (smb_call_add_create(call, call->node[0], call->name, &msg) &&
 	    smb_call_add_query(call, SMB_FID_RELATED) && smb_owner_ask(call, SMB_FID_RELATED) &&
 	    smb_call_add_close(call))

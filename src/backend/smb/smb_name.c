@@ -155,8 +155,13 @@ static bool is_read_only(const struct smb_call *call)
 
 static void remove_over(struct smb_call *call)
 {
+	bool goes_later = smb_idle_end_name(call->node[0], call->name);
+
 	call->index = REMOVE_DONE;
-	if (!smb_idle_end_name(call->node[0], call->name) || !smb_call_wait_for_closes(call))
+	/* Then the directory changes later, too. */
+	if (goes_later)
+		call->op->has_dir_attr = false;
+	if (!goes_later || !smb_call_wait_for_closes(call))
 		smb_call_end(call, 0);
 }
 
@@ -178,6 +183,8 @@ static void removed(struct smb_call *call)
 	/* Others have it open: it goes when they close it. */
 	if (err == -EBUSY && call->req.part[0].status == SMB_STATUS_DELETE_PENDING)
 		err = -ENOENT;
+	if (!err)
+		smb_parent_told(call);
 	if (!err && !call->is_dir)
 		remove_over(call);
 	else
@@ -207,6 +214,7 @@ static void remove_body(struct smb_call *call)
 		call->index = REMOVE_UNWATCHES;
 	if (call->index == REMOVE_UNWATCHES && smb_call_wait_for_closes(call))
 		return;
+	smb_parent_ask(call);
 	if (!smb_call_add_create(call, call->node[0], call->name, &msg))
 		return;
 	if (call->flags && !smb_call_add_set(call, SMB_FILE_BASIC, &normal))

@@ -292,6 +292,25 @@ bool smb_req_send_any(struct smb_conn *conn, struct smb_req *req)
 	return chan;
 }
 
+bool smb_req_send_both(struct smb_conn *conn, struct smb_req *req, struct smb_req *other,
+		       bool *ret_sent)
+{
+	struct smb_channel *chan;
+
+	netfs_mutex_lock(&conn->lock);
+	netfs_assert(!req->in_flight && req->nparts > 0);
+	chan = conn->state == SMB_READY ? choose(conn, req) : NULL;
+	if (chan)
+		send_locked(chan, req);
+	*ret_sent = chan && !req->queued && can_take(chan, other);
+	if (*ret_sent)
+		send_locked(chan, other);
+	netfs_mutex_unlock(&conn->lock);
+	if (chan)
+		smb_send(chan);
+	return chan;
+}
+
 /* Those who waited go as far as credits reach. */
 static void dispatch_waiting(struct smb_channel *chan, struct netfs_list *wait)
 {
