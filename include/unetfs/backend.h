@@ -123,6 +123,9 @@ struct netfs_op {
 	 * is opened next), as far as one can tell; nobody writes to the file here.  0:
 	 * nobody knows. */
 	uint32_t reads;
+	/* readdir: nothing is gained where there are more entries than that: -E2BIG is as
+	 * good, where it saves fetching them.  0: all are wanted. */
+	uint32_t most;
 
 	/* Results. */
 	struct netfs_be *be; /* connect */

@@ -68,6 +68,14 @@
 #define NETFS_WATCH_ROUND_MS 1000
 /* ... and within this one. */
 #define NETFS_WATCH_UNUSED_MS 60000
+/* Files made one after the other in a directory before its names are read at once, to
+ * save the lookup of each of those that follow; ... */
+#define NETFS_BURST_AFTER 8
+/* ... of a directory with more names it would cost too much, and 256 KiB; ... */
+#define NETFS_BURST_NAMES_MAX (1 << 14)
+/* ... and that is not tried again so soon where it did not pay, or cannot. */
+#define NETFS_BURST_PAUSE_MS	  10000
+#define NETFS_BURST_LONG_PAUSE_MS 60000
 /* Entries of a directory kept for a slow reader, and the room for their names;
  * more than a readdir of the kernel takes at once. */
 /* Bytes: what is no larger is expected to be read at once when it is opened. */

@@ -76,6 +76,7 @@ static uint64_t name_changed(struct netfs_vnode *dir, const char *name, uint64_t
 
 	netfs_mutex_lock(&dir->mount->mutex);
 	netfs_names_drop(dir, name);
+	netfs_burst_there_locked(dir, name);
 	netfs_mutex_unlock(&dir->mount->mutex);
 	return stamp;
 }
@@ -112,6 +113,7 @@ void netfs_name_made(struct netfs_vnode *dir, const char *name, struct netfs_vno
 	netfs_mutex_lock(&mount->mutex);
 	set_parent_locked(vnode, dir);
 	netfs_names_set(dir, name, vnode, until_ns, 0);
+	netfs_burst_there_locked(dir, name);
 	netfs_mutex_unlock(&mount->mutex);
 }
 
@@ -151,6 +153,7 @@ int netfs_name_enter(struct netfs_vnode *dir, const char *name, struct netfs_ask
 		return err;
 	netfs_mutex_lock(&mount->mutex);
 	set_parent_locked(vnode, dir);
+	netfs_burst_there_locked(dir, name);
 	if (!created && asked->stamp <= dir->names_stamp)
 		ttl_ms = 0;
 	else if (netfs_names_set(dir, name, vnode, name_until(asked->sent_ns, ttl_ms),
@@ -184,6 +187,7 @@ static void enter_negative(struct netfs_vcall *v, struct netfs_vnode *dir, const
 	uint32_t ttl_ms = mount->config.negative_ttl_ms;
 
 	netfs_mutex_lock(&mount->mutex);
+	netfs_burst_missed_locked(dir, name);
 	if (v->asked.stamp <= dir->names_stamp)
 		ttl_ms = 0;
 	else if (ttl_ms || v->asked.dir_watch)
@@ -373,6 +377,9 @@ static void lookup_start(struct netfs_vcall *v, int err)
 		netfs_count(&v->mount->stats, name_hits);
 		v->call->entry_ttl_ms = ttl_ms;
 		netfs_vcall_restored(v, v->target, found);
+	} else if (state == NETFS_NAME_UNKNOWN && netfs_burst_missing(v->dir, v->name)) {
+		netfs_count(&v->mount->stats, name_negative);
+		netfs_vcall_finish(v, -ENOENT);
 	} else {
 		v->whole = reads_expected(v);
 		ask_lookup(v, v->dir, v->name, lookup_answered);

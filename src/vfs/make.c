@@ -25,6 +25,7 @@ static void made(struct netfs_vcall *v, int err)
 		netfs_vcall_finish(v, err);
 		return;
 	}
+	netfs_burst_made(v);
 	v->call->vnode = vnode;
 	netfs_vcall_show(v, vnode);
 	netfs_vcall_finish(v, 0);

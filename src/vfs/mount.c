@@ -169,6 +169,7 @@ void netfs_mount_free(struct netfs_mount *mount)
 	netfs_assert(netfs_list_empty(&mount->calls) && netfs_list_empty(&mount->silly));
 	netfs_restore_done(mount);
 	netfs_names_done(&mount->names);
+	netfs_bursts_done(&mount->bursts);
 	netfs_hash_done(&mount->vnodes);
 	netfs_mutex_done(&mount->mutex);
 	netfs_crypt_free(mount->config.crypt);

@@ -11,6 +11,7 @@
 #include <base/list.h>
 #include <core/core.h>
 #include <env/timer.h>
+#include <vfs/burst.h>
 #include <vfs/names.h>
 #include <vfs/vfs.h>
 
@@ -46,6 +47,7 @@ struct netfs_mount {
 	struct netfs_hash vnodes; /* m: by ino, gen and type */
 	struct netfs_list all; /* m: all living vnodes */
 	struct netfs_names names; /* m */
+	struct netfs_bursts bursts; /* m */
 	struct netfs_list calls; /* m: struct netfs_vcall in flight */
 	struct netfs_list silly; /* m: struct netfs_silly_name, last names that are ours */
 	struct netfs_list silly_waiters; /* m: struct netfs_vcall; until one of them goes */

@@ -155,6 +155,7 @@ void netfs_names_drop(struct netfs_vnode *dir, const char *text)
 void netfs_names_drop_children(struct netfs_vnode *dir)
 {
 	netfs_assert_held(&dir->mount->mutex);
+	netfs_burst_drop_locked(dir);
 	while (!netfs_list_empty(&dir->children))
 		name_free(&dir->mount->names,
 			  netfs_container_of(dir->children.next, struct name, child_link));

@@ -42,7 +42,7 @@ enum netfs_name_state netfs_names_find(struct netfs_vnode *dir, const char *name
 bool netfs_names_set(struct netfs_vnode *dir, const char *name, struct netfs_vnode *vnode,
 		     uint64_t until_ns, uint32_t watch);
 void netfs_names_drop(struct netfs_vnode *dir, const char *name);
-/* All names in dir. */
+/* All names in dir, and what names there are not. */
 void netfs_names_drop_children(struct netfs_vnode *dir);
 /* All names in vnode and all that lead to it, because it goes. */
 void netfs_names_forget(struct netfs_vnode *vnode);

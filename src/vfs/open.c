@@ -333,6 +333,7 @@ static void create_entered(struct netfs_vcall *v)
 	v->vnode = vnode;
 	v->handle = handle;
 	v->wants_vnode = true;
+	netfs_burst_made(v);
 	open_cached(v, netfs_vnode_regular(vnode) ? 0 : -EIO);
 }
 

@@ -157,6 +157,7 @@ void netfs_watch_happened(struct netfs_be_host *host, uint64_t ino, uint64_t gen
 	netfs_mutex_lock(&mount->mutex);
 	notice.dir->names_stamp = netfs_mount_stamp(mount);
 	netfs_names_each_like(notice.dir, name, name_meant, &notice);
+	netfs_burst_there_locked(notice.dir, name);
 	netfs_mutex_unlock(&mount->mutex);
 	if (change != NETFS_CHANGE_TOUCHED) {
 		netfs_attr_touched(notice.dir);

@@ -41,6 +41,7 @@ static int listing_put(struct smb_listing *listing, const struct entry *entry, c
 	memcpy(listing->bytes + listing->len, entry, sizeof(*entry));
 	memcpy(listing->bytes + listing->len + sizeof(*entry), name, entry->name_len);
 	listing->len += more;
+	listing->count++;
 	return 0;
 }
 
@@ -118,6 +119,8 @@ static void fetched(struct smb_call *call)
 		err = take_entry(call, &entry);
 	if (!err && more < 0)
 		err = more;
+	if (!err && call->op->most && call->handle->listing.count > call->op->most)
+		err = -E2BIG;
 	if (err)
 		smb_call_end(call, err);
 	else
@@ -160,6 +163,7 @@ static void readdir_body(struct smb_call *call)
 		return;
 	}
 	listing->len = 0;
+	listing->count = 0;
 	listing->whole = false;
 	fetch(call, true);
 }
