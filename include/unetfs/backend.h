@@ -123,6 +123,7 @@ struct netfs_op {
 	 * is opened next), as far as one can tell; nobody writes to the file here.  0:
 	 * nobody knows. */
 	uint32_t reads;
+	bool cached; /* and these bytes may be on a disk here: they need not come along */
 	/* readdir: nothing is gained where there are more entries than that: -E2BIG is as
 	 * good, where it saves fetching them.  0: all are wanted. */
 	uint32_t most;

@@ -298,6 +298,7 @@ static void prepare(struct offline_call *call)
 	call->op.buf_size = outer->buf_size;
 	call->op.wait = outer->wait;
 	call->op.reads = outer->reads;
+	call->op.cached = outer->cached;
 }
 
 static void ask(struct offline_call *call)

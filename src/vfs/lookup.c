@@ -239,7 +239,7 @@ static uint32_t reads_expected(const struct netfs_vcall *v)
 {
 	const struct netfs_vfs_config *config = &v->mount->config;
 
-	if (config->unbuffered || config->crypt || config->cache)
+	if (config->unbuffered || config->crypt)
 		return 0;
 	if (!v->target)
 		return NETFS_SMALL_FILE;
@@ -254,6 +254,7 @@ static void ask_lookup(struct netfs_vcall *v, struct netfs_vnode *dir, const cha
 	ask->dir = netfs_vnode_node(dir);
 	ask->name = name;
 	ask->op.reads = v->whole;
+	ask->op.cached = v->mount->config.cache;
 	netfs_attr_ask(v->mount, v->target, &v->asked);
 	v->asked.dir_watch = netfs_watch_now(dir);
 	netfs_vcall_ask(v, next);

@@ -219,9 +219,8 @@ uint32_t netfs_file_reads(struct netfs_vnode *vnode)
 	struct netfs_inode_view view;
 	bool alone;
 
-	/* The disk may have it; what is encrypted is read in blocks. */
-	if (!netfs_vnode_regular(vnode) || config->unbuffered || config->crypt ||
-	    vnode->inode.cookie)
+	/* What is encrypted is read in blocks. */
+	if (!netfs_vnode_regular(vnode) || config->unbuffered || config->crypt)
 		return 0;
 	netfs_inode_view(&vnode->inode, &view);
 	netfs_mutex_lock(&vnode->mutex);
@@ -240,6 +239,7 @@ static void open_ask(struct netfs_vcall *v, int err)
 	ask->flags = access_wanted(v);
 	if (!(v->flags & (O_ACCMODE | O_DIRECT)))
 		ask->op.reads = netfs_file_reads(v->vnode);
+	ask->op.cached = v->mount->config.cache;
 	netfs_attr_ask(v->mount, v->vnode, &v->asked);
 	netfs_vcall_ask(v, open_answered);
 }

@@ -33,8 +33,7 @@ bool smb_ahead_wanted(struct smb_call *call)
 	} else if (!call->index && call->op->reads && conn->leases_on && !conn->no_idle &&
 		   !conn->owners) {
 		netfs_mutex_lock(&conn->lock);
-		call->opens_ahead = dir->opened_next >= SMB_AHEAD_AFTER && !dir->looked_up &&
-				    conn->nidle < SMB_IDLE_MAX;
+		call->opens_ahead = dir->opened_next >= SMB_AHEAD_AFTER && !dir->looked_up;
 		netfs_mutex_unlock(&conn->lock);
 	}
 	if (call->opens_ahead)

@@ -34,6 +34,8 @@ static bool ask(struct smb_call *call, const uint32_t *writes)
 	netfs_mutex_lock(&call->conn->lock);
 	call->writes = *writes;
 	netfs_mutex_unlock(&call->conn->lock);
+	if (call->op->cached)
+		return true;
 	return smb_call_add(call, &msg, msg.read_req.length);
 }
 

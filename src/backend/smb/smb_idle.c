@@ -29,14 +29,35 @@ static bool may_stay_locked(struct smb_conn *conn, const struct smb_handle *hand
 	       (handle->node->lease.state & needed) == needed;
 }
 
+static void unlist_locked(struct smb_conn *conn, struct smb_handle *handle)
+{
+	netfs_list_remove(&handle->idle_link);
+	conn->nidle--;
+}
+
+/* One more would be too many: the oldest, which is to be closed, or NULL. */
+static struct smb_handle *oldest_locked(struct smb_conn *conn)
+{
+	struct smb_handle *handle;
+
+	if (conn->nidle < SMB_IDLE_MAX)
+		return NULL;
+	handle = netfs_container_of(conn->idle.next, struct smb_handle, idle_link);
+	unlist_locked(conn, handle);
+	handle->goes = true;
+	return handle;
+}
+
 bool smb_idle_keep(struct smb_handle *handle)
 {
 	struct smb_conn *conn = smb_conn_of(handle->base.be);
+	struct smb_handle *goes = NULL;
 	bool stays;
 
 	netfs_mutex_lock(&conn->lock);
-	stays = conn->nidle < SMB_IDLE_MAX && may_stay_locked(conn, handle);
+	stays = may_stay_locked(conn, handle);
 	if (stays) {
+		goes = oldest_locked(conn);
 		atomic_store(&handle->base.refs, 1);
 		handle->idle_until_ns = netfs_clock_now() + SMB_IDLE_NS;
 		if (netfs_list_empty(&conn->idle))
@@ -45,13 +66,9 @@ bool smb_idle_keep(struct smb_handle *handle)
 		conn->nidle++;
 	}
 	netfs_mutex_unlock(&conn->lock);
+	if (goes)
+		netfs_handle_put(&goes->base);
 	return stays;
-}
-
-static void unlist_locked(struct smb_conn *conn, struct smb_handle *handle)
-{
-	netfs_list_remove(&handle->idle_link);
-	conn->nidle--;
 }
 
 struct smb_handle *smb_idle_take(struct smb_node *node, uint32_t access, uint32_t *ret_promise)
