@@ -12,8 +12,8 @@
  *	   +--- a name was missing and not made, time is over <--- KNOWN <-+
  *
  * The directory is read in the background.  After that a name that is not among those
- * is missing, without asking, for as long as names are believed (entry_ttl_ms, from
- * before the directory was read); the CREATE that follows decides at the server, so what
+ * is missing, without asking, for as long as names are believed (entry_ttl_ms, where
+ * nobody gave times, from before the directory was read); the CREATE that follows decides at the server, so what
  * others made meanwhile is found there.  Who only looks for names pays with at most one
  * answer that is so old, and ends it.  The directory is read again while that pays.
  *
@@ -175,16 +175,26 @@ void netfs_bursts_done(struct netfs_bursts *bursts)
 		set_clear(&bursts->place[i].names);
 }
 
+/* How long it is believed, in a burst, that a name is not there; 0: not at all. */
+static uint32_t believed_ms(const struct netfs_mount *mount)
+{
+	const struct netfs_vfs_config *config = &mount->config;
+
+	if (config->negative_ttl_ms)
+		return config->negative_ttl_ms;
+	/* Who says how long gets no more. */
+	return config->watched_ms ? config->entry_ttl_ms : 0;
+}
+
 /* Are its names still believed?  If not it is looked whether they were worth it. */
 static bool known_locked(struct netfs_mount *mount, struct netfs_burst *burst)
 {
-	uint64_t ttl_ns = mount->config.entry_ttl_ms * NETFS_NS_PER_MS;
+	uint64_t ttl_ns = believed_ms(mount) * NETFS_NS_PER_MS;
 	bool paid;
 
 	if (burst->state != NETFS_BURST_KNOWN)
 		return false;
-	if (mount->config.entry_ttl_ms == NETFS_TTL_FOREVER ||
-	    netfs_clock_now() < netfs_saturating_add(burst->asked_ns, ttl_ns))
+	if (netfs_clock_now() < netfs_saturating_add(burst->asked_ns, ttl_ns))
 		return true;
 	paid = burst->served >= NETFS_BURST_AFTER && burst->served >= burst->names.count / 64;
 	give_up_locked(mount, burst, paid ? 0 : NETFS_BURST_PAUSE_MS);
@@ -362,7 +372,7 @@ static void read_names(struct netfs_vnode *dir, const struct netfs_cred *cred, u
 static bool earned_locked(const struct netfs_mount *mount, const struct netfs_burst *burst)
 {
 	return burst->state == NETFS_BURST_EARNING && burst->row >= NETFS_BURST_AFTER &&
-	       netfs_clock_now() >= burst->not_before_ns && mount->config.entry_ttl_ms &&
+	       netfs_clock_now() >= burst->not_before_ns && believed_ms(mount) &&
 	       !(mount->be->caps & NETFS_BE_LOCAL) && !netfs_mount_restoring(mount);
 }
 
@@ -374,8 +384,10 @@ void netfs_burst_made(struct netfs_vcall *v)
 
 	netfs_mutex_lock(&mount->mutex);
 	burst = find_locked(v->dir);
-	if (!burst)
+	if (!burst) {
 		burst = begin_locked(v->dir);
+		burst->missing = number;
+	}
 	burst->used = netfs_mount_stamp(mount);
 	if (number && burst->missing == number)
 		burst->row++;

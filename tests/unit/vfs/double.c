@@ -49,6 +49,7 @@ static struct {
 	unsigned blocked;
 	int write_error;
 	int open_error;
+	bool tell_dirs;
 	struct netfs_be_host *host; /* of the last mount */
 	int nodes;
 	char log[1 << 16];
@@ -93,6 +94,23 @@ static struct held *find(struct netfs_op *op)
 	return NULL;
 }
 
+static void dir_told(struct netfs_op *op, int err)
+{
+	assert_int_equal(err, 0);
+}
+
+/* The directory as it is now, in op. */
+static void tell_dir(struct netfs_node *dir, struct netfs_op *op)
+{
+	struct netfs_op own = {.done = dir_told};
+
+	if (!state.tell_dirs)
+		return;
+	netfs_mem_ops.getattr(dir, NULL, &own);
+	op->dir_attr = own.attr;
+	op->has_dir_attr = true;
+}
+
 static void replied(struct netfs_op *op, int err)
 {
 	struct held *held = find(op);
@@ -100,6 +118,8 @@ static void replied(struct netfs_op *op, int err)
 	assert_non_null(held);
 	held->err = err;
 	held->replied = true;
+	if (!err && (held->kind == DOUBLE_CREATE || held->kind == DOUBLE_UNLINK))
+		tell_dir(held->node, op);
 	if (op->node)
 		state.nodes++;
 	if (op->handle)
@@ -553,6 +573,11 @@ unsigned double_logged(const char *what)
 		at += strlen(what);
 	}
 	return n;
+}
+
+void double_tell_dirs(bool tell)
+{
+	state.tell_dirs = tell;
 }
 
 void double_block_locks(unsigned n)

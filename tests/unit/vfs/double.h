@@ -46,6 +46,8 @@ const char *double_log(void);
 void double_log_clear(void);
 /* How often something is in the log. */
 unsigned double_logged(const char *what);
+/* Creates and unlinks tell what the directory is like after them. */
+void double_tell_dirs(bool tell);
 /* The next n lock requests are answered BLOCKED. */
 void double_block_locks(unsigned n);
 /* The next data writes fail with err, for good; 0: no more. */
