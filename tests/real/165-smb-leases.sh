@@ -170,24 +170,69 @@ check "and it is gone" wait_for "$patience" bash -c '! test -e "$many/20"'
 # One program, so that nothing else is looked at meanwhile.
 cat >"$tmp/make.py" <<'MAKE'
 import os, sys
-for i in range(20):
-    path = f"{sys.argv[2]}/made-{i}"
-    if sys.argv[1] == "remove":
+what, new = sys.argv[1:3]
+told = lambda path: os.stat(path).st_mtime_ns // 100  # as the server counts
+for i in range(200):
+    path = f"{new}/made-{i}"
+    if what == "remove":
         os.unlink(path)
-        continue
-    with open(path, "w", encoding="ascii") as file:
-        file.write("made")
+    else:
+        with open(path, "w", encoding="ascii") as file:
+            file.write("made")
+    if what == "watch":
+        assert told(new) == told(sys.argv[3]), i
 MAKE
-mkdir "$many/new"
-for what in make remove; do
+mkdir "$many/new" "$many/newer"
+# WHAT, most requests for 200 files, most of them that are waited for because of names.
+while read -r what most most_names; do
 	before=$(asked)
+	names=$(counter "$tmp/many" name_requests)
 	check "$what small files" python3 "$tmp/make.py" "$what" "$many/new"
 	count=$(($(asked) - before))
-	echo "$count requests to $what 20 files"
-	# Looked up, made, written; or looked up, closed, removed; and the directory's time.
-	check "in four requests each" test "$count" -le 90
-done
+	names=$(($(counter "$tmp/many" name_requests) - names))
+	echo "$count requests, $names of them waited for because of names, to $what 200 files"
+	# Made, written, and the directory with the first of them; or looked up, closed,
+	# removed, and the directory.
+	check "in so many requests" test "$count" -le "$most"
+	check "and few are waited for" test "$names" -le "$most_names"
+done <<'MOST'
+make 700 250
+remove 900 430
+MOST
+check "each change is seen at once in the time of its directory" \
+	python3 "$tmp/make.py" watch "$many/newer" "$smbd_export/many/newer"
+# race.py FOLDER: who makes a name that nobody else has made yet.
+cat >"$tmp/race.py" <<'RACE'
+import os, sys
+for i in range(300):
+    try:
+        os.close(os.open(f"{sys.argv[1]}/{i}", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        print(i)
+    except FileExistsError:
+        pass
+RACE
+mkdir "$many/race"
+export tmp
+check_sh "of two mounts that make the same names each gets every one that the other does not" '
+	python3 $tmp/race.py $many/race >$tmp/first & first=$!
+	python3 $tmp/race.py $two/many/race >$tmp/second; wait $first
+	test "$(sort -n $tmp/first $tmp/second)" = "$(seq 0 299)"'
 check_umount "$tmp/many" "$many_pid"
+# What is on the disk does not come along once more.
+for when in first again; do
+	smbd_port=$relay_port
+	mount_smb "$tmp/many" "nonotify,cachedir=$tmp/disk"
+	smbd_port=$direct
+	before=$(asked)
+	check_sh "small files are read, with a disk cache, $when" \
+		'for i in {1..19} {21..40}; do test "$(cat $many/$i)" = "file $i" || exit; done'
+	count=$(($(asked) - before))
+	echo "$count requests for 39 files, $when"
+	kept=$(counter "$tmp/many" cache_read_slices)
+	check_umount "$tmp/many" "$mount_pid"
+done
+check "in one request each" test "$count" -le 50
+check "out of the disk cache" test "$kept" = 39
 
 # ------------------------------------------------------- breaks and dirt
 
