@@ -7,15 +7,16 @@
  * may have been told of a file by another machine and must find it; so each new file
  * costs a round trip for nothing.  Here a directory can earn that it does not:
  *
- *	EARNING --- so many names missing, then made, none between --> READING
- *	   ^                                                             |
- *	   +--- a name was missing and not made, time is over <--- KNOWN <-+
+ *	EARNING -- so many missing, then made, none between --> READING --> KNOWN
+ *	   ^                                                               |
+ *	   +---- one was missing and is not made, or the time is over -----+
  *
  * The directory is read in the background.  After that a name that is not among those
  * is missing, without asking, for as long as names are believed (entry_ttl_ms, where
- * nobody gave times, from before the directory was read); the CREATE that follows decides at the server, so what
- * others made meanwhile is found there.  Who only looks for names pays with at most one
- * answer that is so old, and ends it.  The directory is read again while that pays.
+ * nobody gave times, from before the directory was read); the CREATE that follows is
+ * decided at the server, so what others made meanwhile is found there.  Who only looks
+ * for names pays with at most one answer that is so old, and ends it.  The directory is
+ * read again while that pays.
  *
  * Names are kept as numbers (64 bits of a hash, letters of ASCII folded: another case may
  * be the same to the server); two that share one cost a question.  Names that a server
@@ -75,8 +76,7 @@ static void set_clear(struct netfs_nameset *set)
 
 static bool set_grow(struct netfs_nameset *set)
 {
-	struct netfs_nameset more = {.room = set->room ? set->room * 2 : 256,
-				     .count = set->count};
+	struct netfs_nameset more = {.room = set->room ? set->room * 2 : 256, .count = set->count};
 
 	more.slots = netfs_zalloc(more.room * sizeof(*more.slots));
 	if (!more.slots)
@@ -128,8 +128,7 @@ static void set_state_locked(struct netfs_mount *mount, struct netfs_burst *burs
 static void give_up_locked(struct netfs_mount *mount, struct netfs_burst *burst, uint32_t pause_ms)
 {
 	set_state_locked(mount, burst, NETFS_BURST_EARNING);
-	burst->not_before_ns =
-		netfs_saturating_add(netfs_clock_now(), pause_ms * NETFS_NS_PER_MS);
+	burst->not_before_ns = netfs_saturating_add(netfs_clock_now(), pause_ms * NETFS_NS_PER_MS);
 }
 
 static struct netfs_burst *find_locked(const struct netfs_vnode *dir)

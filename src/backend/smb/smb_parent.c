@@ -90,7 +90,8 @@ static int build(struct smb_call *call, struct smb_req *req)
 						   .info_class = SMB_FILE_ALL,
 						   .max_output = SMB_CREDIT_BYTES,
 						   .fid = SMB_FID_RELATED}};
-	struct smb_msg end = {.kind = SMB_REQUEST(SMB_CLOSE), .close_req = {.fid = SMB_FID_RELATED}};
+	struct smb_msg end = {.kind = SMB_REQUEST(SMB_CLOSE),
+			      .close_req = {.fid = SMB_FID_RELATED}};
 	int err = smb_node_path(call->conn, call->node[0], NULL, &create.create_req.name);
 
 	if (err)
