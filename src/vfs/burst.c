@@ -222,7 +222,9 @@ bool netfs_burst_missing(struct netfs_vnode *dir, const char *name)
 
 	netfs_mutex_lock(&mount->mutex);
 	burst = find_locked(dir);
-	if (burst && number && known_locked(mount, burst) && !set_has(&burst->names, number)) {
+	/* Who looks a second time before it is made may be waiting for it. */
+	if (burst && number && burst->missing != number && known_locked(mount, burst) &&
+	    !set_has(&burst->names, number)) {
 		missing = missing_locked(mount, burst, number);
 		burst->served += missing;
 	}

@@ -119,6 +119,23 @@ static void who_only_looks_is_wrong_once_at_most(void **unused)
 	world_stop(&world);
 }
 
+static void who_looks_again_finds_it(void **unused)
+{
+	struct netfs_vnode *vnode;
+	struct world world;
+
+	start_burst(&world);
+	/* Some programs look twice before they make a file, which ends nothing. */
+	assert_int_equal(w_lookup(world.root, "twice", &vnode), -ENOENT);
+	make(world.root, "twice");
+	make_some(world.root, "next", 1);
+	assert_int_equal(double_logged("lookup"), 1);
+	others_make(&world, "a");
+	assert_int_equal(w_lookup(world.root, "a", &vnode), -ENOENT);
+	netfs_vnode_put(w_find(world.root, "a"));
+	world_stop(&world);
+}
+
 static void a_name_that_is_seen_stays(void **unused)
 {
 	struct world world;
@@ -278,6 +295,7 @@ int main(void)
 		cmocka_unit_test(what_was_there_is_found),
 		cmocka_unit_test(what_others_make_meanwhile_is_opened_or_refused),
 		cmocka_unit_test(who_only_looks_is_wrong_once_at_most),
+		cmocka_unit_test(who_looks_again_finds_it),
 		cmocka_unit_test(a_name_that_is_seen_stays),
 		cmocka_unit_test(it_is_believed_for_a_second),
 		cmocka_unit_test(what_is_made_while_the_names_are_read_is_known),
