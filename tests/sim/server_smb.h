@@ -85,6 +85,7 @@ struct open_smb {
 	uint32_t access, share;
 	bool remove; /* at its close */
 	bool doomed; /* it is closed when it is used */
+	bool replayed; /* what made it was sent again */
 	struct lease_smb *lease;
 	uint64_t cookie; /* of the enumeration: the last entry that was told */
 	unsigned dots; /* of "." and ".." told */

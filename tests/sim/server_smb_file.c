@@ -265,7 +265,9 @@ static bool replay(struct call_smb *call, struct smb_create_contexts *contexts,
 		    memcmp(&open->client, &call->conn->client, 16))
 			continue;
 		*ret_status = SMB_STATUS_DUPLICATE_OBJECTID;
-		if (!says_so)
+		/* Or it was sent first, by a channel that is lost, and comes after what
+		 * was sent again by another. */
+		if (!says_so && !open->replayed)
 			smb_server_violation(call->server, "the identifier of an open again");
 		if (!says_so || (open->session && open->session != call->conn->session))
 			return true;
@@ -305,6 +307,7 @@ static struct open_smb *open_new(struct call_smb *call, struct node *node, struc
 	open->access = call->req.create_req.access;
 	open->share = call->req.create_req.share_access;
 	open->remove = call->req.create_req.options & SMB_OPT_DELETE_ON_CLOSE;
+	open->replayed = call->req.hdr.flags & SMB_FLAG_REPLAY;
 	netfs_sim_printf("smb %llu: open %llu", (unsigned long long)call->conn->session_id,
 			 (unsigned long long)open->id);
 	netfs_list_push_back(&call->server->opens, &open->link);
