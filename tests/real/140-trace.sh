@@ -68,9 +68,15 @@ check "status --requests without a directory fails" \
 	bash -c "! '$unetfs' status --requests 2>/dev/null"
 check "trace of what is no mount fails" bash -c "! '$unetfs' trace '$tmp' 2>/dev/null"
 
+# A thread of it may be at work for a moment yet.
+is_frozen() {
+	! grep -h ^State: /proc/"$1"/task/*/status | grep -qv 'T (stopped)'
+}
+
 # Its name and attributes are known, so that the read itself is what waits.
 exec 8<"$m/later"
 kill -STOP "$diod_pid"
+wait_for "$patience" is_frozen "$diod_pid"
 cat <&8 >/dev/null &
 reader=$!
 check "a read that the server does not answer is listed" wait_for "$patience" requests '
