@@ -410,7 +410,7 @@ struct smb_channel {
 	uint64_t cancel_ns; /* c when the first of them went, or the last ended */
 
 	struct netfs_list queue; /* c requests to be sent, and cancels */
-	_Atomic bool send_wanted; /* a whoever has send_lock is to look again */
+	_Atomic uint32_t send_wanted; /* a 1: whoever has send_lock is to look again */
 	struct netfs_mutex send_lock;
 	struct netfs_socket *socket; /* s changed by o */
 	struct netfs_list out; /* s of these, those that are signed or sealed: being sent */

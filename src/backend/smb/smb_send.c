@@ -270,24 +270,27 @@ static void send_all(struct smb_channel *chan)
 	}
 }
 
-/* Until nobody wants more, or somebody else is at it. */
+/* Does somebody want more?  By a change of the word, so that whoever asks for more after it
+ * finds the lock free that was let go before. */
+static bool is_wanted(struct smb_channel *chan)
+{
+	return atomic_fetch_or(&chan->send_wanted, 0);
+}
+
+/* Until nobody wants more, or somebody else is at it, who looks again when he is done. */
 static void go_on(struct smb_channel *chan)
 {
-	while (atomic_load(&chan->send_wanted) && netfs_mutex_trylock(&chan->send_lock)) {
+	while (is_wanted(chan) && netfs_mutex_trylock(&chan->send_lock)) {
 		/* Before what is there is looked at. */
-		atomic_store(&chan->send_wanted, false);
+		atomic_store(&chan->send_wanted, 0);
 		send_all(chan);
 		netfs_mutex_unlock(&chan->send_lock);
-		/* Who sees the lock taken has said before that it wants something: pairs
-		 * with the one in smb_send(). */
-		atomic_thread_fence(memory_order_seq_cst);
 	}
 }
 
 void smb_send(struct smb_channel *chan)
 {
-	atomic_store(&chan->send_wanted, true);
-	atomic_thread_fence(memory_order_seq_cst);
+	atomic_exchange(&chan->send_wanted, 1);
 	go_on(chan);
 }
 
