@@ -20,7 +20,8 @@ sync "$tmp/mnt/synced"
 users=()
 (while cat "$tmp/mnt/data"; do :; done >/dev/null 2>&1) &
 users+=($!)
-(while ls -lR "$tmp/mnt"; do :; done >/dev/null 2>&1) &
+# The directory can be listed again as soon as the mount is gone; the file is gone with it.
+(while ls -lR "$tmp/mnt" "$tmp/mnt/synced"; do :; done >/dev/null 2>&1) &
 users+=($!)
 (while echo line; do :; done >"$tmp/mnt/written" 2>/dev/null) &
 users+=($!)
