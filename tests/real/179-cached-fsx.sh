@@ -56,10 +56,11 @@ for protocol in 9p smb; do
 		options=cachedir=$tmp/c-$name,cachesize=4m
 		[ $kind = plain ] || options+=,cachekey=$tmp/key
 		mount_by "$protocol" "$name" "$options"
-		check "$name: $ops operations on each of two files beyond the limit of the cache" \
+		check "$name: two files beyond the limit of the cache, $ops operations each" \
 			exercise "$name" $seed
 		check "$name: the server has the same" same_behind "$name"
-		check "$name: the cache was used" test "$(counter "$m" cache_write_bytes)" -gt 1000000
+		check "$name: the cache was used" \
+			test "$(counter "$m" cache_write_bytes)" -gt 1000000
 		check_umount "$m" "$mount_pid"
 		seed=$((seed + 2))
 	done
@@ -86,7 +87,7 @@ for protocol in 9p smb; do
 	: >"$tmp/varies"
 	vary "$tmp/varies" &
 	varies=$!
-	check "$name: $ops operations on each of two files while the cache's disk fills up" \
+	check "$name: two files while the cache's disk fills up, $ops operations each" \
 		exercise "$name" $seed
 	rm "$tmp/varies"
 	wait "$varies"
