@@ -272,8 +272,15 @@ mount_either() {
 
 ended_are_more_than() { [ "$(wc -l <"$tmp/notes")" -gt "$1" ] || gone "$load_pid"; }
 
+# diod does not always survive clients that go suddenly.
+fresh_diod() {
+	end "$diod_pid" KILL
+	start_diod "$tmp/x" "$tmp/9p.sock"
+}
+
 calls=0
 for ((i = 1; i <= kills; i++)); do
+	fresh_diod
 	mount_either "$i"
 	: >"$tmp/notes"
 	python3 "$here/journalkill.py" load "$tmp/m" "$tmp/notes" "$seed-$i" >"$tmp/load.out" 2>&1 &
@@ -286,6 +293,7 @@ for ((i = 1; i <= kills; i++)); do
 	wait_for "$patience" gone "$load_pid" || not_ok "the load ends, kill $i"
 	wait "$load_pid" || { not_ok "reads are right under load, kill $i"; cat "$tmp/load.out"; }
 	wait_for "$patience" not_mounted "$tmp/m" || umount -l "$tmp/m"
+	fresh_diod
 	mount_either "$i"
 	sent_again || not_ok "what kill $i left is sent"
 	out=$(python3 "$here/journalkill.py" verify "$tmp/x" "$tmp/notes") ||
