@@ -630,8 +630,8 @@ uint32_t smb_charge(size_t bytes);
 bool smb_req_send(struct smb_channel *chan, struct smb_req *req, enum smb_state state);
 /* The same by one of the session's channels. */
 bool smb_req_send_any(struct smb_conn *conn, struct smb_req *req);
-/* The same, and the other one right behind it, if it need not wait: then *ret_sent, which
- * conn->lock guards. */
+/* The same, and the other one (NULL: none) right behind it, if it need not wait: then
+ * *ret_sent, which conn->lock guards. */
 bool smb_req_send_both(struct smb_conn *conn, struct smb_req *req, struct smb_req *other,
 		       bool *ret_sent);
 /* Asks the server to give it up.  True: nothing of it went, it is the caller's.

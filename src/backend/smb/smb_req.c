@@ -277,21 +277,6 @@ static struct smb_channel *choose(struct smb_conn *conn, const struct smb_req *r
 	return best;
 }
 
-bool smb_req_send_any(struct smb_conn *conn, struct smb_req *req)
-{
-	struct smb_channel *chan;
-
-	netfs_mutex_lock(&conn->lock);
-	netfs_assert(!req->in_flight && req->nparts > 0);
-	chan = conn->state == SMB_READY ? choose(conn, req) : NULL;
-	if (chan)
-		send_locked(chan, req);
-	netfs_mutex_unlock(&conn->lock);
-	if (chan)
-		smb_send(chan);
-	return chan;
-}
-
 bool smb_req_send_both(struct smb_conn *conn, struct smb_req *req, struct smb_req *other,
 		       bool *ret_sent)
 {
@@ -302,13 +287,20 @@ bool smb_req_send_both(struct smb_conn *conn, struct smb_req *req, struct smb_re
 	chan = conn->state == SMB_READY ? choose(conn, req) : NULL;
 	if (chan)
 		send_locked(chan, req);
-	*ret_sent = chan && !req->queued && can_take(chan, other);
+	*ret_sent = chan && other && !req->queued && can_take(chan, other);
 	if (*ret_sent)
 		send_locked(chan, other);
 	netfs_mutex_unlock(&conn->lock);
 	if (chan)
 		smb_send(chan);
 	return chan;
+}
+
+bool smb_req_send_any(struct smb_conn *conn, struct smb_req *req)
+{
+	bool sent;
+
+	return smb_req_send_both(conn, req, NULL, &sent);
 }
 
 /* Those who waited go as far as credits reach. */
